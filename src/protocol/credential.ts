@@ -1,0 +1,46 @@
+/** What a provider gave. It prints, logs and serialises as `[sealed]`; `reveal()` is the one way to its fields. */
+
+export type CredentialFields = {
+  kind: 'oauth2' | 'oauth1' | 'api_key' | 'basic';
+  /** OAuth 2.0 access token, OAuth 1.0a oauth_token, or the API key; the user name for `basic`. */
+  access_token: string;
+  /** `bearer`, `oauth1`, `api_key` or `basic`; what a provider calls it otherwise, in lower case. */
+  token_type: string;
+  refresh_token?: string;
+  /** OAuth 1.0a token secret (RFC 5849 section 2.3), or the password for `basic`. */
+  secret?: string;
+  /** As granted; the requested ones when the provider does not say (RFC 6749 section 5.1). */
+  scopes: readonly string[];
+  /** Whole seconds that the access token lives, counted from the moment the request was sent; null: no end is known. */
+  lifetimeS: number | null;
+  /** The same for the refresh token. */
+  refreshLifetimeS: number | null;
+  /** What the definition says to keep from callback and answer (realmId, instance_url, ...). Never secret. */
+  extras: Readonly<Record<string, string>>;
+};
+
+const sealed = '[sealed]';
+
+export class Credential {
+  readonly #fields: CredentialFields;
+
+  constructor(fields: CredentialFields) {
+    this.#fields = Object.freeze({ ...fields });
+  }
+
+  reveal(): CredentialFields {
+    return this.#fields;
+  }
+
+  toJSON(): string {
+    return sealed;
+  }
+
+  toString(): string {
+    return sealed;
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return sealed;
+  }
+}
