@@ -1,0 +1,202 @@
+import type { ErrorCode } from '../protocol/errors.ts';
+import type { Definition } from '../protocol/definition/schema.ts';
+
+/** What the store keeps, as the use-cases see it. Sealed fields are ciphertext. */
+
+export type EndUser = { id: string; email?: string | undefined; display_name?: string | undefined; organization_id?: string | undefined };
+
+export type LastError = { code: string; at: string; retryable: boolean };
+
+/** What a flow was begun with; later changes of the definition or the integration do not touch it. */
+export type LinkSnapshot = {
+  definition: Definition;
+  /** Null for a shipped definition. */
+  provider_version: number | null;
+  method: string;
+  client_id: string;
+};
+
+export type ProjectRecord = { id: string; name: string; return_urls: string[]; created_at: Date };
+
+export type KeyScope = 'connect' | 'tokens' | 'admin';
+export type ApiKeyRecord = {
+  id: string;
+  project_id: string;
+  name: string;
+  key_hash: Buffer;
+  scopes: string[];
+  expires_at: Date | null;
+  created_at: Date;
+};
+
+export type ProviderVersionRecord = {
+  project_id: string;
+  provider_id: string;
+  version: number;
+  definition: unknown;
+  current: boolean;
+  created_at: Date;
+};
+
+export type IntegrationRecord = {
+  project_id: string;
+  id: string;
+  provider_id: string;
+  method: string;
+  client_id: string;
+  client_secret_sealed: string | null;
+  private_key_sealed: string | null;
+  inputs_sealed: string | null;
+  secret_version: number;
+  scopes: string[];
+  callback: 'shared' | 'own';
+  context: string;
+  verification: 'browser' | 'user';
+  status: 'active' | 'misconfigured';
+  created_at: Date;
+  updated_at: Date;
+};
+
+/** `exchanging` is shown to callers as `authorizing`: the one-time things are taken and the provider is being asked. */
+export type LinkStatus = 'pending' | 'opened' | 'authorizing' | 'confirming' | 'exchanging' | 'connected' | 'failed' | 'expired';
+
+export type LinkErrorCode = Extract<
+  ErrorCode,
+  | 'access_denied'
+  | 'wrong_browser'
+  | 'wrong_user'
+  | 'redirect_mismatch'
+  | 'issuer_mismatch'
+  | 'code_replayed'
+  | 'invalid_callback'
+  | 'provider_error'
+  | 'exchange_failed'
+  | 'exchange_unknown'
+  | 'account_mismatch'
+  | 'link_expired'
+>;
+
+export type LinkRecord = {
+  id: string;
+  project_id: string;
+  integration_id: string;
+  token_hash: Buffer;
+  status: LinkStatus;
+  end_user: EndUser;
+  return_url: string | null;
+  scopes: string[];
+  inputs_sealed: string | null;
+  metadata: Record<string, unknown>;
+  reconnects: string | null;
+  verification: 'browser' | 'user';
+  page: 'shown' | 'skipped';
+  endpoint: 'authorization' | 'authentication';
+  snapshot: LinkSnapshot;
+  redirect_uri: string;
+  expires_at: Date;
+  created_at: Date;
+  browser_hash: Buffer | null;
+  state_hash: Buffer | null;
+  state_expires_at: Date | null;
+  attempt: number;
+  pending_sealed: string | null;
+  answer_sealed: string | null;
+  nonce_hash: Buffer | null;
+  nonce_expires_at: Date | null;
+  connection_id: string | null;
+  error_code: string | null;
+  error_detail: string | null;
+  finished_at: Date | null;
+};
+
+export type ConnectionStatus = 'active' | 'refresh_failing' | 'reauthorization_required' | 'revoked';
+
+export type ConnectionRecord = {
+  id: string;
+  project_id: string;
+  integration_id: string;
+  provider_id: string;
+  method: string;
+  end_user: EndUser;
+  end_user_id: string;
+  organization_id: string | null;
+  status: ConnectionStatus;
+  reason: string | null;
+  reason_since: Date | null;
+  requested_scopes: string[];
+  scopes: string[];
+  credential_sealed: string | null;
+  inputs_sealed: string | null;
+  token_version: number;
+  issued_at: Date;
+  expires_at: Date | null;
+  refresh_expires_at: Date | null;
+  refreshable: boolean;
+  refresh_due_at: Date | null;
+  refresh_lease: string | null;
+  lease_until: Date | null;
+  retry_at: Date | null;
+  failure_count: number;
+  failing_since: Date | null;
+  last_error: LastError | null;
+  last_refreshed_at: Date | null;
+  refresh_count: number;
+  metadata: Record<string, unknown>;
+  extras: Record<string, string>;
+  account: string | null;
+  created_at: Date;
+  updated_at: Date;
+  deleted_at: Date | null;
+};
+
+export type RevocationRecord = {
+  connection_id: string;
+  project_id: string;
+  integration_id: string;
+  credential_sealed: string;
+  inputs_sealed: string | null;
+  token_version: number;
+  method: string;
+  attempts: number;
+  next_attempt_at: Date;
+  created_at: Date;
+};
+
+export const eventTypes = [
+  'connect_link.created',
+  'connect_link.opened',
+  'connect_link.authorizing',
+  'connect_link.connected',
+  'connect_link.failed',
+  'connection.created',
+  'connection.reconnected',
+  'connection.refreshed',
+  'connection.refresh_failing',
+  'connection.recovered',
+  'connection.reauthorization_required',
+  'connection.revoked',
+  'connection.revocation_failed',
+  'connection.deleted',
+  'integration.misconfigured',
+  'integration.recovered',
+] as const;
+export type EventType = (typeof eventTypes)[number];
+
+export type EventRecord = {
+  id: string;
+  project_id: string;
+  type: string;
+  integration_id: string | null;
+  link_id: string | null;
+  connection_id: string | null;
+  data: Record<string, unknown>;
+  created_at: Date;
+};
+export type NewEvent = {
+  project_id: string;
+  type: EventType;
+  integration_id?: string;
+  link_id?: string;
+  connection_id?: string;
+  data?: Record<string, unknown>;
+};

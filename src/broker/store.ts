@@ -1,0 +1,258 @@
+import type {
+  ApiKeyRecord,
+  ConnectionRecord,
+  ConnectionStatus,
+  EventRecord,
+  IntegrationRecord,
+  LastError,
+  LinkErrorCode,
+  LinkRecord,
+  NewEvent,
+  ProjectRecord,
+  ProviderVersionRecord,
+  RevocationRecord,
+} from './records.ts';
+import type { DataKeyStore } from './seal.ts';
+
+/**
+ * What the use-cases ask of Postgres. Each method is one atomic step; events given to it are written in the same
+ * transaction as the change. Whatever belongs to a project is only ever found with that project's id.
+ */
+
+export type Page<T> = { items: T[]; next: string | undefined };
+/** `after` is the id of the last item of the page before. */
+export type PageRequest = { limit: number; after?: string | undefined };
+
+export type Projects = {
+  get(id: string): Promise<ProjectRecord | undefined>;
+  list(page: PageRequest): Promise<Page<ProjectRecord>>;
+  /** Undefined when the id is taken. */
+  insert(project: Omit<ProjectRecord, 'created_at'>): Promise<ProjectRecord | undefined>;
+  update(id: string, change: { name?: string | undefined; return_urls?: string[] | undefined }): Promise<ProjectRecord | undefined>;
+};
+
+export type FoundKey = ApiKeyRecord & { expired: boolean };
+export type ApiKeys = {
+  insert(key: Omit<ApiKeyRecord, 'created_at'>): Promise<ApiKeyRecord>;
+  list(project: string, page: PageRequest): Promise<Page<ApiKeyRecord>>;
+  remove(project: string, id: string): Promise<boolean>;
+  findByHash(hash: Buffer): Promise<FoundKey | undefined>;
+};
+
+export type Providers = {
+  current(project: string, id: string): Promise<ProviderVersionRecord | undefined>;
+  version(project: string, id: string, version: number): Promise<ProviderVersionRecord | undefined>;
+  listCurrent(project: string): Promise<ProviderVersionRecord[]>;
+  /** Adds the next version and makes it the current one. */
+  put(project: string, id: string, definition: unknown): Promise<ProviderVersionRecord>;
+  remove(project: string, id: string): Promise<boolean>;
+};
+
+export type IntegrationChange = Partial<
+  Pick<
+    IntegrationRecord,
+    | 'client_id'
+    | 'client_secret_sealed'
+    | 'private_key_sealed'
+    | 'inputs_sealed'
+    | 'secret_version'
+    | 'scopes'
+    | 'callback'
+    | 'verification'
+    | 'status'
+  >
+>;
+export type Integrations = {
+  /** Undefined when the id is taken. */
+  insert(integration: Omit<IntegrationRecord, 'created_at' | 'updated_at' | 'status'>): Promise<IntegrationRecord | undefined>;
+  get(project: string, id: string): Promise<IntegrationRecord | undefined>;
+  list(project: string, page: PageRequest): Promise<Page<IntegrationRecord>>;
+  /** Undefined when it is gone or its secret_version is no longer the one given. */
+  update(project: string, id: string, secretVersion: number, change: IntegrationChange, events?: NewEvent[]): Promise<IntegrationRecord | undefined>;
+  /** `in_use` while connections exist. */
+  remove(project: string, id: string): Promise<'removed' | 'in_use' | 'missing'>;
+};
+
+export type Links = {
+  insert(link: NewLink, expiresInS: number, events: NewEvent[]): Promise<LinkRecord>;
+  get(project: string, id: string): Promise<LinkRecord | undefined>;
+  byToken(hash: Buffer): Promise<LinkRecord | undefined>;
+  /** For the result page; the caller checks the browser. */
+  byId(id: string): Promise<LinkRecord | undefined>;
+  /** pending -> opened. */
+  open(id: string, events: NewEvent[]): Promise<void>;
+  /** Takes an unfinished, unexpired link for one browser and one new state; undefined when another browser has it or it is over. */
+  begin(id: string, browserHash: Buffer, stateHash: Buffer, stateTtlS: number): Promise<LinkRecord | undefined>;
+  /** Keeps what was started; false when another start came in between. */
+  keepPending(id: string, attempt: number, pendingSealed: string, inputsSealed: string | null, events: NewEvent[]): Promise<boolean>;
+  /** Back to `opened` after a start that failed for now. */
+  release(id: string, attempt: number): Promise<void>;
+  /** Consumes a state, once, ever. */
+  consumeState(stateHash: Buffer): Promise<LinkRecord | undefined>;
+  /** Consumes the one flow that waits in this browser for this callback path; undefined when there are none or several. */
+  consumeByBrowser(browserHash: Buffer, redirectUri: string): Promise<LinkRecord | undefined>;
+  /** Consumes an out-of-band flow of this link. */
+  consumeByLink(id: string, browserHash: Buffer): Promise<LinkRecord | undefined>;
+  /** exchanging -> confirming. */
+  holdForConfirmation(id: string, attempt: number, answerSealed: string, nonceHash: Buffer, ttlS: number): Promise<boolean>;
+  /** confirming -> exchanging, once, before the nonce's end. */
+  takeNonce(project: string, id: string, nonceHash: Buffer): Promise<LinkRecord | undefined>;
+  /** Ends an unfinished link; false when it had ended. Erases what it held. */
+  fail(id: string, code: LinkErrorCode, detail: string, events: NewEvent[]): Promise<boolean>;
+  /** Ends links whose time is over or whose exchange was cut off; returns how many. */
+  expireOverdue(limit: number): Promise<number>;
+};
+export type NewLink = Pick<
+  LinkRecord,
+  | 'id'
+  | 'project_id'
+  | 'integration_id'
+  | 'token_hash'
+  | 'end_user'
+  | 'return_url'
+  | 'scopes'
+  | 'inputs_sealed'
+  | 'metadata'
+  | 'reconnects'
+  | 'verification'
+  | 'page'
+  | 'endpoint'
+  | 'snapshot'
+  | 'redirect_uri'
+>;
+
+export type CodeLedger = {
+  /** Undefined the first time; afterwards the link under which the code was seen first. */
+  record(codeHash: Buffer, linkId: string): Promise<string | undefined>;
+};
+
+/** How long things live, from the moment of the request; turned into instants by Postgres's clock. */
+export type CredentialTimes = {
+  /** Milliseconds since the request for the credential was sent. */
+  ageMs: number;
+  lifetimeS: number | null;
+  refreshLifetimeS: number | null;
+  /** Seconds from the request until a refresh is due; null: never. */
+  dueInS: number | null;
+};
+export type StoredCredential = Pick<ConnectionRecord, 'credential_sealed' | 'scopes' | 'extras' | 'refreshable'> & { times: CredentialTimes };
+
+export type NewConnection = Pick<
+  ConnectionRecord,
+  'id' | 'project_id' | 'integration_id' | 'provider_id' | 'method' | 'end_user' | 'requested_scopes' | 'inputs_sealed' | 'metadata' | 'account'
+> &
+  StoredCredential;
+
+/** The link that a new or renewed connection finishes, in the same transaction. */
+export type FinishedLink = { id: string; attempt: number };
+
+export type ConnectionFilter = {
+  integration?: string | undefined;
+  end_user?: string | undefined;
+  organization?: string | undefined;
+  status?: ConnectionStatus | undefined;
+};
+
+export type Connections = {
+  /** Undefined when the link was finished by something else meanwhile. */
+  insert(connection: NewConnection, link: FinishedLink | undefined, events: NewEvent[]): Promise<ConnectionRecord | undefined>;
+  /** A new authorization of an existing connection: sealed for `version + 1`; undefined when the version moved on or the link ended. */
+  renew(
+    project: string,
+    id: string,
+    version: number,
+    renewal: StoredCredential & Pick<ConnectionRecord, 'requested_scopes' | 'inputs_sealed' | 'account' | 'method'>,
+    link: FinishedLink | undefined,
+    events: NewEvent[],
+  ): Promise<ConnectionRecord | undefined>;
+  get(project: string, id: string): Promise<ConnectionRecord | undefined>;
+  list(project: string, filter: ConnectionFilter, page: PageRequest): Promise<Page<ConnectionRecord>>;
+  setMetadata(project: string, id: string, metadata: Record<string, unknown>): Promise<ConnectionRecord | undefined>;
+  /** Ends a connection that is still in use: the security stop. */
+  requireReauthorization(project: string, id: string, reason: string, events: NewEvent[]): Promise<boolean>;
+  /** Erases it and, when `revoke` is given, leaves its credential in the revocations. False when there is none. */
+  remove(project: string, id: string, revoke: 'at_provider' | 'nothing', events: NewEvent[]): Promise<boolean>;
+};
+
+export type TokenRow = ConnectionRecord & {
+  /** Postgres's now. */
+  now: Date;
+  /** The current version of the project's own definition of this provider; null when the shipped one holds. */
+  own_version: number | null;
+  client_id: string;
+};
+export type TokenLookup = { key: FoundKey; connection: TokenRow | undefined };
+export type Tokens = {
+  /** The whole token path: one statement for the key and the connection. Undefined: no such key. */
+  byKey(keyHash: Buffer, connectionId: string): Promise<TokenLookup | undefined>;
+  byProject(project: string, connectionId: string): Promise<TokenRow | undefined>;
+};
+
+export type Claim = { connection: ConnectionRecord; lease: string; ambiguous: boolean };
+export type Refreshes = {
+  /** Takes the lease and commits the intent, in one statement; undefined when somebody else has it or the version moved on. */
+  claim(project: string, id: string, version: number, lease: string): Promise<Claim | undefined>;
+  /** Saves the next credential if nobody else did; wakes who waits. Undefined when the version moved on. */
+  commit(claim: Claim, next: StoredCredential, events: NewEvent[]): Promise<ConnectionRecord | undefined>;
+  /** The lease ends without a new credential. False when the version or the lease moved on: then the failure says nothing. */
+  fail(
+    claim: Claim,
+    failure: {
+      outcome: 'sent' | 'refused' | 'failed';
+      status: ConnectionStatus;
+      reason: string | null;
+      error: Omit<LastError, 'at'>;
+      /** Seconds until the next attempt makes sense; null: none does. */
+      retryInS: number | null;
+    },
+    events: NewEvent[],
+  ): Promise<boolean>;
+};
+
+export type Revocations = {
+  claimDue(limit: number, leaseS: number): Promise<RevocationRecord[]>;
+  done(connectionId: string, events: NewEvent[]): Promise<void>;
+};
+
+export type EventFilter = { connection?: string | undefined };
+export type Events = {
+  append(events: NewEvent[]): Promise<void>;
+  list(project: string, filter: EventFilter, page: PageRequest): Promise<Page<EventRecord>>;
+};
+
+export type IdempotencyAnswer = { status: number; answer_sealed: string };
+export type Idempotency = {
+  /** Undefined: it is ours now. */
+  begin(
+    project: string,
+    caller: string,
+    key: string,
+    requestHash: Buffer,
+  ): Promise<undefined | { kind: 'mismatch' } | { kind: 'running' } | ({ kind: 'answered' } & IdempotencyAnswer)>;
+  finish(project: string, caller: string, key: string, answer: IdempotencyAnswer): Promise<void>;
+  abandon(project: string, caller: string, key: string): Promise<void>;
+};
+
+export type Housekeeping = {
+  /** Deletes what has had its time: ledger entries, idempotency keys, finished links, intents. Returns rows per table. */
+  sweep(): Promise<Record<string, number>>;
+};
+
+export type Store = {
+  projects: Projects;
+  apiKeys: ApiKeys;
+  dataKeys: DataKeyStore;
+  providers: Providers;
+  integrations: Integrations;
+  links: Links;
+  ledger: CodeLedger;
+  connections: Connections;
+  tokens: Tokens;
+  refreshes: Refreshes;
+  revocations: Revocations;
+  events: Events;
+  idempotency: Idempotency;
+  housekeeping: Housekeeping;
+  /** Throws when Postgres does not answer. */
+  ping(): Promise<void>;
+};

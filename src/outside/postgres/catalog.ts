@@ -1,0 +1,81 @@
+import { and, asc, eq, gt, sql } from 'drizzle-orm';
+import type { Integrations, Providers } from '../../broker/store.ts';
+import { type Database, one, pageOf } from './database.ts';
+import { insertEvents } from './events.ts';
+import { connectLinks, connections, integrations, providerVersions } from './schema.ts';
+
+export function providerStore(db: Database): Providers {
+  const of = (project: string, id: string) => and(eq(providerVersions.project_id, project), eq(providerVersions.provider_id, id));
+  return {
+    current: async (project, id) => (await db.select().from(providerVersions).where(and(of(project, id), providerVersions.current)))[0],
+    version: async (project, id, version) =>
+      (await db.select().from(providerVersions).where(and(of(project, id), eq(providerVersions.version, version))))[0],
+    listCurrent: (project) =>
+      db
+        .select()
+        .from(providerVersions)
+        .where(and(eq(providerVersions.project_id, project), providerVersions.current))
+        .orderBy(asc(providerVersions.provider_id)),
+    put: (project, id, definition) =>
+      db.transaction(async (tx) => {
+        // Two writers of one definition go one after the other.
+        await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended(${`${project}/${id}`}, 0))`);
+        const last = await tx.select({ version: sql<number>`coalesce(max(${providerVersions.version}), 0)` }).from(providerVersions).where(of(project, id));
+        await tx.update(providerVersions).set({ current: false }).where(and(of(project, id), providerVersions.current));
+        return one(
+          await tx
+            .insert(providerVersions)
+            .values({ project_id: project, provider_id: id, version: Number(one(last).version) + 1, definition, current: true })
+            .returning(),
+        );
+      }),
+    remove: async (project, id) =>
+      (await db.update(providerVersions).set({ current: false }).where(and(of(project, id), providerVersions.current)).returning({ id: providerVersions.provider_id }))
+        .length === 1,
+  };
+}
+
+export function integrationStore(db: Database): Integrations {
+  const is = (project: string, id: string) => and(eq(integrations.project_id, project), eq(integrations.id, id));
+  return {
+    insert: async (integration) => (await db.insert(integrations).values(integration).onConflictDoNothing().returning())[0],
+    get: async (project, id) => (await db.select().from(integrations).where(is(project, id)))[0],
+    async list(project, { limit, after }) {
+      const rows = await db
+        .select()
+        .from(integrations)
+        .where(and(eq(integrations.project_id, project), after === undefined ? undefined : gt(integrations.id, after)))
+        .orderBy(asc(integrations.id))
+        .limit(limit + 1);
+      return pageOf(rows, limit);
+    },
+    update: (project, id, secretVersion, change, events = []) =>
+      db.transaction(async (tx) => {
+        const rows = await tx
+          .update(integrations)
+          .set({ ...change, updated_at: sql`now()` })
+          .where(and(is(project, id), eq(integrations.secret_version, secretVersion)))
+          .returning();
+        if (rows.length === 1) await insertEvents(tx, events);
+        return rows[0];
+      }),
+    remove: (project, id) =>
+      db.transaction(async (tx) => {
+        // The lock keeps a connection from being made for it meanwhile: that insert takes the same row FOR KEY SHARE.
+        const found = await tx.select().from(integrations).where(is(project, id)).for('update');
+        if (found.length === 0) return 'missing';
+        const used = await tx
+          .select({ id: connections.id })
+          .from(connections)
+          .where(and(eq(connections.project_id, project), eq(connections.integration_id, id), sql`${connections.deleted_at} is null`))
+          .limit(1);
+        if (used.length > 0) return 'in_use';
+        await tx
+          .update(connectLinks)
+          .set({ status: 'expired', finished_at: sql`now()`, state_hash: null, pending_sealed: null, answer_sealed: null, nonce_hash: null, inputs_sealed: null })
+          .where(and(eq(connectLinks.project_id, project), eq(connectLinks.integration_id, id), sql`${connectLinks.finished_at} is null`));
+        await tx.delete(integrations).where(is(project, id));
+        return 'removed';
+      }),
+  };
+}

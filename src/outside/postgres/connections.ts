@@ -1,0 +1,158 @@
+import { and, desc, eq, isNull, lt, sql } from 'drizzle-orm';
+import type { Connections, CredentialTimes, FinishedLink, StoredCredential } from '../../broker/store.ts';
+import { allOrNothing, type Database, pageOf, type Transaction } from './database.ts';
+import { insertEvents } from './events.ts';
+import { erased } from './links.ts';
+import { connectLinks, connections, integrations, refreshIntents, revocations } from './schema.ts';
+
+const t = connections;
+const alive = (project: string, id: string) => and(eq(t.project_id, project), eq(t.id, id), isNull(t.deleted_at));
+
+/** Lifetimes turned into instants by Postgres's clock, counted back to when the request was sent. */
+export function credentialColumns({ credential_sealed, scopes, extras, refreshable, times }: StoredCredential) {
+  const since = (seconds: number | null) => (seconds === null ? null : sql`now() + make_interval(secs => ${seconds - times.ageMs / 1000})`);
+  return {
+    credential_sealed,
+    scopes,
+    extras,
+    refreshable,
+    issued_at: sql`now() - make_interval(secs => ${times.ageMs / 1000})`,
+    expires_at: since(times.lifetimeS),
+    refresh_expires_at: since(times.refreshLifetimeS),
+    refresh_due_at: since((times satisfies CredentialTimes).dueInS),
+  };
+}
+
+/** What a credential that works puts right. */
+export const healthy = {
+  status: 'active',
+  reason: null,
+  reason_since: null,
+  refresh_lease: null,
+  lease_until: null,
+  retry_at: null,
+  failure_count: 0,
+  failing_since: null,
+  last_error: null,
+} as const;
+
+async function finishLink(tx: Transaction, link: FinishedLink | undefined, connectionId: string): Promise<boolean> {
+  if (link === undefined) return true;
+  const rows = await tx
+    .update(connectLinks)
+    .set({ ...erased, status: 'connected', connection_id: connectionId, finished_at: sql`now()` })
+    .where(and(eq(connectLinks.id, link.id), eq(connectLinks.attempt, link.attempt), eq(connectLinks.status, 'exchanging'), isNull(connectLinks.finished_at)))
+    .returning({ id: connectLinks.id });
+  return rows.length === 1;
+}
+
+export function connectionStore(db: Database): Connections {
+  return {
+    insert: (connection, link, events) =>
+      allOrNothing(db, async (tx) => {
+        const { credential_sealed, scopes, extras, refreshable, times, ...rest } = connection;
+        if (!(await finishLink(tx, link, connection.id))) tx.rollback();
+        const held = await tx
+          .select({ id: integrations.id })
+          .from(integrations)
+          .where(and(eq(integrations.project_id, rest.project_id), eq(integrations.id, rest.integration_id)))
+          .for('key share');
+        if (held.length === 0) tx.rollback();
+        const rows = await tx
+          .insert(t)
+          .values({
+            ...rest,
+            ...credentialColumns({ credential_sealed, scopes, extras, refreshable, times }),
+            end_user_id: rest.end_user.id,
+            organization_id: rest.end_user.organization_id ?? null,
+            status: 'active',
+            token_version: 1,
+          })
+          .returning();
+        await insertEvents(tx, events);
+        return rows[0];
+      }),
+    renew: (project, id, version, { times, credential_sealed, scopes, extras, refreshable, ...rest }, link, events) =>
+      allOrNothing(db, async (tx) => {
+        const rows = await tx
+          .update(t)
+          .set({
+            ...rest,
+            ...credentialColumns({ credential_sealed, scopes, extras, refreshable, times }),
+            ...healthy,
+            token_version: version + 1,
+            updated_at: sql`now()`,
+          })
+          .where(and(alive(project, id), eq(t.token_version, version)))
+          .returning();
+        if (rows.length === 0) return undefined;
+        if (!(await finishLink(tx, link, id))) tx.rollback();
+        await insertEvents(tx, events);
+        await tx.execute(sql`select pg_notify('grantry_refresh', ${id})`);
+        return rows[0];
+      }),
+    get: async (project, id) => (await db.select().from(t).where(alive(project, id)))[0],
+    async list(project, filter, { limit, after }) {
+      const rows = await db
+        .select()
+        .from(t)
+        .where(
+          and(
+            eq(t.project_id, project),
+            isNull(t.deleted_at),
+            filter.integration === undefined ? undefined : eq(t.integration_id, filter.integration),
+            filter.end_user === undefined ? undefined : eq(t.end_user_id, filter.end_user),
+            filter.organization === undefined ? undefined : eq(t.organization_id, filter.organization),
+            filter.status === undefined ? undefined : eq(t.status, filter.status),
+            after === undefined ? undefined : lt(t.id, after),
+          ),
+        )
+        .orderBy(desc(t.id))
+        .limit(limit + 1);
+      return pageOf(rows, limit);
+    },
+    setMetadata: async (project, id, metadata) =>
+      (await db.update(t).set({ metadata, updated_at: sql`now()` }).where(alive(project, id)).returning())[0],
+    requireReauthorization: (project, id, reason, events) =>
+      db.transaction(async (tx) => {
+        const rows = await tx
+          .update(t)
+          .set({ status: 'reauthorization_required', reason, reason_since: sql`now()`, refresh_due_at: null, updated_at: sql`now()` })
+          .where(alive(project, id))
+          .returning({ id: t.id });
+        if (rows.length === 1) await insertEvents(tx, events);
+        return rows.length === 1;
+      }),
+    remove: (project, id, revoke, events) =>
+      db.transaction(async (tx) => {
+        const [row] = await tx.select().from(t).where(alive(project, id)).for('update');
+        if (row === undefined) return false;
+        if (revoke === 'at_provider' && row.credential_sealed !== null) {
+          const { project_id, integration_id, credential_sealed, inputs_sealed, token_version, method } = row;
+          await tx
+            .insert(revocations)
+            // Whoever deletes tries at once; the housekeeping only takes over when that try has had its time.
+            .values({ connection_id: id, project_id, integration_id, credential_sealed, inputs_sealed, token_version, method, next_attempt_at: sql`now() + interval '60 seconds'` });
+        }
+        await tx
+          .update(t)
+          .set({
+            deleted_at: sql`now()`,
+            status: 'revoked',
+            credential_sealed: null,
+            inputs_sealed: null,
+            refresh_due_at: null,
+            refresh_lease: null,
+            lease_until: null,
+            extras: {},
+            metadata: {},
+            updated_at: sql`now()`,
+          })
+          .where(eq(t.id, id));
+        await tx.delete(refreshIntents).where(eq(refreshIntents.connection_id, id));
+        await insertEvents(tx, events);
+        return true;
+      }),
+  };
+}
+

@@ -1,0 +1,70 @@
+import { TransactionRollbackError } from 'drizzle-orm';
+import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
+import { migrate } from 'drizzle-orm/node-postgres/migrator';
+import pg from 'pg';
+import { GrantryError } from '../../protocol/errors.ts';
+import * as schema from './schema.ts';
+
+/** The pool and drizzle over it. */
+
+export type Database = NodePgDatabase<typeof schema>;
+export type Transaction = Parameters<Parameters<Database['transaction']>[0]>[0];
+
+/** Any number; the same in every process of this product. */
+const migrationLock = 0x6772616e;
+
+export type Postgres = { pool: pg.Pool; db: Database; close(): Promise<void> };
+
+/**
+ * Opens the pool. `onError` hears of idle connections that broke: without a listener they would end the process.
+ * `max`: connections at most.
+ */
+export function openPostgres({ url, max, onError }: { url: string; max: number; onError: (error: Error) => void }): Postgres {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max,
+    connectionTimeoutMillis: 5_000,
+    idleTimeoutMillis: 60_000,
+    statement_timeout: 15_000,
+    application_name: 'grantry',
+    options: '-c timezone=UTC',
+  });
+  pool.on('error', onError);
+  return { pool, db: drizzle(pool, { schema }), close: () => pool.end() };
+}
+
+/** Runs the migrations of `folder`; several processes may call it at once: one works, the others wait. */
+export async function migrateDatabase(url: string, folder: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url, application_name: 'grantry-migrate' });
+  client.on('error', () => {});
+  await client.connect();
+  try {
+    await client.query('select pg_advisory_lock($1)', [migrationLock]);
+    await migrate(drizzle(client), { migrationsFolder: folder, migrationsSchema: 'public', migrationsTable: 'grantry_migrations' });
+  } finally {
+    await client.end();
+  }
+}
+
+/** The row that a statement that always returns one returned. */
+export function one<T>(rows: readonly T[]): T {
+  const row = rows[0];
+  if (row === undefined) throw new GrantryError('internal_error', { detail: 'A row that must be there is not.' });
+  return row;
+}
+
+/** Cuts the row too many off a keyset query made with limit + 1. */
+export function pageOf<T extends { id: string }>(rows: T[], limit: number): { items: T[]; next: string | undefined } {
+  const items = rows.slice(0, limit);
+  return { items, next: rows.length > limit ? items.at(-1)?.id : undefined };
+}
+
+/** A transaction in which `tx.rollback()` undoes all of it and makes the answer undefined. */
+export async function allOrNothing<T>(db: Database, work: (tx: Transaction) => Promise<T>): Promise<T | undefined> {
+  try {
+    return await db.transaction(work);
+  } catch (error) {
+    if (error instanceof TransactionRollbackError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,259 @@
+import { sql } from 'drizzle-orm';
+import { boolean, customType, index, integer, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex, uuid } from 'drizzle-orm/pg-core';
+import type { EndUser, LastError, LinkSnapshot } from '../../broker/records.ts';
+
+/** Every table. Times are timestamptz and decided by Postgres's clock; `*_hash` is SHA-256; `*_sealed` is a JWE (see docs). */
+
+const bytea = customType<{ data: Buffer; driverData: Buffer }>({ dataType: () => 'bytea' });
+const time = (name: string) => timestamp(name, { withTimezone: true, mode: 'date', precision: 3 });
+const createdAt = () => time('created_at').notNull().defaultNow();
+
+export const projects = pgTable('projects', {
+  id: text('id').primaryKey(),
+  name: text('name').notNull(),
+  /** Exact URLs that browsers may be sent back to. */
+  return_urls: text('return_urls').array().notNull().default(sql`'{}'::text[]`),
+  created_at: createdAt(),
+});
+const projectId = () => text('project_id').notNull().references(() => projects.id);
+
+export const apiKeys = pgTable(
+  'api_keys',
+  {
+    id: text('id').primaryKey(),
+    project_id: projectId(),
+    name: text('name').notNull(),
+    key_hash: bytea('key_hash').notNull(),
+    scopes: text('scopes').array().notNull(),
+    expires_at: time('expires_at'),
+    created_at: createdAt(),
+  },
+  (t) => [uniqueIndex('api_keys_key_hash').on(t.key_hash), index('api_keys_project').on(t.project_id, t.id)],
+);
+
+export const settings = pgTable('settings', { name: text('name').primaryKey(), value: text('value').notNull() });
+
+export const dataKeys = pgTable(
+  'data_keys',
+  {
+    kid: text('kid').primaryKey(),
+    project_id: projectId(),
+    wrapped: text('wrapped').notNull(),
+    created_at: createdAt(),
+    retired_at: time('retired_at'),
+  },
+  (t) => [uniqueIndex('data_keys_current').on(t.project_id).where(sql`${t.retired_at} is null`), index('data_keys_project').on(t.project_id)],
+);
+
+export const providerVersions = pgTable(
+  'provider_versions',
+  {
+    project_id: projectId(),
+    provider_id: text('provider_id').notNull(),
+    version: integer('version').notNull(),
+    definition: jsonb('definition').notNull(),
+    current: boolean('current').notNull(),
+    created_at: createdAt(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.project_id, t.provider_id, t.version] }),
+    uniqueIndex('provider_versions_current').on(t.project_id, t.provider_id).where(sql`${t.current}`),
+  ],
+);
+
+export const integrations = pgTable(
+  'integrations',
+  {
+    project_id: projectId(),
+    id: text('id').notNull(),
+    provider_id: text('provider_id').notNull(),
+    method: text('method').notNull(),
+    client_id: text('client_id').notNull(),
+    client_secret_sealed: text('client_secret_sealed'),
+    private_key_sealed: text('private_key_sealed'),
+    inputs_sealed: text('inputs_sealed'),
+    /** Bound into the three ciphertexts above; grows with each change of one of them. */
+    secret_version: integer('secret_version').notNull().default(1),
+    scopes: text('scopes').array().notNull(),
+    callback: text('callback').notNull().$type<'shared' | 'own'>(),
+    /** 128-bit name of this project and integration in its own callback path. */
+    context: text('context').notNull(),
+    verification: text('verification').notNull().$type<'browser' | 'user'>(),
+    status: text('status').notNull().default('active').$type<'active' | 'misconfigured'>(),
+    created_at: createdAt(),
+    updated_at: time('updated_at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.project_id, t.id] }), uniqueIndex('integrations_context').on(t.context)],
+);
+
+export const connectLinks = pgTable(
+  'connect_links',
+  {
+    id: text('id').primaryKey(),
+    project_id: projectId(),
+    integration_id: text('integration_id').notNull(),
+    token_hash: bytea('token_hash').notNull(),
+    status: text('status').notNull().$type<'pending' | 'opened' | 'authorizing' | 'confirming' | 'exchanging' | 'connected' | 'failed' | 'expired'>(),
+    end_user: jsonb('end_user').notNull().$type<EndUser>(),
+    return_url: text('return_url'),
+    scopes: text('scopes').array().notNull(),
+    inputs_sealed: text('inputs_sealed'),
+    metadata: jsonb('metadata').notNull().$type<Record<string, unknown>>(),
+    /** The connection that this link renews. */
+    reconnects: text('reconnects'),
+    verification: text('verification').notNull().$type<'browser' | 'user'>(),
+    page: text('page').notNull().$type<'shown' | 'skipped'>(),
+    endpoint: text('endpoint').notNull().$type<'authorization' | 'authentication'>(),
+    snapshot: jsonb('snapshot').notNull().$type<LinkSnapshot>(),
+    redirect_uri: text('redirect_uri').notNull(),
+    expires_at: time('expires_at').notNull(),
+    created_at: createdAt(),
+    browser_hash: bytea('browser_hash'),
+    /** SHA-256 of the state now waited for; null once consumed. */
+    state_hash: bytea('state_hash'),
+    state_expires_at: time('state_expires_at'),
+    /** Grows with each start; bound into pending_sealed and answer_sealed. */
+    attempt: integer('attempt').notNull().default(0),
+    pending_sealed: text('pending_sealed'),
+    answer_sealed: text('answer_sealed'),
+    nonce_hash: bytea('nonce_hash'),
+    nonce_expires_at: time('nonce_expires_at'),
+    connection_id: text('connection_id'),
+    error_code: text('error_code'),
+    error_detail: text('error_detail'),
+    finished_at: time('finished_at'),
+  },
+  (t) => [
+    uniqueIndex('connect_links_token').on(t.token_hash),
+    uniqueIndex('connect_links_state').on(t.state_hash).where(sql`${t.state_hash} is not null`),
+    index('connect_links_browser').on(t.browser_hash).where(sql`${t.state_hash} is not null`),
+    index('connect_links_integration').on(t.project_id, t.integration_id),
+    index('connect_links_open').on(t.expires_at).where(sql`${t.finished_at} is null`),
+  ],
+);
+
+export const codeLedger = pgTable(
+  'code_ledger',
+  { code_hash: bytea('code_hash').primaryKey(), link_id: text('link_id').notNull(), seen_at: time('seen_at').notNull().defaultNow() },
+  (t) => [index('code_ledger_seen').on(t.seen_at)],
+);
+
+export const connections = pgTable(
+  'connections',
+  {
+    id: text('id').primaryKey(),
+    project_id: projectId(),
+    integration_id: text('integration_id').notNull(),
+    provider_id: text('provider_id').notNull(),
+    method: text('method').notNull(),
+    end_user: jsonb('end_user').notNull().$type<EndUser>(),
+    end_user_id: text('end_user_id').notNull(),
+    organization_id: text('organization_id'),
+    status: text('status').notNull().$type<'active' | 'refresh_failing' | 'reauthorization_required' | 'revoked'>(),
+    /** Why reauthorization is required. */
+    reason: text('reason'),
+    reason_since: time('reason_since'),
+    requested_scopes: text('requested_scopes').array().notNull(),
+    scopes: text('scopes').array().notNull(),
+    /** Null once erased. */
+    credential_sealed: text('credential_sealed'),
+    inputs_sealed: text('inputs_sealed'),
+    /** One refresh per value, ever; bound into credential_sealed. */
+    token_version: integer('token_version').notNull(),
+    issued_at: time('issued_at').notNull(),
+    expires_at: time('expires_at'),
+    refresh_expires_at: time('refresh_expires_at'),
+    refreshable: boolean('refreshable').notNull(),
+    refresh_due_at: time('refresh_due_at'),
+    refresh_lease: uuid('refresh_lease'),
+    lease_until: time('lease_until'),
+    retry_at: time('retry_at'),
+    failure_count: integer('failure_count').notNull().default(0),
+    failing_since: time('failing_since'),
+    last_error: jsonb('last_error').$type<LastError>(),
+    last_refreshed_at: time('last_refreshed_at'),
+    refresh_count: integer('refresh_count').notNull().default(0),
+    metadata: jsonb('metadata').notNull().$type<Record<string, unknown>>(),
+    extras: jsonb('extras').notNull().$type<Record<string, string>>(),
+    account: text('account'),
+    created_at: createdAt(),
+    updated_at: time('updated_at').notNull().defaultNow(),
+    deleted_at: time('deleted_at'),
+  },
+  (t) => [
+    index('connections_list').on(t.project_id, t.id).where(sql`${t.deleted_at} is null`),
+    index('connections_end_user').on(t.project_id, t.end_user_id, t.id).where(sql`${t.deleted_at} is null`),
+    index('connections_organization').on(t.project_id, t.organization_id, t.id).where(sql`${t.deleted_at} is null and ${t.organization_id} is not null`),
+    index('connections_integration').on(t.project_id, t.integration_id, t.id).where(sql`${t.deleted_at} is null`),
+    index('connections_due').on(t.refresh_due_at).where(sql`${t.refresh_due_at} is not null`),
+  ],
+);
+
+/** One row per refresh that was about to be sent: what a crash leaves behind. */
+export const refreshIntents = pgTable(
+  'refresh_intents',
+  {
+    connection_id: text('connection_id').notNull().references(() => connections.id, { onDelete: 'cascade' }),
+    token_version: integer('token_version').notNull(),
+    lease: uuid('lease').notNull(),
+    attempts: integer('attempts').notNull().default(1),
+    /** `sent` until an answer was understood; the answer's kind afterwards. */
+    outcome: text('outcome').notNull().$type<'sent' | 'refreshed' | 'refused' | 'failed'>(),
+    /** Attempts that began while an earlier one had no known outcome. */
+    ambiguous: boolean('ambiguous').notNull().default(false),
+    sent_at: time('sent_at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.connection_id, t.token_version] })],
+);
+
+/** Credentials of deleted connections that a provider still has to be told about. */
+export const revocations = pgTable(
+  'revocations',
+  {
+    connection_id: text('connection_id').primaryKey(),
+    project_id: projectId(),
+    integration_id: text('integration_id').notNull(),
+    /** Bound to the connection's row and this version. */
+    credential_sealed: text('credential_sealed').notNull(),
+    inputs_sealed: text('inputs_sealed'),
+    token_version: integer('token_version').notNull(),
+    method: text('method').notNull(),
+    attempts: integer('attempts').notNull().default(0),
+    next_attempt_at: time('next_attempt_at').notNull().defaultNow(),
+    created_at: createdAt(),
+  },
+  (t) => [index('revocations_due').on(t.next_attempt_at)],
+);
+
+export const events = pgTable(
+  'events',
+  {
+    id: text('id').primaryKey(),
+    project_id: projectId(),
+    type: text('type').notNull(),
+    integration_id: text('integration_id'),
+    link_id: text('link_id'),
+    connection_id: text('connection_id'),
+    data: jsonb('data').notNull().$type<Record<string, unknown>>(),
+    created_at: createdAt(),
+  },
+  (t) => [
+    index('events_project').on(t.project_id, t.id),
+    index('events_connection').on(t.connection_id, t.id).where(sql`${t.connection_id} is not null`),
+  ],
+);
+
+export const idempotencyKeys = pgTable(
+  'idempotency_keys',
+  {
+    project_id: projectId(),
+    /** The API key that used it. */
+    caller: text('caller').notNull(),
+    key: text('key').notNull(),
+    request_hash: bytea('request_hash').notNull(),
+    status: integer('status'),
+    answer_sealed: text('answer_sealed'),
+    created_at: createdAt(),
+  },
+  (t) => [primaryKey({ columns: [t.project_id, t.caller, t.key] }), index('idempotency_keys_created').on(t.created_at)],
+);
