@@ -90,6 +90,17 @@ const refresh = z
     rotation: z.enum(['none', 'single_use', 'grace']).default('none'),
     not_before_expiry: z.boolean().default(false),
     keep_alive: duration.optional().describe('Refresh at least this often, so that an idle refresh token does not end.'),
+    response: z
+      .strictObject({
+        access_token: pointer.optional(),
+        refresh_token: pointer.optional(),
+        token_type: pointer.optional(),
+        expires_in: pointer.optional(),
+        refresh_token_expires_in: pointer.optional(),
+        scope: pointer.optional(),
+      })
+      .default({})
+      .describe('Where the answer to a refresh has its fields, when elsewhere than the first answer.'),
   })
   .prefault({});
 
@@ -98,7 +109,11 @@ const revocation = z
     method: z.enum(['POST', 'DELETE', 'GET']).default('POST'),
     format: z.enum(['form', 'json', 'query', 'none']).default('form'),
     params: params.optional().describe('Instead of RFC 7009\'s token and token_type_hint.'),
-    authentication: z.enum(['client', 'access_token', 'none']).default('client'),
+    headers: headers.default({}),
+    authentication: z
+      .enum(['client', 'client_secret_basic', 'access_token', 'none'])
+      .default('client')
+      .describe('client: as at the token endpoint; access_token: as at the API.'),
   })
   .prefault({});
 
@@ -243,7 +258,11 @@ const api = z
       .prefault({}),
     headers: headers.default({}).describe('What each call needs besides.'),
     probe: z
-      .strictObject({ method: z.enum(['GET', 'POST', 'HEAD']).default('GET'), path: z.string().min(1).max(500).describe('Below base_url, or a whole URL.') })
+      .strictObject({
+        method: z.enum(['GET', 'POST', 'HEAD']).default('GET'),
+        path: z.string().min(1).max(500).describe('Below base_url, or a whole URL.'),
+        methods: z.array(id).min(1).optional().describe('Only for credentials of these methods; all when left out.'),
+      })
       .optional()
       .describe('A cheap call that proves that a credential works.'),
     account: pointer.optional().describe("Where the probe's answer names the account; a reconnect must name the same."),
