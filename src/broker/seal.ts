@@ -1,0 +1,48 @@
+/** The seal's shape: how a secret goes into the database and comes out again. `outside/seal.ts` is the real one. */
+
+/** Where a ciphertext lives. It is bound into the ciphertext: one that was moved or rolled back does not open. */
+export type Place = {
+  /** The id of the project that owns the row. */
+  project: string;
+  table: string;
+  /** The id of the row. */
+  row: string;
+  field: string;
+  /** The row's version of this secret: a whole number that grows with each write. */
+  version: number;
+};
+
+export type Seal = {
+  /** Seals a text for one place. The first seal of a project makes its data key. */
+  seal(place: Place, plaintext: string): Promise<string>;
+  /** Opens what was sealed for this very place; `integrity_error` on anything else. */
+  open(place: Place, sealed: string): Promise<string>;
+  /** The same without waiting, when the data key is in memory (the token path); undefined when it is not: call `open`. */
+  openCached(place: Place, sealed: string): string | undefined;
+};
+
+/** A project's data key as it is stored: wrapped by a key of the key ring. */
+export type DataKeyRecord = {
+  project_id: string;
+  /** Unique over all projects; every ciphertext names it. */
+  kid: string;
+  wrapped: string;
+  created_at: Date;
+  /** Since when it opens only; null: it also seals. */
+  retired_at: Date | null;
+};
+
+export type DataKeyStore = {
+  /** All data keys of a project, in any order. */
+  list(projectId: string): Promise<DataKeyRecord[]>;
+  find(kid: string): Promise<DataKeyRecord | undefined>;
+  /**
+   * A project has at most one data key that is not retired. When it has one already (two processes made the first
+   * one at once), nothing is stored and the one that is there comes back: the caller uses what is returned.
+   */
+  insert(record: Pick<DataKeyRecord, 'project_id' | 'kid' | 'wrapped'>): Promise<DataKeyRecord>;
+  /** The sealed known text that proves the key ring is the one this database was sealed with. */
+  canary(): Promise<string | undefined>;
+  /** Stores the canary unless there is one; returns the one that is stored then. */
+  setCanary(sealed: string): Promise<string>;
+};

@@ -1,0 +1,72 @@
+import type { DataKeyStore, Place, Seal } from '../broker/seal.ts';
+import { createDataKeys, type DataKey } from './data-keys.ts';
+import { decryptJwe, encryptJwe, integrityError, type JweParts, parseProtectedHeader, splitJwe, toBase64url } from './jwe.ts';
+import type { KeyRing } from './key-ring.ts';
+import { createRecent } from './recent.ts';
+
+const algorithm = 'dir';
+const encryption = 'A256GCM';
+const headerMembers = ['alg', 'enc', 'kid'] as const;
+
+export type SealWorld = {
+  ring: KeyRing;
+  store: DataKeyStore;
+  /** How many data keys stay in memory; 10,000 when absent. */
+  limit?: number;
+  /** Epoch milliseconds; the system's clock when absent. */
+  nowMs?: () => number;
+};
+
+/**
+ * Seals and opens with the project's data key. It cannot tell a row that was rolled back together with its version
+ * column: whoever may write to the database can restore an old state of it as a whole.
+ */
+export function createSeal(world: SealWorld): Seal {
+  const dataKeys = createDataKeys(world);
+  const kids = createRecent<string>(world.limit ?? 10_000);
+
+  /** The data key that a protected header names; the same few headers come again and again. */
+  function kidOf(protectedHeader: string): string {
+    const known = kids.get(protectedHeader);
+    if (known !== undefined) return known;
+    const { alg, enc, kid } = parseProtectedHeader(protectedHeader, headerMembers);
+    if (alg !== algorithm || enc !== encryption) throw integrityError('A stored secret uses an algorithm that we never use.');
+    kids.set(protectedHeader, kid);
+    return kid;
+  }
+
+  return {
+    async seal(place, plaintext) {
+      const aad = boundTo(place);
+      const { kid, key } = await dataKeys.forSealing(place.project);
+      return encryptJwe({ key, protectedHeader: headerOf(kid), aad, plaintext });
+    },
+    async open(place, sealed) {
+      const parts = splitJwe(sealed);
+      return decrypt(await dataKeys.forOpening(place.project, kidOf(parts.protectedHeader)), place, parts);
+    },
+    openCached(place, sealed) {
+      const parts = splitJwe(sealed);
+      const dataKey = dataKeys.inMemory(place.project, kidOf(parts.protectedHeader));
+      return dataKey === undefined ? undefined : decrypt(dataKey, place, parts);
+    },
+  };
+}
+
+function decrypt({ key }: DataKey, place: Place, parts: JweParts): string {
+  try {
+    return decryptJwe({ key, parts, aad: boundTo(place) });
+  } catch (cause) {
+    throw integrityError(`A stored secret does not open: it was altered, moved or rolled back (${place.table}, ${place.row}, ${place.field}).`, cause);
+  }
+}
+
+/** A list in JSON is unambiguous whatever the names hold; the first number is the version of this encoding. */
+function boundTo({ project, table, row, field, version }: Place): string {
+  if (!Number.isSafeInteger(version) || version < 0) throw integrityError('The version of a stored secret is not a whole number.');
+  return JSON.stringify([1, project, table, row, field, version]);
+}
+
+function headerOf(kid: string): string {
+  return toBase64url(JSON.stringify({ alg: algorithm, enc: encryption, kid }));
+}
