@@ -1,40 +1,52 @@
 import ipaddr from 'ipaddr.js';
 import { GrantryError } from './errors.ts';
 
+/** What IANA gives out as globally reachable IPv6; all the rest is reserved, local, a tunnel or somebody's overlay. */
+const globalIpv6 = ipaddr.IPv6.parse('2000::');
+/** IETF protocol assignments: Teredo, ORCHID, benchmarking, AMT (RFC 2928). */
+const protocolIpv6 = ipaddr.IPv6.parse('2001::');
+/** Looks public, but answers with Azure's own host agent from inside a virtual machine. */
+const hostAgents = new Set(['168.63.129.16']);
+
 /**
  * True when the address (IPv4 or IPv6 text form) is globally reachable unicast. IPv4 inside IPv6 (mapped,
- * compatible, NAT64, 6to4, Teredo) is never public here: nothing we call needs it.
+ * compatible, NAT64, 6to4, Teredo) is never public here: nothing we call needs it. Nor is an address with a zone.
  */
 export function isPublicAddress(address: string): boolean {
-  if (!ipaddr.isValid(address)) return false;
-  return ipaddr.parse(address).range() === 'unicast';
+  if (address.includes('%') || !ipaddr.isValid(address)) return false;
+  const parsed = ipaddr.parse(address);
+  if (parsed.range() !== 'unicast') return false;
+  if (parsed instanceof ipaddr.IPv6) return parsed.match(globalIpv6, 3) && !parsed.match(protocolIpv6, 23);
+  return !hostAgents.has(parsed.toString());
 }
 
-/** Host names that never leave the machine or the local network (RFC 6761, 6762, 8375 and common practice). */
-const privateSuffixes = ['localhost', 'local', 'internal', 'intranet', 'lan', 'home.arpa', 'onion', 'invalid', 'test', 'example', 'arpa'];
+/** Host names that never leave the machine or the local network (RFC 6761, 6762, 8375, 9476 and common practice). */
+const privateSuffixes =
+  'localhost localdomain local internal intranet private corp home lan svc arpa onion alt invalid test example'.split(' ');
+
+/** A name of at least two labels whose last begins with a letter; no trailing dot (it would be another name to a certificate). */
+const fullHostName = /^(?=.{4,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 /** True for a full public host name or a public address literal (as `URL.hostname` gives it, brackets and all). */
 export function isPublicHost(hostname: string): boolean {
   const bare = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
   if (ipaddr.isValid(bare)) return isPublicAddress(bare);
-  if (!/^(?=.{4,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/.test(bare)) return false;
-  return !privateSuffixes.some((suffix) => bare === suffix || bare.endsWith(`.${suffix}`));
+  return fullHostName.test(bare) && !privateSuffixes.some((suffix) => bare.endsWith(`.${suffix}`));
 }
 
 /**
- * The border for every URL that somebody configured: absolute, https, public host, no user info, no fragment.
- * With private hosts allowed, http and any host pass. Throws `address_refused`.
+ * The border for every URL that somebody configured: absolute, https, public host, no user info, no fragment; in the
+ * characters of RFC 3986 (an international host name in its xn-- form). With private hosts allowed, http and any host
+ * pass. Throws `address_refused`.
  */
 export function parseOutsideUrl(text: string, { allowPrivateHosts }: { allowPrivateHosts: boolean }): URL {
   const refuse = (detail: string) => new GrantryError('address_refused', { detail });
-  if (/[\u0000-\u0020\u007f\\]/.test(text)) throw refuse('The address holds characters that do not belong in a URL.');
-  let url: URL;
-  try {
-    url = new URL(text);
-  } catch {
-    throw refuse('The address is not an absolute URL.');
-  }
-  if (url.username !== '' || url.password !== '') throw refuse('The address must not hold a user name or password.');
+  if (/[^\u0021-\u007e]|\\/.test(text)) throw refuse('The address holds characters that do not belong in a URL.');
+  // `https:host` and `https:///host` are read as https://host by some and as a path by others.
+  if (!/^[a-z]+:\/\/[^/]/i.test(text) || !URL.canParse(text)) throw refuse('The address is not an absolute URL.');
+  const url = new URL(text);
+  const authority = text.split(/[/?#]/, 3)[2] ?? '';
+  if (authority.includes('@')) throw refuse('The address must not hold a user name or password.');
   if (text.includes('#')) throw refuse('The address must not hold a fragment.');
   if (url.protocol !== 'https:' && !(allowPrivateHosts && url.protocol === 'http:')) throw refuse('The address must begin with https://.');
   if (!allowPrivateHosts && !isPublicHost(url.hostname)) throw refuse('The host is not a public one.');

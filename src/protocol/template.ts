@@ -8,6 +8,10 @@ const expression = /\{([^{}]*)\}/g;
 const variable = /^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)?$/;
 const hostLabel = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const hostName = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
+const dotSegment = /^(?:\.|%2e){1,2}$/i;
+
+const invalid = (detail: string) => new GrantryError('invalid_request', { detail });
+const refused = (detail: string) => new GrantryError('address_refused', { detail });
 
 /**
  * The names in a template, in order (RFC 6570 level 1; `extras.x` names a kept value).
@@ -16,15 +20,15 @@ const hostName = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9
 export function templateNames(template: string): string[] {
   const names = [...template.matchAll(expression)].map((match) => match[1] ?? '');
   const rest = template.replace(expression, '');
-  if (/[{}]/.test(rest)) throw new GrantryError('invalid_request', { detail: 'A brace in the template stands alone.' });
+  if (/[{}]/.test(rest)) throw invalid('A brace in the template stands alone.');
   const bad = names.find((name) => !variable.test(name));
-  if (bad !== undefined) throw new GrantryError('invalid_request', { detail: `{${bad}} is not a variable name.` });
+  if (bad !== undefined) throw invalid(`{${bad}} is not a variable name.`);
   return names;
 }
 
 function valueOf(values: Values, name: string): string {
   const value = Object.hasOwn(values, name) ? values[name] : undefined;
-  if (value === undefined) throw new GrantryError('invalid_request', { detail: `The value of {${name}} is missing.` });
+  if (value === undefined) throw invalid(`The value of {${name}} is missing.`);
   return value;
 }
 
@@ -33,63 +37,78 @@ export function expandText(template: string, values: Values): string {
   return template.replace(expression, (_, name: string) => valueOf(values, name));
 }
 
-/** RFC 3986 percent-encoding of everything but the unreserved characters, as RFC 6570 section 3.2.2 wants it. */
+/**
+ * RFC 3986 percent-encoding of everything but the unreserved characters, as RFC 6570 section 3.2.2 and RFC 5849
+ * section 3.6 want it. Throws `invalid_request` for half a surrogate pair, which UTF-8 cannot say.
+ */
 export function percentEncode(value: string): string {
+  if (/\p{Surrogate}/u.test(value)) throw invalid('A value is not valid Unicode text.');
   return encodeURIComponent(value).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
-/** Where the authority of an absolute URL template ends. */
-function authorityEnd(template: string): number {
-  const start = template.indexOf('://') + 3;
-  const end = template.slice(start).search(/[/?#]/);
-  return end === -1 ? template.length : start + end;
+/**
+ * Expands path and query. A value stays inside its path segment: percent-encoded, and neither empty nor a dot segment,
+ * also not together with its neighbours (RFC 3986 section 5.2.4 would remove another segment for it).
+ */
+function expandRest(template: string, values: Values): string {
+  const encode = (text: string) => text.replace(expression, (_, name: string) => percentEncode(valueOf(values, name)));
+  const [path = ''] = template.split(/[?#]/, 1);
+  const segments = path.split('/').map((segment) => {
+    const expanded = encode(segment);
+    if (dotSegment.test(expanded)) throw invalid('A path segment must not be . or ..');
+    if (expanded === '' && segment !== '') throw invalid(`${segment} must not be empty in a path.`);
+    return expanded;
+  });
+  return segments.join('/') + encode(template.slice(path.length));
+}
+
+/** A value in the host part: one host label, or a whole host name where its input says `host: true`. */
+function hostValue(value: string, name: string, { open, allowPrivateHosts }: { open: boolean; allowPrivateHosts: boolean }): string {
+  const local = allowPrivateHosts && /^[a-z0-9.-]+(?::\d{1,5})?$/.test(value);
+  if (open ? !hostName.test(value) && !local : !hostLabel.test(value)) {
+    throw invalid(`{${name}} must be ${open ? 'a host name' : 'one host label (a-z, 0-9, -)'} in lower case.`);
+  }
+  return value;
+}
+
+/** A URL that is a value as a whole, and what follows it; it keeps its own origin and its own path. */
+function expandBehind(base: string, rest: string, { values, allowPrivateHosts }: { values: Values; allowPrivateHosts: boolean }): string {
+  const { origin, search } = parseOutsideUrl(base, { allowPrivateHosts });
+  if (rest === '') return base;
+  if (search !== '' || base.endsWith('?')) throw refused('The address must not hold a query here.');
+  const joined = base.replace(/\/+$/, '') + expandRest(rest, values);
+  if (parseOutsideUrl(joined, { allowPrivateHosts }).origin !== origin) throw refused('The expanded address leaves its host.');
+  return joined;
 }
 
 /**
  * Expands a URL template. A value in the host part must be one host label, or a whole host name where its input says
- * `host: true`; an input with `url: true` must be the whole template. Afterwards the scheme, the fixed parts of the host
- * and the rules of `parseOutsideUrl` are checked again. Throws `invalid_request` or `address_refused`.
+ * `host: true`. An input with `url: true`, or a kept value (`extras.x`), may stand for scheme and host at the very
+ * beginning. Afterwards the fixed parts of the host and the rules of `parseOutsideUrl` are checked again.
+ * Throws `invalid_request` (a value does not fit) or `address_refused` (the address is not one to call).
  */
 export function expandUrl(
   template: string,
   values: Values,
   { inputs, allowPrivateHosts }: { inputs: Readonly<Record<string, Input>>; allowPrivateHosts: boolean },
 ): string {
-  const whole = /^\{([^{}]+)\}$/.exec(template)?.[1];
-  const isUrl = (name: string) => name.startsWith('extras.') || (Object.hasOwn(inputs, name) && inputs[name]?.url === true);
-  const leading = /^\{([^{}]+)\}(.*)$/s.exec(template);
-  if (whole !== undefined && isUrl(whole)) {
-    const value = valueOf(values, whole);
-    parseOutsideUrl(value, { allowPrivateHosts });
-    return value;
-  }
-  if (leading?.[1] !== undefined && isUrl(leading[1])) {
-    const base = valueOf(values, leading[1]);
-    const origin = parseOutsideUrl(base, { allowPrivateHosts }).origin;
-    const rest = (leading[2] ?? '').replace(expression, (_, name: string) => percentEncode(valueOf(values, name)));
-    const joined = base.replace(/\/+$/, '') + rest;
-    if (parseOutsideUrl(joined, { allowPrivateHosts }).origin !== origin) {
-      throw new GrantryError('address_refused', { detail: 'The expanded address leaves its host.' });
-    }
-    return joined;
+  templateNames(template);
+  const input = (name: string) => (Object.hasOwn(inputs, name) ? inputs[name] : undefined);
+
+  const [, leading, behind = ''] = /^\{([^{}]+)\}(.*)$/s.exec(template) ?? [];
+  if (leading !== undefined && (leading.startsWith('extras.') || input(leading)?.url === true)) {
+    return expandBehind(valueOf(values, leading), behind, { values, allowPrivateHosts });
   }
 
-  const end = authorityEnd(template);
-  const authority = template.slice(0, end).replace(expression, (_, name: string) => {
-    const value = valueOf(values, name);
-    const open = Object.hasOwn(inputs, name) && inputs[name]?.host === true;
-    const fits = open ? hostName.test(value) || (allowPrivateHosts && /^[a-z0-9.-]+(?::\d{1,5})?$/.test(value)) : hostLabel.test(value);
-    if (!fits) {
-      throw new GrantryError('invalid_request', { detail: `{${name}} must be ${open ? 'a host name' : 'one host label (a-z, 0-9, -)'} in lower case.` });
-    }
-    return value;
-  });
-  const rest = template.slice(end).replace(expression, (_, name: string) => percentEncode(valueOf(values, name)));
-  const url = parseOutsideUrl(authority + rest, { allowPrivateHosts });
+  const authority = /^https?:\/\/[^/?#]+/i.exec(template)?.[0];
+  if (authority === undefined) throw refused('The address must begin with https://.');
+  const expandedAuthority = authority.replace(expression, (_, name: string) =>
+    hostValue(valueOf(values, name), name, { open: input(name)?.host === true, allowPrivateHosts }),
+  );
+  const expanded = expandedAuthority + expandRest(template.slice(authority.length), values);
+  const { hostname } = parseOutsideUrl(expanded, { allowPrivateHosts });
 
-  const fixedSuffix = template.slice(template.lastIndexOf('}', end - 1) + 1, end).replace(/:\d+$/, '').toLowerCase();
-  if (template.slice(0, end).includes('{') && fixedSuffix !== '' && !url.hostname.endsWith(fixedSuffix)) {
-    throw new GrantryError('address_refused', { detail: 'The expanded host does not end as the definition says.' });
-  }
-  return authority + rest;
+  const fixedSuffix = authority.slice(authority.lastIndexOf('}') + 1).replace(/:\d+$/, '').toLowerCase();
+  if (authority.includes('{') && !hostname.endsWith(fixedSuffix)) throw refused('The expanded host does not end as the definition says.');
+  return expanded;
 }
