@@ -1,0 +1,62 @@
+import { PostForm } from './form.tsx';
+import { linkTarget } from './href.ts';
+import { Foreign, Layout } from './layout.tsx';
+import { type ConfirmationPage, type ConnectedPage, decisions, formFields } from './page.ts';
+
+/** Is the account that was authorized the one that was meant? */
+export function Confirmation({ page }: { page: ConfirmationPage }) {
+  return (
+    <Layout
+      title={`Connect this account? ${page.provider} and ${page.project}`}
+      tone="plain"
+      heading={
+        <>
+          Connect this <Foreign>{page.provider}</Foreign> account?
+        </>
+      }
+    >
+      <p class="account" dir="auto">
+        {page.account}
+      </p>
+      <p>
+        If you go on, <Foreign>{page.project}</Foreign> can use this account for <Foreign>{page.endUser}</Foreign>. If it is not your account, do not
+        connect it.
+      </p>
+      <PostForm action={page.action} csrf={page.csrf}>
+        <div class="buttons">
+          <button type="submit" name={formFields.decision} value={decisions.confirm}>
+            Yes, connect it
+          </button>
+          <button type="submit" class="second" name={formFields.decision} value={decisions.decline}>
+            No, do not connect
+          </button>
+        </div>
+      </PostForm>
+    </Layout>
+  );
+}
+
+/** It worked. */
+export function Connected({ page }: { page: ConnectedPage }) {
+  const back = linkTarget(page.returnTo);
+  return (
+    <Layout
+      title={`${page.provider} is connected to ${page.project}`}
+      tone="good"
+      heading={
+        <>
+          <Foreign>{page.provider}</Foreign> is connected
+        </>
+      }
+    >
+      <p>
+        <Foreign>{page.project}</Foreign> can now use your <Foreign>{page.provider}</Foreign> account. {back === undefined ? 'You can close this page.' : null}
+      </p>
+      {back === undefined ? null : (
+        <a class="button" href={back} rel="noreferrer">
+          Return to <Foreign>{page.project}</Foreign>
+        </a>
+      )}
+    </Layout>
+  );
+}
