@@ -17,6 +17,8 @@ export type GrantContext<M extends Method = Method> = {
   client: ClientRegistration;
   /** The values that complete the definition's templates, by input name. */
   inputs: Readonly<Record<string, string>>;
+  /** The scopes that the connection was made with: a reissue asks for them again; without them, for the granted ones. */
+  requestedScopes?: readonly string[];
   /** True lets templates expand to plain http and private hosts (sandbox and tests). */
   allowPrivateHosts: boolean;
   door: Door;

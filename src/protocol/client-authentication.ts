@@ -1,0 +1,51 @@
+import type { ClientAuthenticationMethod } from './definition/schema.ts';
+import { GrantryError } from './errors.ts';
+import { encodeForm } from './form.ts';
+import type { ClientRegistration } from './grant.ts';
+
+/** What one authentication method adds to a request: never more than one of them (RFC 6749 section 2.3). */
+export type ClientAuthentication = {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly params: Readonly<Record<string, string>>;
+};
+
+/**
+ * How the client authenticates at the token and revocation endpoints (RFC 6749 section 2.3, RFC 7523 section 2.2).
+ * Throws `invalid_client` when the registration has no secret and the method wants one.
+ *
+ * @param assertion the signed JWT, for private_key_jwt
+ */
+export function clientAuthentication(method: ClientAuthenticationMethod, client: ClientRegistration, assertion?: string): ClientAuthentication {
+  const { client_id } = client;
+  switch (method) {
+    case 'client_secret_basic':
+      return { headers: { authorization: basic(formEncode(client_id), formEncode(secretOf(client))) }, params: {} };
+    case 'basic_raw':
+      return { headers: { authorization: basic(client_id, secretOf(client)) }, params: {} };
+    case 'client_secret_post':
+      return { headers: {}, params: { client_id, client_secret: secretOf(client) } };
+    case 'private_key_jwt':
+      if (assertion === undefined) throw new GrantryError('invalid_client', { detail: 'The integration has no private key.' });
+      return {
+        headers: {},
+        params: { client_id, client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer', client_assertion: assertion },
+      };
+    case 'none':
+      return { headers: {}, params: client_id === '' ? {} : { client_id } };
+  }
+}
+
+/** The value of an Authorization header (RFC 7617), of UTF-8 text taken as it is. */
+export function basic(user: string, password: string): string {
+  return `Basic ${Buffer.from(`${user}:${password}`, 'utf8').toString('base64')}`;
+}
+
+/** RFC 6749 section 2.3.1 and appendix B: the identifier and the secret are form-encoded before they become Basic. */
+function formEncode(value: string): string {
+  return encodeForm([[value, '']]).slice(0, -1);
+}
+
+function secretOf({ client_secret }: ClientRegistration): string {
+  if (client_secret === undefined) throw new GrantryError('invalid_client', { detail: 'The integration has no client secret.' });
+  return client_secret;
+}

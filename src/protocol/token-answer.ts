@@ -1,0 +1,97 @@
+import type { CredentialFields } from './credential.ts';
+import type { TokenResponseMap } from './definition/schema.ts';
+import type { DoorResponse } from './door.ts';
+import { durationS } from './duration.ts';
+import { GrantryError } from './errors.ts';
+import { parseForm } from './form.ts';
+import { readLifetimeS } from './lifetime.ts';
+import { pointerValue } from './pointer.ts';
+import { readScopes } from './scopes.ts';
+import { type FailureRules, tokenFailure } from './token-error.ts';
+import { isTokenText } from './token-text.ts';
+
+export type AnswerRules = {
+  response: TokenResponseMap;
+  /** What separates scopes unless `response.scope_separator` says otherwise. */
+  separator: string;
+  /** The scopes that count as granted when the answer names none. */
+  requested: readonly string[];
+  /** When the request was sent: lifetimes count from there. */
+  sentAt: Date;
+  refused: FailureRules['refused'];
+};
+
+/**
+ * The credential in a token endpoint's answer (RFC 6749 section 5.1), found where the definition says and checked member by member.
+ * The content type is not believed. Throws as `tokenFailure` says, and `bad_provider_answer` for an answer that claims success
+ * and holds no usable token.
+ */
+export function parseTokenAnswer(answer: DoorResponse, { response, separator, requested, sentAt, refused }: AnswerRules): CredentialFields {
+  const document = parseDocument(answer.body, response.format);
+  const failure = tokenFailure(answer, document, { response, refused, now: sentAt });
+  if (failure !== undefined) throw failure;
+  if (document === undefined) throw unusable(`The answer is not ${response.format === 'json' ? 'JSON' : 'form-encoded'}.`);
+
+  const accessToken = pointerValue(document, response.access_token);
+  if (!isTokenText(accessToken)) throw unusable('The answer holds no usable access token.');
+  const refreshToken = refreshTokenOf(pointerValue(document, response.refresh_token));
+  const lifetimeS = readLifetimeS(pointerValue(document, response.expires_in), response.expires_unit, sentAt);
+  if (lifetimeS === undefined) throw unusable('The answer says when the token ends in a way that makes no sense.');
+  const scopes = readScopes(pointerValue(document, response.scope), { separator: response.scope_separator ?? separator, requested });
+  if (scopes === undefined) throw unusable('The answer names scopes in a way that makes no sense.');
+
+  return {
+    kind: 'oauth2',
+    access_token: accessToken,
+    token_type: tokenTypeOf(pointerValue(document, response.token_type), response),
+    ...(refreshToken === undefined ? {} : { refresh_token: refreshToken }),
+    scopes,
+    lifetimeS: lifetimeS ?? (response.lifetime === undefined ? null : durationS(response.lifetime)),
+    refreshLifetimeS: refreshLifetimeOf(document, response, sentAt),
+    extras: extrasOf(Object.entries(response.keep).map(([name, pointer]) => [name, pointerValue(document, pointer)])),
+  };
+}
+
+/** The parsed body, read as the definition says whatever its content type; undefined when it is something else. */
+export function parseDocument(body: string, format: TokenResponseMap['format']): unknown {
+  if (format === 'form') {
+    const form = parseForm(body);
+    return form === undefined ? undefined : Object.fromEntries(form);
+  }
+  try {
+    return JSON.parse(body.replace(/^\uFEFF/, ''));
+  } catch {
+    return undefined;
+  }
+}
+
+/** What may be kept as extras: texts, numbers and booleans of at most 2,000 characters without controls; the rest is left out. */
+export function extrasOf(entries: Iterable<readonly [string, unknown]>): Record<string, string> {
+  const scalars = [...entries].filter(([, value]) => ['string', 'number', 'boolean'].includes(typeof value));
+  const texts = scalars.map(([name, value]) => [name, String(value)] as const);
+  return Object.fromEntries(texts.filter(([, text]) => text.length <= 2_000 && !/[\p{Cc}\p{Surrogate}]/u.test(text)));
+}
+
+function refreshTokenOf(value: unknown): string | undefined {
+  if (value === undefined || value === null || value === '') return undefined;
+  if (!isTokenText(value)) throw unusable('The answer holds a refresh token that cannot be used.');
+  return value;
+}
+
+/** RFC 6749 section 7.1: a token of a type that is not understood must not be used; types are compared without case. */
+function tokenTypeOf(value: unknown, { token_types, token_type_required }: TokenResponseMap): string {
+  if ((value === undefined || value === null) && !token_type_required) return token_types[0] ?? 'bearer';
+  const type = typeof value === 'string' ? value.toLowerCase() : undefined;
+  if (type === undefined || !token_types.includes(type)) throw unusable('The answer holds a token of a type that is not accepted.');
+  return type;
+}
+
+/** null too when what the provider says makes no sense: nobody issues a refresh token that has ended. */
+function refreshLifetimeOf(document: unknown, { refresh_token_expires_in: pointer }: TokenResponseMap, sentAt: Date): number | null {
+  const seconds = pointer === undefined ? null : readLifetimeS(pointerValue(document, pointer), 's', sentAt);
+  return seconds === undefined || seconds === 0 ? null : seconds;
+}
+
+function unusable(detail: string): GrantryError {
+  return new GrantryError('bad_provider_answer', { detail });
+}

@@ -1,0 +1,67 @@
+import type { TokenResponseMap } from './definition/schema.ts';
+import type { DoorResponse } from './door.ts';
+import { type ErrorCode, GrantryError } from './errors.ts';
+import { pointerValue } from './pointer.ts';
+import { retryAfterS } from './retry-after.ts';
+
+/** The error codes of RFC 6749 section 5.2, RFC 7009 section 2.2.1, RFC 8628 section 3.5 and RFC 8707 section 2 that may be named in a message. */
+const standardCodes = new Map<string, ErrorCode>([
+  ['invalid_grant', 'invalid_grant'],
+  ['invalid_client', 'invalid_client'],
+  ['unauthorized_client', 'invalid_client'],
+  ['temporarily_unavailable', 'provider_unavailable'],
+  ['server_error', 'provider_unavailable'],
+  ['slow_down', 'provider_unavailable'],
+  ['invalid_request', 'provider_error'],
+  ['invalid_scope', 'provider_error'],
+  ['invalid_target', 'provider_error'],
+  ['access_denied', 'provider_error'],
+  ['unsupported_grant_type', 'provider_error'],
+  ['unsupported_token_type', 'provider_error'],
+]);
+
+const passing = new Set([408, 425, 429]);
+
+export type FailureRules = {
+  response: Pick<TokenResponseMap, 'error' | 'error_codes' | 'success'>;
+  /** What a 401 means that does not say why: the client's credentials were refused, or the end user's. */
+  refused: 'invalid_client' | 'invalid_grant';
+  now: Date;
+};
+
+/**
+ * Why an answer is a failure; undefined when it is not one. Its own error value counts whatever the status (RFC 6749 section 5.2 and
+ * those who answer 200). Decided in this order: a redirect, the definition's `error_codes`, a status that passes (408, 425, 429, 5xx),
+ * the standards' codes, 401, whatever else is an error. Text that nobody knows selects nothing and is repeated nowhere.
+ *
+ * @param document the parsed body; undefined when it could not be parsed
+ */
+export function tokenFailure({ status, headers }: DoorResponse, document: unknown, { response, refused, now }: FailureRules): GrantryError | undefined {
+  const failure = (code: ErrorCode, detail: string) => {
+    const waitS = code === 'provider_unavailable' ? retryAfterS(headers, now) : undefined;
+    return new GrantryError(code, { detail, ...(waitS === undefined ? {} : { retryAfterS: waitS }) });
+  };
+  if (status < 200 || (status >= 300 && status < 400)) return failure('bad_provider_answer', `The provider answered with HTTP status ${status}.`);
+
+  const value = pointerValue(document, response.error);
+  const key = typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+  const own = Object.hasOwn(response.error_codes, key) ? response.error_codes[key] : undefined;
+  if (own !== undefined) return failure(own, 'The provider answered with an error that its definition knows.');
+  if (status >= 500 || passing.has(status)) return failure('provider_unavailable', `The provider answered with HTTP status ${status}.`);
+
+  const standard = standardCodes.get(key);
+  if (standard !== undefined) return failure(standard, `The provider answered ${key}.`);
+  if (status === 401) return failure(refused, 'The provider answered with HTTP status 401.');
+  if (status >= 400) return failure('provider_error', `The provider refused the request with HTTP status ${status}.`);
+  if (says(value)) return failure('provider_error', 'The provider answered with an error of its own.');
+  if (document !== undefined && response.success !== undefined && pointerValue(document, response.success.pointer) !== response.success.equals) {
+    return failure('provider_error', 'The provider did not say that the request succeeded.');
+  }
+  return undefined;
+}
+
+/** False for what providers write where there is no error: nothing, null, an empty text or container, false, 0. */
+function says(value: unknown): boolean {
+  if (typeof value === 'object' && value !== null) return Object.keys(value).length > 0;
+  return Boolean(value);
+}
