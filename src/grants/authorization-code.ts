@@ -1,0 +1,70 @@
+import { authorizationUrl } from '../protocol/authorization-url.ts';
+import { Credential } from '../protocol/credential.ts';
+import type { AuthorizationCodeMethod } from '../protocol/definition/schema.ts';
+import { GrantryError, isGrantryError } from '../protocol/errors.ts';
+import type { Grant, GrantContext } from '../protocol/grant.ts';
+import { codeChallenge, codeVerifier, verifierBytes } from '../protocol/pkce.ts';
+import { extraValues, presentRequest } from '../protocol/present.ts';
+import { joinScopes } from '../protocol/scopes.ts';
+import { templateValues } from '../protocol/template-values.ts';
+import { extrasOf } from '../protocol/token-answer.ts';
+import { endpointUrl } from './endpoint.ts';
+import { authorizationParameters, redeemCode } from './passport-strategy.ts';
+import { refreshCredential } from './refresh.ts';
+import { revokeCredential } from './revocation.ts';
+import { requestToken } from './token-endpoint.ts';
+
+/** The authorization code grant (RFC 6749 section 4.1) with PKCE (RFC 7636); passport-oauth2 drives it. */
+export const authorizationCode: Grant<AuthorizationCodeMethod> = {
+  /** Where to send the browser. Throws `invalid_request` (scopes, template values), `invalid_client`, `address_refused`. */
+  async start(ctx, { redirectUri, state, scopes }) {
+    const { method, random } = ctx;
+    const scope = joinScopes(scopes, method.scopes);
+    const challenge = method.code_challenge_method;
+    const verifier = challenge === 'none' ? undefined : codeVerifier(random(verifierBytes));
+    const flow = flowOf(ctx, redirectUri);
+    const params = {
+      ...(verifier === undefined || challenge === 'none' ? {} : { code_challenge: codeChallenge(verifier, challenge), code_challenge_method: challenge }),
+      ...(method.callback.response_mode === 'form_post' ? { response_mode: 'form_post' } : {}),
+    };
+    const standard = await authorizationParameters({ ...flow, state, scope, params });
+    const values = { ...templateValues(ctx), scope: scope ?? '', redirect_uri: redirectUri };
+    return {
+      kind: 'redirect',
+      redirect: authorizationUrl(endpointUrl(ctx, method.authorization_endpoint), standard, { method, values }),
+      pending: { redirectUri, scopes, ...(verifier === undefined ? {} : { codeVerifier: verifier }) },
+    };
+  },
+
+  /**
+   * Redeems a code, once, whatever comes of it (RFC 6749 section 4.1.2). Throws `exchange_unknown` when the request may have arrived and no
+   * answer came, else as `requestToken`.
+   */
+  async finish(ctx, pending, { code, keep }) {
+    const { method } = ctx;
+    const kept = extrasOf(Object.entries(keep));
+    const values = { ...extraValues(kept), scope: pending.scopes.join(method.scopes.separator), redirect_uri: pending.redirectUri };
+    try {
+      const fields = await redeemCode({
+        ...flowOf(ctx, pending.redirectUri),
+        code,
+        codeVerifier: pending.codeVerifier,
+        redeem: (checked, params) =>
+          requestToken(ctx, { standard: { ...params, code: checked }, params: method.token.params, values, requested: pending.scopes }),
+      });
+      return new Credential({ ...fields, extras: { ...kept, ...fields.extras } });
+    } catch (cause) {
+      throw isGrantryError(cause, 'no_answer') ? new GrantryError('exchange_unknown', { cause }) : cause;
+    }
+  },
+
+  refresh: (ctx, credential) => refreshCredential(ctx, credential),
+  revoke: (ctx, credential) => revokeCredential(ctx, credential),
+  present: (ctx, credential, request) => presentRequest(ctx, credential.reveal(), request),
+};
+
+/** The strategy sees the authorization endpoint without its own query: that one is merged byte for byte afterwards. */
+function flowOf(ctx: GrantContext<AuthorizationCodeMethod>, redirectUri: string) {
+  const [authorizationEndpoint = ''] = endpointUrl(ctx, ctx.method.authorization_endpoint).split('?');
+  return { authorizationEndpoint, tokenEndpoint: endpointUrl(ctx, ctx.method.token_endpoint), clientId: ctx.client.client_id, redirectUri };
+}
