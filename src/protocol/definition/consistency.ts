@@ -1,0 +1,105 @@
+import type { Path } from './faults.ts';
+import type { Method } from './schema.ts';
+
+type Found = [Path, string];
+type Pointers = Readonly<Record<string, string | undefined>>;
+
+const found = (wrong: boolean, path: Path, detail: string): Found[] => (wrong ? [[path, detail]] : []);
+
+/** Callback parameters that are credentials or checks, never something to keep. */
+const callbackOwn = new Set(['code', 'state', 'iss', 'error', 'oauth_token', 'oauth_verifier', 'access_token', 'refresh_token', 'id_token']);
+/** Secret members of an answer that is not read by pointers (OAuth 1.0a), or that nobody may keep. */
+const secretPointers = ['/access_token', '/refresh_token', '/id_token', '/client_secret', '/oauth_token', '/oauth_token_secret'];
+
+/** Kept values are shown to callers and stored in the open: a token must not be among them, nor what holds one. */
+function keptSecretFaults(keep: Readonly<Record<string, string>>, path: Path, tokens: Pointers): Found[] {
+  const secrets = [...secretPointers, ...Object.values(tokens)].filter((pointer) => pointer !== undefined);
+  return Object.entries(keep).flatMap(([name, pointer]) =>
+    found(
+      secrets.some((secret) => secret === pointer || secret.startsWith(`${pointer}/`) || pointer.startsWith(`${secret}/`)),
+      [...path, name],
+      'A token is not kept as an extra.',
+    ),
+  );
+}
+
+function zeroFaults(durations: readonly [Path, string | undefined][]): Found[] {
+  return durations.flatMap(([path, duration]) => found(duration !== undefined && !/[1-9]/.test(duration), path, 'Must be longer than nothing.'));
+}
+
+function callbackFaults(callback: { keep: readonly string[]; denied: readonly string[] }, path: Path): Found[] {
+  return [
+    ...callback.keep.flatMap((name, index) => found(callbackOwn.has(name), [...path, 'keep', index], `${name} is never kept.`)),
+    ...callback.keep.flatMap((name, index) => found(callback.keep.indexOf(name) !== index, [...path, 'keep', index], `${name} is kept twice.`)),
+    // RFC 6749 section 4.1.2.1: the characters of an error code.
+    ...callback.denied.flatMap((error, index) =>
+      found(!/^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/.test(error), [...path, 'denied', index], 'Is not an error code (RFC 6749 section 4.1.2.1).'),
+    ),
+  ];
+}
+
+function authorizationCodeFaults(method: Extract<Method, { grant: 'authorization_code' }>, path: Path): Found[] {
+  const { callback } = method;
+  const at = [...path, 'callback'];
+  const signed = callback.signature?.param;
+  return [
+    ...callbackFaults(callback, at),
+    ...found(callbackOwn.has(callback.code) && callback.code !== 'code', [...at, 'code'], `${callback.code} has another meaning in a callback.`),
+    ...found(callback.keep.includes(callback.code) && callback.code !== 'code', [...at, 'keep', callback.keep.indexOf(callback.code)], 'The code is never kept.'),
+    ...found(
+      callback.response_mode === 'form_post' && callback.state === 'not_echoed',
+      [...at, 'state'],
+      'A form_post callback arrives without the flow cookie, so state must be echoed.',
+    ),
+    ...found(signed !== undefined && (callbackOwn.has(signed) || signed === callback.code), [...at, 'signature', 'param'], `${signed} cannot hold the signature.`),
+  ];
+}
+
+function tokenMethodFaults(method: Extract<Method, { token: unknown }>, path: Path): Found[] {
+  const { refresh, response, revocation } = method;
+  const bare = Object.keys(refresh.params).length === 0 && refresh.endpoint === undefined;
+  return [
+    ...found(refresh.how === 'exchange_current' && bare, [...path, 'refresh', 'how'], 'exchange_current needs refresh.params or refresh.endpoint.'),
+    ...found(refresh.how === 'none' && refresh.keep_alive !== undefined, [...path, 'refresh', 'keep_alive'], 'What is never refreshed is not kept alive.'),
+    ...found(revocation.params !== undefined && method.revocation_endpoint === undefined, [...path, 'revocation', 'params'], 'There is no revocation_endpoint.'),
+    ...keptSecretFaults(response.keep, [...path, 'response', 'keep'], {
+      access_token: response.access_token,
+      refresh_token: response.refresh_token,
+      refreshed_access_token: refresh.response.access_token,
+      refreshed_refresh_token: refresh.response.refresh_token,
+    }),
+    ...response.token_types.flatMap((type, index) => found(type !== type.toLowerCase(), [...path, 'response', 'token_types', index], 'Must be in lower case.')),
+    ...zeroFaults([
+      [[...path, 'response', 'lifetime'], response.lifetime],
+      [[...path, 'refresh', 'keep_alive'], refresh.keep_alive],
+    ]),
+  ];
+}
+
+function oauth1Faults(method: Extract<Method, { grant: 'oauth1' }>, path: Path): Found[] {
+  const { callback, response } = method;
+  const endpoints = ['request_token_endpoint', 'access_token_endpoint'] as const;
+  return [
+    ...callbackFaults(callback, [...path, 'callback']),
+    ...found(callback.mode === 'oob' && callback.keep.length > 0, [...path, 'callback', 'keep'], 'Out of band nothing comes back that could be kept.'),
+    // RFC 5849 section 3.4.4: the secrets travel in the open.
+    ...endpoints.flatMap((name) =>
+      found(method.signature_method === 'PLAINTEXT' && /^http:/i.test(method[name]), [...path, name], 'PLAINTEXT signatures need https.'),
+    ),
+    ...keptSecretFaults(response.keep, [...path, 'response', 'keep'], {}),
+    ...zeroFaults([[[...path, 'response', 'lifetime'], response.lifetime]]),
+  ];
+}
+
+/** What in a method contradicts itself, as paths and sentences. */
+export function consistencyFaults(method: Method, path: Path): Found[] {
+  const { default: asked = [], separator = ' ' } = 'scopes' in method ? method.scopes : {};
+  const issuer = 'issuer' in method ? method.issuer : undefined;
+  return [
+    ...asked.flatMap((scope, index) => found(scope.includes(separator), [...path, 'scopes', 'default', index], 'Holds the separator: list the scopes one by one.')),
+    ...found(issuer !== undefined && /[?#]/.test(issuer), [...path, 'issuer'], 'An issuer has no query and no fragment (RFC 8414 section 2).'),
+    ...(method.grant === 'authorization_code' ? authorizationCodeFaults(method, path) : []),
+    ...(method.grant === 'oauth1' ? oauth1Faults(method, path) : []),
+    ...('token' in method ? tokenMethodFaults(method, path) : []),
+  ];
+}

@@ -1,0 +1,71 @@
+import { isPublicHost, parseOutsideUrl } from '../address.ts';
+import { type Fault, isGrantryError } from '../errors.ts';
+import { pointerOf } from './faults.ts';
+import { matchesPattern } from './pattern.ts';
+import type { Definition, Input, Method } from './schema.ts';
+
+type Inputs = Readonly<Record<string, Input>>;
+
+export type CompletedInputs = {
+  /** The accepted values, defaults included, by input name. */
+  values: Record<string, string>;
+  /** What has still to be asked: inputs that are neither optional, given, nor filled by a default. */
+  missing: { name: string; input: Input }[];
+  /** What is wrong with what was given; pointers begin with /inputs. */
+  faults: Fault[];
+};
+
+const hostName = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*(?::\d{1,5})?$/;
+
+/** The inputs of a method: the provider's and its own, which win. */
+export function declaredInputs(definition: Pick<Definition, 'inputs'>, method: Pick<Method, 'inputs'>): Inputs {
+  return { ...definition.inputs, ...method.inputs };
+}
+
+function urlDetail(value: string, allowPrivateHosts: boolean): string | undefined {
+  try {
+    parseOutsideUrl(value, { allowPrivateHosts });
+    return undefined;
+  } catch (error) {
+    if (isGrantryError(error)) return error.message;
+    throw error;
+  }
+}
+
+/** Why a value does not fit its input, as a sentence; undefined when it fits. Lengths: 256 characters, 2000 for secrets and URLs. */
+export function inputDetail(input: Input, value: string, { allowPrivateHosts }: { allowPrivateHosts: boolean }): string | undefined {
+  const longest = input.secret || input.url ? 2_000 : 256;
+  if (value.length > longest) return `Must have at most ${longest} characters.`;
+  if (/[\p{Cc}\p{Cs}\u2028\u2029]/u.test(value)) return 'Must not hold control characters.';
+  if (input.enum !== undefined && !input.enum.includes(value)) return `Must be one of ${input.enum.join(', ')}.`;
+  if (input.host && !isPublicHost(value) && !(allowPrivateHosts && hostName.test(value))) return 'Must be a full public host name in lower case.';
+  if (input.pattern !== undefined && !matchesPattern(input.pattern, value)) {
+    return input.example === undefined ? 'Does not have the expected form.' : `Does not have the expected form, as in ${input.example}.`;
+  }
+  return input.url ? urlDetail(value, allowPrivateHosts) : undefined;
+}
+
+/**
+ * Completes what was given with defaults and checks it. An empty value counts as not given. Values of inputs that
+ * are neither given nor defaulted are absent from `values`.
+ */
+export function completeInputs(
+  definition: Pick<Definition, 'inputs'>,
+  method: Pick<Method, 'inputs'>,
+  given: Readonly<Record<string, string>>,
+  { allowPrivateHosts }: { allowPrivateHosts: boolean } = { allowPrivateHosts: false },
+): CompletedInputs {
+  const declared = declaredInputs(definition, method);
+  const fault = (name: string, detail: string): Fault => ({ pointer: pointerOf(['inputs', name]), detail });
+  const faults = Object.keys(given).flatMap((name) => (Object.hasOwn(declared, name) ? [] : [fault(name, 'There is no input of this name.')]));
+  const missing: CompletedInputs['missing'] = [];
+  const values = Object.entries(declared).flatMap(([name, input]): [string, string][] => {
+    const value = (Object.hasOwn(given, name) ? given[name] : undefined) || input.default;
+    if (value === undefined && !input.optional) missing.push({ name, input });
+    if (value === undefined) return [];
+    const detail = inputDetail(input, value, { allowPrivateHosts });
+    if (detail !== undefined) faults.push(fault(name, detail));
+    return detail === undefined ? [[name, value]] : [];
+  });
+  return { values: Object.fromEntries(values), missing, faults };
+}

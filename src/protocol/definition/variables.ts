@@ -1,0 +1,109 @@
+import type { Path } from './faults.ts';
+import type { Definition, Method } from './schema.ts';
+
+/** Names that the broker fills itself; no input may be called so. */
+export const builtInNames: ReadonlySet<string> = new Set(['client_id', 'scope', 'redirect_uri', 'access_token', 'refresh_token', 'extras']);
+
+/** A place of a definition where a template stands, and what may stand in it. */
+export type Place = {
+  path: Path;
+  template: string;
+  kind: 'url' | 'text';
+  /** Built-in names that have a value here. */
+  builtIns: readonly string[];
+  /** Kept values that may be named here, as `extras.<name>`. */
+  kept: readonly string[];
+  /** The end user's browser shows it: no secrets. */
+  shown: boolean;
+  /** A kept value may stand for scheme and host. */
+  keptMayLead: boolean;
+  /** Without a value of its only variable, an optional input, the whole field counts as left out. */
+  mayBeAbsent: boolean;
+};
+
+const request = ['client_id', 'scope', 'redirect_uri'];
+const held = ['access_token', 'refresh_token'];
+
+type Traits = Partial<Pick<Place, 'builtIns' | 'kept' | 'shown' | 'keptMayLead' | 'mayBeAbsent'>>;
+
+const place = (kind: Place['kind'], path: Path, template: string, traits: Traits): Place => {
+  return { kind, path, template, builtIns: [], kept: [], shown: false, keptMayLead: false, mayBeAbsent: false, ...traits };
+};
+const url = (path: Path, template: string | undefined, traits: Traits = {}) => (template === undefined ? [] : [place('url', path, template, traits)]);
+const text = (path: Path, template: string, traits: Traits = {}) => place('text', path, template, traits);
+const each = (path: Path, templates: Readonly<Record<string, string>> | undefined, traits: Traits) =>
+  Object.entries(templates ?? {}).map(([name, template]) => text([...path, name], template, traits));
+
+/** The names that a method keeps from callback and answer. */
+export function keptNames(method: Method): string[] {
+  const fromCallback = 'callback' in method ? method.callback.keep : [];
+  const fromAnswer = 'response' in method ? Object.keys(method.response.keep) : [];
+  return [...fromCallback, ...fromAnswer];
+}
+
+function revocationPlaces(method: Extract<Method, { revocation: unknown }>, path: Path): Place[] {
+  const traits = { builtIns: [...held, 'client_id'], kept: keptNames(method) };
+  return [
+    ...url([...path, 'revocation_endpoint'], method.revocation_endpoint, { ...traits, mayBeAbsent: true }),
+    ...each([...path, 'revocation', 'params'], method.revocation.params, traits),
+    ...each([...path, 'revocation', 'headers'], method.revocation.headers, traits),
+  ];
+}
+
+function tokenPlaces(method: Extract<Method, { token: unknown }>, path: Path): Place[] {
+  return [
+    ...url([...path, 'token_endpoint'], method.token_endpoint),
+    ...url([...path, 'refresh', 'endpoint'], method.refresh.endpoint),
+    ...each([...path, 'token', 'params'], method.token.params, { builtIns: request }),
+    ...each([...path, 'token', 'headers'], method.token.headers, { builtIns: request }),
+    ...each([...path, 'refresh', 'params'], method.refresh.params, { builtIns: [...request, ...held] }),
+    ...revocationPlaces(method, path),
+  ];
+}
+
+/** Every template of a method, with its path below `/methods/<name>`. */
+export function methodPlaces(method: Method, path: Path): Place[] {
+  const optional = { mayBeAbsent: true };
+  const authorization = { builtIns: request, shown: true };
+  switch (method.grant) {
+    case 'authorization_code':
+      return [
+        ...url([...path, 'issuer'], method.issuer, optional),
+        ...url([...path, 'authorization_endpoint'], method.authorization_endpoint, { shown: true }),
+        ...url([...path, 'introspection_endpoint'], method.introspection_endpoint, optional),
+        ...url([...path, 'userinfo_endpoint'], method.userinfo_endpoint, optional),
+        ...each([...path, 'authorization', 'params'], method.authorization.params, authorization),
+        ...tokenPlaces(method, path),
+      ];
+    case 'client_credentials':
+      return [...url([...path, 'issuer'], method.issuer, optional), ...tokenPlaces(method, path)];
+    case 'credential_exchange':
+      return tokenPlaces(method, path);
+    case 'oauth1':
+      return [
+        ...url([...path, 'request_token_endpoint'], method.request_token_endpoint),
+        ...url([...path, 'authorization_endpoint'], method.authorization_endpoint, { shown: true }),
+        ...url([...path, 'authentication_endpoint'], method.authentication_endpoint, { shown: true, mayBeAbsent: true }),
+        ...url([...path, 'access_token_endpoint'], method.access_token_endpoint),
+        ...each([...path, 'request_token', 'params'], method.request_token.params, { builtIns: request }),
+        ...each([...path, 'authorization', 'params'], method.authorization.params, authorization),
+      ];
+    case 'api_key':
+      return [text([...path, 'value'], method.value)];
+    case 'basic':
+      return [text([...path, 'username'], method.username), text([...path, 'password'], method.password)];
+  }
+}
+
+/** The templates of `api`: what all methods share. */
+export function apiPlaces({ api, methods }: Pick<Definition, 'api' | 'methods'>): Place[] {
+  const kept = Object.values(methods).flatMap(keptNames);
+  const path = api.probe?.path;
+  const traits = { kept, keptMayLead: true };
+  const probe = path === undefined ? [] : path.startsWith('/') ? [text(['api', 'probe', 'path'], path, { kept })] : url(['api', 'probe', 'path'], path, traits);
+  return [
+    ...url(['api', 'base_url'], api.base_url, { ...traits, mayBeAbsent: true }),
+    ...each(['api', 'headers'], api.headers, { kept, builtIns: ['client_id'] }),
+    ...probe,
+  ];
+}
