@@ -21,7 +21,7 @@ function nameDetail(name: string, { place, inputs }: { place: Place; inputs: Inp
   if (input === undefined) return `{${name}} is not a declared input, or has no value here.`;
   if (place.shown && input.secret) return `{${name}} is secret, and the end user's browser would show it.`;
   const empty = input.optional && input.default === undefined;
-  if (empty && !(place.mayBeAbsent && place.template === `{${name}}`)) return `{${name}} is optional and has no default, and here a value is needed.`;
+  if (empty && !place.mayBeAbsent) return `{${name}} is optional and has no default, and here a value is needed.`;
   return undefined;
 }
 

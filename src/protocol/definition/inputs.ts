@@ -1,8 +1,10 @@
 import { isPublicHost, parseOutsideUrl } from '../address.ts';
 import { type Fault, isGrantryError } from '../errors.ts';
+import { templateNames } from '../template.ts';
 import { pointerOf } from './faults.ts';
 import { matchesPattern } from './pattern.ts';
 import type { Definition, Input, Method } from './schema.ts';
+import { apiPlaces, methodPlaces } from './variables.ts';
 
 type Inputs = Readonly<Record<string, Input>>;
 
@@ -68,4 +70,16 @@ export function completeInputs(
     return detail === undefined ? [[name, value]] : [];
   });
   return { values: Object.fromEntries(values), missing, faults };
+}
+
+/**
+ * True when whoever fills in the inputs decides which host is called: an endpoint of the method, or the API, stands on
+ * an input with `host: true` or `url: true`. Such a method always gets a callback of its own.
+ */
+export function hasOpenHost(definition: Definition, method: Method): boolean {
+  const inputs = declaredInputs(definition, method);
+  const places = [...methodPlaces(method, []), ...apiPlaces(definition)].filter(({ kind }) => kind === 'url');
+  return places.some(({ template }) =>
+    templateNames(template).some((name) => Object.hasOwn(inputs, name) && (inputs[name]?.host === true || inputs[name]?.url === true)),
+  );
 }

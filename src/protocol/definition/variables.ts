@@ -17,11 +17,12 @@ export type Place = {
   shown: boolean;
   /** A kept value may stand for scheme and host. */
   keptMayLead: boolean;
-  /** Without a value of its only variable, an optional input, the whole field counts as left out. */
+  /** May name an optional input: without its value an address counts as left out, and so does a parameter that is empty then. */
   mayBeAbsent: boolean;
 };
 
 const request = ['client_id', 'scope', 'redirect_uri'];
+const optional = { mayBeAbsent: true };
 const held = ['access_token', 'refresh_token'];
 
 type Traits = Partial<Pick<Place, 'builtIns' | 'kept' | 'shown' | 'keptMayLead' | 'mayBeAbsent'>>;
@@ -42,37 +43,39 @@ export function keptNames(method: Method): string[] {
 }
 
 function revocationPlaces(method: Extract<Method, { revocation: unknown }>, path: Path): Place[] {
-  const traits = { builtIns: [...held, 'client_id'], kept: keptNames(method) };
+  const traits = { ...optional, builtIns: [...held, 'client_id'], kept: keptNames(method) };
   return [
-    ...url([...path, 'revocation_endpoint'], method.revocation_endpoint, { ...traits, mayBeAbsent: true }),
+    ...url([...path, 'revocation_endpoint'], method.revocation_endpoint, traits),
     ...each([...path, 'revocation', 'params'], method.revocation.params, traits),
     ...each([...path, 'revocation', 'headers'], method.revocation.headers, traits),
   ];
 }
 
 function tokenPlaces(method: Extract<Method, { token: unknown }>, path: Path): Place[] {
+  const exchange = { ...optional, builtIns: request, kept: 'callback' in method ? method.callback.keep : [] };
+  const refresh = { ...optional, builtIns: [...request, ...held], kept: keptNames(method) };
   return [
     ...url([...path, 'token_endpoint'], method.token_endpoint),
     ...url([...path, 'refresh', 'endpoint'], method.refresh.endpoint),
-    ...each([...path, 'token', 'params'], method.token.params, { builtIns: request }),
-    ...each([...path, 'token', 'headers'], method.token.headers, { builtIns: request }),
-    ...each([...path, 'refresh', 'params'], method.refresh.params, { builtIns: [...request, ...held] }),
+    ...each([...path, 'token', 'params'], method.token.params, exchange),
+    ...each([...path, 'token', 'headers'], method.token.headers, exchange),
+    ...each([...path, 'refresh', 'params'], method.refresh.params, refresh),
     ...revocationPlaces(method, path),
   ];
 }
 
 /** Every template of a method, with its path below `/methods/<name>`. */
 export function methodPlaces(method: Method, path: Path): Place[] {
-  const optional = { mayBeAbsent: true };
-  const authorization = { builtIns: request, shown: true };
+  const shown = { shown: true };
+  const signed = { builtIns: ['client_id', 'scope'] };
   switch (method.grant) {
     case 'authorization_code':
       return [
         ...url([...path, 'issuer'], method.issuer, optional),
-        ...url([...path, 'authorization_endpoint'], method.authorization_endpoint, { shown: true }),
+        ...url([...path, 'authorization_endpoint'], method.authorization_endpoint, shown),
         ...url([...path, 'introspection_endpoint'], method.introspection_endpoint, optional),
         ...url([...path, 'userinfo_endpoint'], method.userinfo_endpoint, optional),
-        ...each([...path, 'authorization', 'params'], method.authorization.params, authorization),
+        ...each([...path, 'authorization', 'params'], method.authorization.params, { ...optional, ...shown, builtIns: request }),
         ...tokenPlaces(method, path),
       ];
     case 'client_credentials':
@@ -82,16 +85,17 @@ export function methodPlaces(method: Method, path: Path): Place[] {
     case 'oauth1':
       return [
         ...url([...path, 'request_token_endpoint'], method.request_token_endpoint),
-        ...url([...path, 'authorization_endpoint'], method.authorization_endpoint, { shown: true }),
-        ...url([...path, 'authentication_endpoint'], method.authentication_endpoint, { shown: true, mayBeAbsent: true }),
+        ...url([...path, 'authorization_endpoint'], method.authorization_endpoint, shown),
+        ...url([...path, 'authentication_endpoint'], method.authentication_endpoint, shown),
         ...url([...path, 'access_token_endpoint'], method.access_token_endpoint),
-        ...each([...path, 'request_token', 'params'], method.request_token.params, { builtIns: request }),
-        ...each([...path, 'authorization', 'params'], method.authorization.params, authorization),
+        ...each([...path, 'request_token', 'params'], method.request_token.params, signed),
+        ...each([...path, 'authorization', 'params'], method.authorization.params, { ...signed, ...shown }),
+        ...(method.realm === undefined ? [] : [text([...path, 'realm'], method.realm)]),
       ];
     case 'api_key':
       return [text([...path, 'value'], method.value)];
     case 'basic':
-      return [text([...path, 'username'], method.username), text([...path, 'password'], method.password)];
+      return [text([...path, 'username'], method.username), text([...path, 'password'], method.password, optional)];
   }
 }
 
@@ -102,8 +106,8 @@ export function apiPlaces({ api, methods }: Pick<Definition, 'api' | 'methods'>)
   const traits = { kept, keptMayLead: true };
   const probe = path === undefined ? [] : path.startsWith('/') ? [text(['api', 'probe', 'path'], path, { kept })] : url(['api', 'probe', 'path'], path, traits);
   return [
-    ...url(['api', 'base_url'], api.base_url, { ...traits, mayBeAbsent: true }),
-    ...each(['api', 'headers'], api.headers, { kept, builtIns: ['client_id'] }),
+    ...url(['api', 'base_url'], api.base_url, { ...traits, ...optional }),
+    ...each(['api', 'headers'], api.headers, { ...optional, kept, builtIns: ['client_id'] }),
     ...probe,
   ];
 }
