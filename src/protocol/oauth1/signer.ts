@@ -118,3 +118,8 @@ export function baseStringOf(request: SignableRequest, signing: Signing, protoco
   const { method, url } = request;
   return new RequestSigner(request, signing).getBaseString({ method, url }, protocol as unknown as OAuth.Data);
 }
+
+/** 128 bits from the given source, as 32 hexadecimal digits, which every provider's storage can hold (RFC 5849 section 3.3). */
+export function freshNonce(random: (bytes: number) => Buffer): string {
+  return random(16).toString('hex');
+}
