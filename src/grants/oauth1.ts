@@ -1,0 +1,145 @@
+import { Credential } from '../protocol/credential.ts';
+import type { OAuth1Method } from '../protocol/definition/schema.ts';
+import type { DoorResponse } from '../protocol/door.ts';
+import { durationS } from '../protocol/duration.ts';
+import { GrantryError } from '../protocol/errors.ts';
+import { encodeForm } from '../protocol/form.ts';
+import type { ApiRequest, CallbackAnswer, Grant, GrantContext, Pending, PresentedRequest, Started, StartInput } from '../protocol/grant.ts';
+import { readTokenAnswer, type TokenAnswer } from '../protocol/oauth1/answer.ts';
+import type { Pair } from '../protocol/oauth1/parameters.ts';
+import { clockOffsetMs, type Leg, refusalOf } from '../protocol/oauth1/refusal.ts';
+import { rsaPrivateKey, type SigningKey } from '../protocol/oauth1/signature.ts';
+import { freshNonce, type SignableRequest, type Signing, signRequest } from '../protocol/oauth1/signer.ts';
+import { nameParameters } from '../protocol/parameters.ts';
+import { pointerValue } from '../protocol/pointer.ts';
+import { withQuery } from '../protocol/query.ts';
+import { joinScopes } from '../protocol/scopes.ts';
+import { expandText, expandUrl } from '../protocol/template.ts';
+import { isTokenText } from '../protocol/token-text.ts';
+
+type Context = GrantContext<OAuth1Method>;
+type Protocol = Pick<Signing, 'token' | 'extra'>;
+
+/**
+ * OAuth 1.0a (RFC 5849): temporary credentials, the end user's page, token credentials; then a signature on every request.
+ * The tokens do not end and cannot be renewed, so there is no `refresh`; the RFC knows no revocation.
+ */
+export const oauth1 = { start, finish, present } satisfies Grant<OAuth1Method>;
+
+/** RFC 5849 sections 2.1 and 2.2. Throws `unsupported` when the link asks for a page that the provider does not have. */
+async function start(ctx: Context, input: StartInput): Promise<Started> {
+  const { method } = ctx;
+  const scope = joinScopes(input.scopes, method.scopes);
+  const values = { ...ctx.inputs, client_id: ctx.client.client_id, scope: scope ?? '' };
+  const page = pageOf(ctx, input.endpoint);
+  const form = Object.entries(method.request_token.params).map(([name, template]): Pair => [name, expandText(template, values)]);
+  const answer = await requestToken(ctx, 'request_token', { form, extra: { oauth_callback: callbackFor(method, input) } });
+  if (method.callback.confirmed === 'required' && !answer.confirmed) {
+    throw new GrantryError('bad_provider_answer', { detail: 'The provider did not confirm the callback (oauth_callback_confirmed).' });
+  }
+
+  const { params, rename, omit, fragment } = method.authorization;
+  const query = nameParameters({ scope }, { params, omit, rename: { scope: method.scopes.param, ...rename }, values });
+  const tokenName = Object.hasOwn(rename, 'oauth_token') ? (rename['oauth_token'] ?? '') : 'oauth_token';
+  query.set(tokenName, answer.token);
+  const redirect = withQuery(page, query) + (fragment === undefined ? '' : `#${encodeURI(fragment)}`);
+  const pending: Pending = { redirectUri: input.redirectUri, scopes: input.scopes, requestToken: answer.token, requestTokenSecret: answer.secret };
+  if (method.callback.mode === 'oob') return { kind: 'out_of_band', redirect, verifier: method.callback.verifier, pending };
+  return { kind: 'redirect', redirect, pending };
+}
+
+/**
+ * RFC 5849 section 2.3. Throws `invalid_callback`, before anything is sent, when the callback belongs to another flow or lacks its verifier.
+ * Out of band the end user comes back by herself, so `oauthToken` may be absent there.
+ */
+async function finish(ctx: Context, pending: Pending, callback: CallbackAnswer): Promise<Credential> {
+  const { callback: rules, response } = ctx.method;
+  const { requestToken: key, requestTokenSecret: secret } = pending;
+  const byHerself = rules.mode === 'oob' && callback.oauthToken === undefined;
+  if (key === undefined || secret === undefined || !(byHerself || callback.oauthToken === key)) {
+    throw new GrantryError('invalid_callback', { detail: 'The callback names another request token than this flow asked for.' });
+  }
+  const verifier = rules.verifier === 'required' ? callback.oauthVerifier?.trim() : undefined;
+  if (rules.verifier === 'required' && !isTokenText(verifier)) throw new GrantryError('invalid_callback', { detail: 'The callback has no verifier.' });
+
+  const extra = verifier === undefined ? {} : { oauth_verifier: verifier };
+  const { token, secret: tokenSecret, document } = await requestToken(ctx, 'access_token', { form: [], token: { key, secret }, extra });
+  return new Credential({
+    kind: 'oauth1',
+    access_token: token,
+    token_type: 'oauth1',
+    secret: tokenSecret,
+    scopes: pending.scopes,
+    lifetimeS: response.lifetime === undefined ? null : durationS(response.lifetime),
+    refreshLifetimeS: null,
+    extras: { ...callback.keep, ...kept(document, response.keep) },
+  });
+}
+
+/** Signs a request (RFC 5849 section 3); its form parameters too. Send exactly the returned URL. */
+function present(ctx: Context, credential: Credential, request: ApiRequest): PresentedRequest {
+  const { access_token: key, secret } = credential.reveal();
+  if (secret === undefined) throw new GrantryError('integrity_error', { detail: 'The credential has no token secret.' });
+  const { url, authorization } = sign(ctx, request, { token: { key, secret }, offsetMs: 0 });
+  return { url, headers: { Authorization: authorization } };
+}
+
+function pageOf(ctx: Context, endpoint: StartInput['endpoint']): string {
+  const { authorization_endpoint, authentication_endpoint } = ctx.method;
+  const template = endpoint === 'authentication' ? authentication_endpoint : authorization_endpoint;
+  if (template === undefined) throw new GrantryError('unsupported', { detail: 'This provider has no authentication endpoint; use the authorization one.' });
+  return expand(ctx, template);
+}
+
+function callbackFor({ callback }: OAuth1Method, { redirectUri, state }: StartInput): string {
+  if (callback.mode === 'oob') return 'oob';
+  return callback.state === 'echoed' ? withQuery(redirectUri, [['state', state]]) : redirectUri;
+}
+
+/** Asks for credentials; once more, with the provider's time, when our clock was the trouble. */
+async function requestToken(ctx: Context, leg: Leg, { form, ...protocol }: Protocol & { form: readonly Pair[] }): Promise<TokenAnswer> {
+  const url = expand(ctx, leg === 'request_token' ? ctx.method.request_token_endpoint : ctx.method.access_token_endpoint);
+  const send = (offsetMs: number): Promise<DoorResponse> => {
+    const signed = sign(ctx, { method: 'POST', url, form }, { ...protocol, offsetMs });
+    const headers = { authorization: signed.authorization, accept: 'application/x-www-form-urlencoded, */*;q=0.5' };
+    if (form.length === 0) return ctx.door({ method: 'POST', url: signed.url, headers });
+    return ctx.door({ method: 'POST', url: signed.url, headers: { ...headers, 'content-type': 'application/x-www-form-urlencoded' }, body: encodeForm(form) });
+  };
+  let answer = await send(0);
+  const offsetMs = clockOffsetMs(answer, ctx.now());
+  if (offsetMs !== undefined) answer = await send(offsetMs);
+  const refusal = refusalOf(answer, { leg, now: ctx.now() });
+  if (refusal !== undefined) throw refusal;
+  return readTokenAnswer(answer);
+}
+
+function sign(ctx: Context, request: SignableRequest, { offsetMs, ...protocol }: Protocol & { offsetMs: number }) {
+  const { signature_method, realm } = ctx.method;
+  const signed = signRequest(request, {
+    ...protocol,
+    consumerKey: ctx.client.client_id,
+    key: signingKey(ctx),
+    realm: realm === undefined ? undefined : expandText(realm, ctx.inputs),
+    nonce: freshNonce(ctx.random),
+    timestampS: Math.max(1, Math.floor((ctx.now().getTime() + offsetMs) / 1000)),
+  });
+  if (signature_method === 'PLAINTEXT' && !signed.url.startsWith('https:') && !ctx.allowPrivateHosts) {
+    throw new GrantryError('address_refused', { detail: 'PLAINTEXT sends the secrets themselves: only over https.' });
+  }
+  return signed;
+}
+
+function signingKey({ method: { signature_method: method }, client }: Context): SigningKey {
+  if (method === 'RSA-SHA1') return { method, privateKey: rsaPrivateKey(client.private_key_jwk ?? client.client_secret ?? '') };
+  if (client.client_secret === undefined) throw new GrantryError('invalid_client', { detail: 'This provider needs a client secret.' });
+  return { method, secret: client.client_secret };
+}
+
+function expand({ definition, method, inputs, allowPrivateHosts }: Context, template: string): string {
+  return expandUrl(template, inputs, { inputs: { ...definition.inputs, ...method.inputs }, allowPrivateHosts });
+}
+
+function kept(document: object, pointers: Readonly<Record<string, string>>): Record<string, string> {
+  const values = Object.entries(pointers).map(([name, pointer]) => [name, pointerValue(document, pointer)] as const);
+  return Object.fromEntries(values.flatMap(([name, value]) => (['string', 'number', 'boolean'].includes(typeof value) ? [[name, String(value)]] : [])));
+}
