@@ -29,8 +29,6 @@ export function createDataKeys({ ring, store, limit = defaultLimit, nowMs = Date
   const readOpening = sharing<DataKey>();
 
   async function load(record: DataKeyRecord): Promise<DataKey> {
-    const known = byKid.get(record.kid);
-    if (known?.project === record.project_id) return known;
     const bytes = await ring.unwrap(['data_key', record.project_id, record.kid], record.wrapped);
     if (bytes.length !== 32) throw integrityError('A stored data key has the wrong length.');
     const dataKey = { kid: record.kid, project: record.project_id, key: createSecretKey(bytes) };

@@ -21,7 +21,14 @@ export function integrityError(detail: string, cause?: unknown): GrantryError {
 /** The five parts of the dotted form, still encoded; `integrity_error` when they are not five. */
 export function splitJwe(jwe: string): JweParts {
   const [protectedHeader, encryptedKey, iv, ciphertext, tag, ...rest] = jwe.split('.');
-  if (protectedHeader === undefined || encryptedKey === undefined || iv === undefined || ciphertext === undefined || tag === undefined || rest.length > 0) {
+  if (
+    protectedHeader === undefined ||
+    encryptedKey === undefined ||
+    iv === undefined ||
+    ciphertext === undefined ||
+    tag === undefined ||
+    rest.length > 0
+  ) {
     throw integrityError('A stored secret is not a JWE.');
   }
   return { protectedHeader, encryptedKey, iv, ciphertext, tag };
@@ -56,7 +63,7 @@ export function parseProtectedHeader<Name extends string>(protectedHeader: strin
 }
 
 function hasExactly<Name extends string>(header: unknown, expected: readonly Name[]): header is Record<Name, string> {
-  if (typeof header !== 'object' || header === null || Array.isArray(header)) return false;
+  if (typeof header !== 'object' || header === null) return false;
   const members = new Map<string, unknown>(Object.entries(header));
   return members.size === expected.length && expected.every((name) => typeof members.get(name) === 'string');
 }

@@ -57,7 +57,10 @@ function decrypt({ key }: DataKey, place: Place, parts: JweParts): string {
   try {
     return decryptJwe({ key, parts, aad: boundTo(place) });
   } catch (cause) {
-    throw integrityError(`A stored secret does not open: it was altered, moved or rolled back (${place.table}, ${place.row}, ${place.field}).`, cause);
+    throw integrityError(
+      `A stored secret does not open: it was altered, moved or rolled back (${place.table}, ${place.row}, ${place.field}).`,
+      cause,
+    );
   }
 }
 

@@ -52,7 +52,12 @@ it('lets one of two first starts with different keys win', async () => {
 
 it('refuses another text and a canary that is none', async () => {
   const ring = newRing();
-  for (const sealed of ['', 'x', await ring.wrap(['canary'], Buffer.from('other')), await ring.wrap(['data_key', 'p', 'k'], Buffer.from('grantry'))]) {
+  for (const sealed of [
+    '',
+    'x',
+    await ring.wrap(['canary'], Buffer.from('other')),
+    await ring.wrap(['data_key', 'p', 'k'], Buffer.from('grantry')),
+  ]) {
     store.replaceCanary(sealed);
     await expect(checkCanary(ring, store)).rejects.toMatchObject({ code: 'integrity_error' });
   }

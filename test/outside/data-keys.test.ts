@@ -101,7 +101,13 @@ describe('a stored key that was tampered with is refused', () => {
     ['given to another project', () => ({ ...recordAt(0), project_id: 'two' })],
     ['renamed', () => ({ ...recordAt(0), kid: recordAt(1).kid })],
     ["replaced by another project's", () => ({ ...recordAt(0), wrapped: recordAt(1).wrapped })],
-    ['altered', () => ({ ...recordAt(0), wrapped: recordAt(0).wrapped.replace(/^(.*\.)(.)/, (_, head: string, first: string) => head + (first === 'A' ? 'B' : 'A')) })],
+    [
+      'altered',
+      () => ({
+        ...recordAt(0),
+        wrapped: recordAt(0).wrapped.replace(/^(.*\.)(.)/, (_, head: string, first: string) => head + (first === 'A' ? 'B' : 'A')),
+      }),
+    ],
   ])('%s', async (_, tamper) => {
     const keys = createDataKeys({ ring, store });
     await keys.forSealing('one');

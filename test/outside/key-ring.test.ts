@@ -16,7 +16,13 @@ describe('wrapping', () => {
     const ring = ringOf(jwk('a'));
     const wrapped = await ring.wrap(context, secret);
     expect(Buffer.from(await ring.unwrap(context, wrapped))).toEqual(secret);
-    const others: WrapContext[] = [['data_key', 'other', 'dk_1'], ['data_key', 'default', 'dk_2'], ['canary'], ['data_key', 'defaultdk_1'], ['data_key', 'default","dk_1']];
+    const others: WrapContext[] = [
+      ['data_key', 'other', 'dk_1'],
+      ['data_key', 'default', 'dk_2'],
+      ['canary'],
+      ['data_key', 'defaultdk_1'],
+      ['data_key', 'default","dk_1'],
+    ];
     for (const other of others) await expect(ring.unwrap(other, wrapped), other.join(' ')).rejects.toEqual(integrity);
   });
 
@@ -60,7 +66,9 @@ describe('wrapping', () => {
 
   it.each(['__proto__', 'constructor', 'b'])('refuses the key name "%s" that it does not hold', async (kid) => {
     const key = jwk('a');
-    const jwe = await new CompactEncrypt(secret).setProtectedHeader({ alg: 'A256GCMKW', enc: 'A256GCM', kid }).encrypt(Buffer.from(key.k, 'base64url'));
+    const jwe = await new CompactEncrypt(secret)
+      .setProtectedHeader({ alg: 'A256GCMKW', enc: 'A256GCM', kid })
+      .encrypt(Buffer.from(key.k, 'base64url'));
     await expect(ringOf(key).unwrap(context, jwe)).rejects.toEqual(integrity);
   });
 
@@ -76,7 +84,9 @@ describe('wrapping', () => {
       .setProtectedHeader({ ...header, kid: 'a' })
       .setAdditionalAuthenticatedData(new TextEncoder().encode(JSON.stringify([1, ...context])))
       .encrypt(Buffer.from(key.k, 'base64url'));
-    await expect(ringOf(key).unwrap(context, [jwe.protected, jwe.encrypted_key ?? '', jwe.iv, jwe.ciphertext, jwe.tag].join('.'))).rejects.toEqual(integrity);
+    await expect(ringOf(key).unwrap(context, [jwe.protected, jwe.encrypted_key ?? '', jwe.iv, jwe.ciphertext, jwe.tag].join('.'))).rejects.toEqual(
+      integrity,
+    );
   });
 });
 
@@ -96,7 +106,11 @@ describe('GRANTRY_KEYS', () => {
     ['stray bits', { keys: [jwk('a', `${'A'.repeat(42)}B`)] }, ['/keys/0/k']],
     ['an RSA key', { keys: [{ ...good, kty: 'RSA' }] }, ['/keys/0/kty']],
     ['a key for something else', { keys: [{ ...good, alg: 'HS256', use: 'sig' }] }, ['/keys/0/alg', '/keys/0/use']],
-    ['all faults at once', { keys: [{ kty: 'EC', kid: '', k: 'x' }, good, { kid: 'b' }] }, ['/keys/0/kty', '/keys/0/kid', '/keys/0/k', '/keys/2/kty', '/keys/2/k']],
+    [
+      'all faults at once',
+      { keys: [{ kty: 'EC', kid: '', k: 'x' }, good, { kid: 'b' }] },
+      ['/keys/0/kty', '/keys/0/kid', '/keys/0/k', '/keys/2/kty', '/keys/2/k'],
+    ],
   ];
 
   it.each(faulty)('%s', (_, set, pointers) => {
