@@ -14,8 +14,11 @@ import { nameParameters } from '../protocol/parameters.ts';
 import { pointerValue } from '../protocol/pointer.ts';
 import { withQuery } from '../protocol/query.ts';
 import { joinScopes } from '../protocol/scopes.ts';
-import { expandText, expandUrl } from '../protocol/template.ts';
+import { expandText } from '../protocol/template.ts';
+import { templateValues } from '../protocol/template-values.ts';
+import { extrasOf } from '../protocol/token-answer.ts';
 import { isTokenText } from '../protocol/token-text.ts';
+import { endpointUrl } from './endpoint.ts';
 
 type Context = GrantContext<OAuth1Method>;
 type Protocol = Pick<Signing, 'token' | 'extra'>;
@@ -30,9 +33,9 @@ export const oauth1 = { start, finish, present } satisfies Grant<OAuth1Method>;
 async function start(ctx: Context, input: StartInput): Promise<Started> {
   const { method } = ctx;
   const scope = joinScopes(input.scopes, method.scopes);
-  const values = { ...ctx.inputs, client_id: ctx.client.client_id, scope: scope ?? '' };
+  const values = { ...templateValues(ctx), scope: scope ?? '' };
   const page = pageOf(ctx, input.endpoint);
-  const form = Object.entries(method.request_token.params).map(([name, template]): Pair => [name, expandText(template, values)]);
+  const form = [...nameParameters({}, { rename: {}, omit: [], params: method.request_token.params, values })];
   const answer = await requestToken(ctx, 'request_token', { form, extra: { oauth_callback: callbackFor(method, input) } });
   if (method.callback.confirmed === 'required' && !answer.confirmed) {
     throw new GrantryError('bad_provider_answer', { detail: 'The provider did not confirm the callback (oauth_callback_confirmed).' });
@@ -64,6 +67,7 @@ async function finish(ctx: Context, pending: Pending, callback: CallbackAnswer):
 
   const extra = verifier === undefined ? {} : { oauth_verifier: verifier };
   const { token, secret: tokenSecret, document } = await requestToken(ctx, 'access_token', { form: [], token: { key, secret }, extra });
+  const answered = Object.entries(response.keep).map(([name, pointer]) => [name, pointerValue(document, pointer)] as const);
   return new Credential({
     kind: 'oauth1',
     access_token: token,
@@ -72,7 +76,7 @@ async function finish(ctx: Context, pending: Pending, callback: CallbackAnswer):
     scopes: pending.scopes,
     lifetimeS: response.lifetime === undefined ? null : durationS(response.lifetime),
     refreshLifetimeS: null,
-    extras: { ...callback.keep, ...kept(document, response.keep) },
+    extras: extrasOf([...Object.entries(callback.keep), ...answered]),
   });
 }
 
@@ -88,7 +92,7 @@ function pageOf(ctx: Context, endpoint: StartInput['endpoint']): string {
   const { authorization_endpoint, authentication_endpoint } = ctx.method;
   const template = endpoint === 'authentication' ? authentication_endpoint : authorization_endpoint;
   if (template === undefined) throw new GrantryError('unsupported', { detail: 'This provider has no authentication endpoint; use the authorization one.' });
-  return expand(ctx, template);
+  return endpointUrl(ctx, template);
 }
 
 function callbackFor({ callback }: OAuth1Method, { redirectUri, state }: StartInput): string {
@@ -98,7 +102,7 @@ function callbackFor({ callback }: OAuth1Method, { redirectUri, state }: StartIn
 
 /** Asks for credentials; once more, with the provider's time, when our clock was the trouble. */
 async function requestToken(ctx: Context, leg: Leg, { form, ...protocol }: Protocol & { form: readonly Pair[] }): Promise<TokenAnswer> {
-  const url = expand(ctx, leg === 'request_token' ? ctx.method.request_token_endpoint : ctx.method.access_token_endpoint);
+  const url = endpointUrl(ctx, leg === 'request_token' ? ctx.method.request_token_endpoint : ctx.method.access_token_endpoint);
   const send = (offsetMs: number): Promise<DoorResponse> => {
     const signed = sign(ctx, { method: 'POST', url, form }, { ...protocol, offsetMs });
     const headers = { authorization: signed.authorization, accept: 'application/x-www-form-urlencoded, */*;q=0.5' };
@@ -119,7 +123,7 @@ function sign(ctx: Context, request: SignableRequest, { offsetMs, ...protocol }:
     ...protocol,
     consumerKey: ctx.client.client_id,
     key: signingKey(ctx),
-    realm: realm === undefined ? undefined : expandText(realm, ctx.inputs),
+    realm: realm === undefined ? undefined : expandText(realm, templateValues(ctx)),
     nonce: freshNonce(ctx.random),
     timestampS: Math.max(1, Math.floor((ctx.now().getTime() + offsetMs) / 1000)),
   });
@@ -133,13 +137,4 @@ function signingKey({ method: { signature_method: method }, client }: Context): 
   if (method === 'RSA-SHA1') return { method, privateKey: rsaPrivateKey(client.private_key_jwk ?? client.client_secret ?? '') };
   if (client.client_secret === undefined) throw new GrantryError('invalid_client', { detail: 'This provider needs a client secret.' });
   return { method, secret: client.client_secret };
-}
-
-function expand({ definition, method, inputs, allowPrivateHosts }: Context, template: string): string {
-  return expandUrl(template, inputs, { inputs: { ...definition.inputs, ...method.inputs }, allowPrivateHosts });
-}
-
-function kept(document: object, pointers: Readonly<Record<string, string>>): Record<string, string> {
-  const values = Object.entries(pointers).map(([name, pointer]) => [name, pointerValue(document, pointer)] as const);
-  return Object.fromEntries(values.flatMap(([name, value]) => (['string', 'number', 'boolean'].includes(typeof value) ? [[name, String(value)]] : [])));
 }
