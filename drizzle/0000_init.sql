@@ -171,6 +171,7 @@ CREATE TABLE "revocations" (
 	"inputs_sealed" text,
 	"token_version" integer NOT NULL,
 	"method" text NOT NULL,
+	"extras" jsonb NOT NULL,
 	"attempts" integer DEFAULT 0 NOT NULL,
 	"next_attempt_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
 	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL

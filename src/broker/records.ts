@@ -157,6 +157,7 @@ export type RevocationRecord = {
   inputs_sealed: string | null;
   token_version: number;
   method: string;
+  extras: Record<string, string>;
   attempts: number;
   next_attempt_at: Date;
   created_at: Date;

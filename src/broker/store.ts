@@ -210,6 +210,7 @@ export type Refreshes = {
 };
 
 export type Revocations = {
+  get(connectionId: string): Promise<RevocationRecord | undefined>;
   claimDue(limit: number, leaseS: number): Promise<RevocationRecord[]>;
   done(connectionId: string, events: NewEvent[]): Promise<void>;
 };

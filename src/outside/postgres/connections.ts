@@ -128,11 +128,11 @@ export function connectionStore(db: Database): Connections {
         const [row] = await tx.select().from(t).where(alive(project, id)).for('update');
         if (row === undefined) return false;
         if (revoke === 'at_provider' && row.credential_sealed !== null) {
-          const { project_id, integration_id, credential_sealed, inputs_sealed, token_version, method } = row;
+          const { project_id, integration_id, credential_sealed, inputs_sealed, token_version, method, extras } = row;
           await tx
             .insert(revocations)
             // Whoever deletes tries at once; the housekeeping only takes over when that try has had its time.
-            .values({ connection_id: id, project_id, integration_id, credential_sealed, inputs_sealed, token_version, method, next_attempt_at: sql`now() + interval '60 seconds'` });
+            .values({ connection_id: id, project_id, integration_id, credential_sealed, inputs_sealed, token_version, method, extras, next_attempt_at: sql`now() + interval '60 seconds'` });
         }
         await tx
           .update(t)

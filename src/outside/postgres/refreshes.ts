@@ -94,6 +94,7 @@ export function refreshStore(db: Database, pool: pg.Pool): Refreshes {
 
 export function revocationStore(db: Database): Revocations {
   return {
+    get: async (connectionId) => (await db.select().from(revocations).where(eq(revocations.connection_id, connectionId)))[0],
     async claimDue(limit, leaseSeconds) {
       const due = db
         .select({ id: revocations.connection_id })

@@ -218,6 +218,7 @@ export const revocations = pgTable(
     inputs_sealed: text('inputs_sealed'),
     token_version: integer('token_version').notNull(),
     method: text('method').notNull(),
+    extras: jsonb('extras').notNull().$type<Record<string, string>>(),
     attempts: integer('attempts').notNull().default(0),
     next_attempt_at: time('next_attempt_at').notNull().defaultNow(),
     created_at: createdAt(),

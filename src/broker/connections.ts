@@ -1,0 +1,203 @@
+import { grantFor } from '../grants/index.ts';
+import { isTokenText } from '../protocol/token-text.ts';
+import { Credential } from '../protocol/credential.ts';
+import { completeInputs } from '../protocol/definition/inputs.ts';
+import type { Method } from '../protocol/definition/schema.ts';
+import { type Fault, GrantryError, isGrantryError } from '../protocol/errors.ts';
+import { readAccount, sendProbe } from './account.ts';
+import { findProvider, methodOf } from './catalog.ts';
+import { openCredential, storeCredential } from './credentials.ts';
+import { grantContext, openClient, openIntegrationInputs } from './grant-context.ts';
+import { newId } from './ids.ts';
+import { markMisconfigured, markRecovered } from './integrations.ts';
+import { connectionInputsPlace } from './places.ts';
+import type { ConnectionRecord, EndUser, IntegrationRecord } from './records.ts';
+import { connectionContext, refreshConnection } from './refresh.ts';
+import { attemptRevocation } from './revocations.ts';
+import { sealInputs } from './secrets.ts';
+import type { ConnectionFilter, Page, PageRequest } from './store.ts';
+import type { World } from './world.ts';
+
+export type ImportedCredential = {
+  access_token: string;
+  refresh_token?: string | undefined;
+  expires_at?: Date | undefined;
+  scopes?: string[] | undefined;
+  oauth_token_secret?: string | undefined;
+  extras?: Record<string, string> | undefined;
+};
+export type ConnectionBody = {
+  integration: string;
+  end_user: EndUser;
+  metadata?: Record<string, unknown> | undefined;
+  scopes?: string[] | undefined;
+} & (
+  | { grant: 'client_credentials' | 'credential_exchange' | 'api_key' | 'basic'; inputs?: Record<string, string> | undefined }
+  | { import: ImportedCredential; inputs?: Record<string, string> | undefined }
+);
+
+const invalid = (errors: readonly Fault[]) => new GrantryError('invalid_request', { detail: errors[0]?.detail ?? 'The connection is not valid.', errors });
+
+/** The integration's method, or the provider's first method of the wanted grant. */
+function methodFor(integration: IntegrationRecord, methods: Readonly<Record<string, Method>>, body: ConnectionBody): string {
+  if ('import' in body) return integration.method;
+  if (methods[integration.method]?.grant === body.grant) return integration.method;
+  const other = Object.entries(methods).find(([, method]) => method.grant === body.grant)?.[0];
+  if (other === undefined) throw invalid([{ pointer: '/grant', detail: `The provider of this integration has no method with the grant ${body.grant}.` }]);
+  return other;
+}
+
+/** Tokens that were obtained elsewhere, as a credential of this method. */
+function imported(method: Method, given: ImportedCredential, now: Date): Credential {
+  const faults: Fault[] = [];
+  for (const field of ['access_token', 'refresh_token', 'oauth_token_secret'] as const) {
+    const value = given[field];
+    if (value !== undefined && !isTokenText(value)) faults.push({ pointer: `/import/${field}`, detail: 'Must be visible ASCII without spaces.' });
+  }
+  if (method.grant === 'oauth1' && given.oauth_token_secret === undefined) faults.push({ pointer: '/import/oauth_token_secret', detail: 'Is needed for OAuth 1.0a.' });
+  if (method.grant !== 'oauth1' && given.oauth_token_secret !== undefined) faults.push({ pointer: '/import/oauth_token_secret', detail: 'Belongs to OAuth 1.0a only.' });
+  if (method.grant === 'basic') faults.push({ pointer: '/import', detail: 'Basic credentials are given with "grant": "basic", not imported.' });
+  if (faults.length > 0) throw invalid(faults);
+  const kind = method.grant === 'oauth1' ? 'oauth1' : method.grant === 'api_key' ? 'api_key' : 'oauth2';
+  return new Credential({
+    kind,
+    access_token: given.access_token,
+    token_type: kind === 'oauth2' ? 'bearer' : kind,
+    ...(given.refresh_token !== undefined && { refresh_token: given.refresh_token }),
+    ...(given.oauth_token_secret !== undefined && { secret: given.oauth_token_secret }),
+    scopes: given.scopes ?? [],
+    lifetimeS: given.expires_at === undefined ? null : Math.round((given.expires_at.getTime() - now.getTime()) / 1000),
+    refreshLifetimeS: null,
+    extras: given.extras ?? {},
+  });
+}
+
+/** Makes a connection without a browser. Throws `invalid_request`, or what the provider's refusal means. */
+export async function createConnection(world: World, project: string, body: ConnectionBody): Promise<ConnectionRecord> {
+  const integration = await world.store.integrations.get(project, body.integration);
+  if (integration === undefined) throw invalid([{ pointer: '/integration', detail: 'There is no such integration.' }]);
+  const provider = await findProvider(world, project, integration.provider_id);
+  if (provider === undefined) throw invalid([{ pointer: '/integration', detail: 'The definition of its provider is gone.' }]);
+  const methodName = methodFor(integration, provider.definition.methods, body);
+  const { method } = methodOf(provider.definition, methodName);
+
+  const fixed = await openIntegrationInputs(world, integration);
+  const declared = { ...provider.definition.inputs, ...method.inputs };
+  const given = body.inputs ?? {};
+  const barred = Object.keys(given).filter((name) => Object.hasOwn(declared, name) && (declared[name]?.asked_of === 'integration' || (Object.hasOwn(fixed, name) && fixed[name] !== given[name])));
+  const known = Object.fromEntries(Object.entries(fixed).filter(([name]) => Object.hasOwn(declared, name)));
+  const { values, missing, faults } = completeInputs(provider.definition, method, { ...known, ...given }, { allowPrivateHosts: world.allowPrivateHosts });
+  const errors = [
+    ...faults,
+    ...barred.map((name) => ({ pointer: `/inputs/${name}`, detail: 'Only the integration can set this.' })),
+    ...missing.map(({ name, input }) => ({ pointer: `/inputs/${name}`, detail: `${input.label} is needed.` })),
+  ];
+  if (errors.length > 0) throw invalid(errors);
+
+  const scopes = body.scopes ?? integration.scopes;
+  const sentAt = world.now();
+  const ctx = grantContext(world, { definition: provider.definition, method: methodName, client: await openClient(world, integration), inputs: values });
+  let credential: Credential;
+  if ('import' in body) credential = imported(method, body.import, sentAt);
+  else {
+    try {
+      const started = await grantFor(method).start(ctx, { redirectUri: '', state: '', scopes, endpoint: 'authorization' });
+      if (started.kind !== 'credential') throw new GrantryError('unsupported', { detail: 'This grant needs a browser: make a connect link.' });
+      credential = started.credential;
+    } catch (error) {
+      if (isGrantryError(error, 'invalid_client')) await markMisconfigured(world, integration);
+      if (isGrantryError(error, 'invalid_grant')) throw new GrantryError('exchange_failed', { detail: 'The provider does not accept what was given.', cause: error });
+      throw error;
+    }
+    await markRecovered(world, integration);
+  }
+
+  const identity = { project_id: project, id: newId('con'), token_version: 1 };
+  const stored = await storeCredential(world, identity, { method, credential, sentAt });
+  const connection = await world.store.connections.insert(
+    {
+      project_id: project,
+      id: identity.id,
+      integration_id: integration.id,
+      provider_id: integration.provider_id,
+      method: methodName,
+      end_user: body.end_user,
+      requested_scopes: 'import' in body ? (body.import.scopes ?? []) : scopes,
+      inputs_sealed: await sealInputs(world, connectionInputsPlace(identity), values),
+      metadata: body.metadata ?? {},
+      account: (await readAccount(ctx, credential)) ?? null,
+      ...stored,
+    },
+    undefined,
+    [
+      {
+        project_id: project,
+        type: 'connection.created',
+        integration_id: integration.id,
+        connection_id: identity.id,
+        data: { end_user: body.end_user.id, scopes: stored.scopes, how: 'import' in body ? 'imported' : body.grant },
+      },
+    ],
+  );
+  if (connection === undefined) throw new GrantryError('conflict', { detail: 'The integration was deleted meanwhile.' });
+  return connection;
+}
+
+export async function getConnection(world: World, project: string, id: string): Promise<ConnectionRecord> {
+  const connection = await world.store.connections.get(project, id);
+  if (connection === undefined) throw new GrantryError('not_found');
+  return connection;
+}
+
+export const listConnections = (world: World, project: string, filter: ConnectionFilter, page: PageRequest): Promise<Page<ConnectionRecord>> =>
+  world.store.connections.list(project, filter, page);
+
+export async function setConnectionMetadata(world: World, project: string, id: string, metadata: Record<string, unknown>): Promise<ConnectionRecord> {
+  const connection = await world.store.connections.setMetadata(project, id, metadata);
+  if (connection === undefined) throw new GrantryError('not_found');
+  return connection;
+}
+
+/**
+ * Erases a connection and tells the provider. The provider is asked in the background: its state neither delays the answer nor
+ * changes it, and what fails is tried again for a day.
+ */
+export async function deleteConnection(world: World, project: string, id: string): Promise<void> {
+  const old = await getConnection(world, project, id);
+  const { method } = methodOf((await connectionContext(world, old)).ctx.definition, old.method);
+  const revocable = 'revocation_endpoint' in method && method.revocation_endpoint !== undefined && old.status !== 'revoked';
+  const about = { project_id: project, integration_id: old.integration_id, connection_id: id };
+  const removed = await world.store.connections.remove(project, id, revocable ? 'at_provider' : 'nothing', [{ ...about, type: 'connection.deleted' }]);
+  if (!removed) throw new GrantryError('not_found');
+  if (!revocable || old.credential_sealed === null) return;
+  const row = await world.store.revocations.get(id);
+  if (row === undefined) return;
+  attemptRevocation(world, row).catch((error: unknown) => {
+    world.log.error({ connection: id, error: error instanceof Error ? error.name : typeof error }, 'revocation broke; it will be tried again');
+  });
+}
+
+/** Refreshes now. Throws `unsupported` when it cannot be refreshed, else why it failed. */
+export async function refreshNow(world: World, project: string, id: string): Promise<ConnectionRecord> {
+  const connection = await getConnection(world, project, id);
+  if (connection.status === 'reauthorization_required') throw new GrantryError('reauthorization_required', { members: { reason: connection.reason } });
+  if (!connection.refreshable) throw new GrantryError('unsupported', { detail: 'This connection has nothing that could be refreshed.' });
+  const outcome = await refreshConnection(world, connection);
+  if (outcome.kind === 'refreshed') return outcome.connection;
+  if (outcome.kind === 'gone') throw new GrantryError('not_found');
+  if (outcome.error.code === 'invalid_grant') throw new GrantryError('reauthorization_required', { cause: outcome.error });
+  if (outcome.error.code === 'invalid_client') throw new GrantryError('misconfigured', { cause: outcome.error });
+  throw outcome.error;
+}
+
+export type ProbeResult = { outcome: 'works' | 'refused' | 'unclear'; status: number };
+
+/** Asks the provider whether the credential works. Throws `unsupported` when the definition has no probe; transient errors as they are. */
+export async function probeConnection(world: World, project: string, id: string): Promise<ProbeResult> {
+  const connection = await getConnection(world, project, id);
+  const { ctx } = await connectionContext(world, connection);
+  const answer = await sendProbe(ctx, await openCredential(world, connection));
+  if (answer === undefined) throw new GrantryError('unsupported', { detail: 'The definition of this provider has no probe.' });
+  const outcome = answer.status >= 200 && answer.status < 300 ? 'works' : answer.status === 401 ? 'refused' : 'unclear';
+  return { outcome, status: answer.status };
+}

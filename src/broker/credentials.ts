@@ -1,0 +1,70 @@
+import { canRefresh } from '../protocol/refreshable.ts';
+import { durationS } from '../protocol/duration.ts';
+import { Credential, type CredentialFields } from '../protocol/credential.ts';
+import type { Method } from '../protocol/definition/schema.ts';
+import { GrantryError } from '../protocol/errors.ts';
+import { credentialPlace } from './places.ts';
+import type { ConnectionRecord } from './records.ts';
+import type { StoredCredential } from './store.ts';
+import type { World } from './world.ts';
+
+/** Credentials on their way into the store and out of it. */
+
+type Row = Pick<ConnectionRecord, 'project_id' | 'id' | 'token_version'>;
+
+/** Seconds after the request at which a refresh is due: before the end by min(300 s, 10 % of the lifetime), spread by up to half of that. */
+export function dueInS(method: Method, fields: CredentialFields, random: (bytes: number) => Buffer): number | null {
+  if (!canRefresh(method, fields)) return null;
+  const refresh = 'refresh' in method ? method.refresh : undefined;
+  const ends: number[] = [];
+  if (fields.lifetimeS !== null) {
+    const marginS = Math.min(300, fields.lifetimeS / 10);
+    const spread = random(2).readUInt16BE(0) / 65_536 / 2;
+    ends.push(refresh?.not_before_expiry === true ? fields.lifetimeS : Math.max(0, fields.lifetimeS - marginS * (1 + spread)));
+  }
+  if (refresh?.keep_alive !== undefined) ends.push(durationS(refresh.keep_alive));
+  if (fields.refreshLifetimeS !== null) ends.push(fields.refreshLifetimeS * 0.9);
+  return ends.length === 0 ? null : Math.min(...ends);
+}
+
+/**
+ * Seals a credential for a row and version.
+ * @param sentAt when the request that brought it was sent
+ */
+export async function storeCredential(
+  world: World,
+  row: Row,
+  { method, credential, sentAt }: { method: Method; credential: Credential; sentAt: Date },
+): Promise<StoredCredential> {
+  const fields = credential.reveal();
+  const { scopes, extras, lifetimeS, refreshLifetimeS, ...secret } = fields;
+  return {
+    credential_sealed: await world.seal.seal(credentialPlace(row), JSON.stringify(secret)),
+    scopes: [...scopes],
+    extras: { ...extras },
+    refreshable: canRefresh(method, fields),
+    times: { ageMs: Math.max(0, world.now().getTime() - sentAt.getTime()), lifetimeS, refreshLifetimeS, dueInS: dueInS(method, fields, world.random) },
+  };
+}
+
+type Stored = Row & Pick<ConnectionRecord, 'scopes' | 'extras' | 'issued_at' | 'expires_at' | 'refresh_expires_at'>;
+
+const secondsBetween = (from: Date, to: Date | null) => (to === null ? null : Math.max(0, Math.round((to.getTime() - from.getTime()) / 1000)));
+
+/** The credential of a row from its opened text. */
+export function readCredential(row: Stored, opened: string): Credential {
+  const secret: Pick<CredentialFields, 'kind' | 'access_token' | 'token_type' | 'refresh_token' | 'secret'> = JSON.parse(opened);
+  return new Credential({
+    ...secret,
+    scopes: row.scopes,
+    extras: row.extras,
+    lifetimeS: secondsBetween(row.issued_at, row.expires_at),
+    refreshLifetimeS: secondsBetween(row.issued_at, row.refresh_expires_at),
+  });
+}
+
+/** Opens the credential of a connection. Throws `integrity_error`; `not_found` when it is erased. */
+export async function openCredential(world: World, row: Stored & Pick<ConnectionRecord, 'credential_sealed'>): Promise<Credential> {
+  if (row.credential_sealed === null) throw new GrantryError('not_found');
+  return readCredential(row, await world.seal.open(credentialPlace(row), row.credential_sealed));
+}

@@ -1,0 +1,160 @@
+import { createHmac } from 'node:crypto';
+import type { AuthorizationCodeMethod, OAuth1Method } from '../../protocol/definition/schema.ts';
+import type { CallbackAnswer, Pending } from '../../protocol/grant.ts';
+import { expandUrl } from '../../protocol/template.ts';
+import { openClient } from '../grant-context.ts';
+import { linkPlace } from '../places.ts';
+import type { LinkRecord } from '../records.ts';
+import { isSecretText, sameBytes, sha256 } from '../secrets.ts';
+import type { World } from '../world.ts';
+import { isBrowserOf } from './browser.ts';
+import { type Failed, failLink, linkInputs, linkMethod } from './context.ts';
+import { type Finished, finishFlow, holdForUser } from './finish.ts';
+
+/** What arrived at a callback: the parameters in order, the URL it arrived at, and the flow cookie. */
+export type CallbackRequest = {
+  parameters: readonly (readonly [string, string])[];
+  /** Our own redirect URI that was hit, without its query. */
+  arrivedAt: string;
+  browser: string | undefined;
+};
+
+/** `unknown`: no flow waits for this; nothing was changed. */
+export type CallbackOutcome = { kind: 'unknown' } | Failed | Finished;
+
+const longestValue = 8_192;
+
+class Parameters {
+  readonly #all = new Map<string, string[]>();
+  constructor(pairs: CallbackRequest['parameters']) {
+    for (const [name, value] of pairs) this.#all.set(name, [...(this.#all.get(name) ?? []), value]);
+  }
+  has(name: string): boolean {
+    return this.#all.has(name);
+  }
+  /** The value when there is exactly one of sane length. */
+  single(name: string): string | undefined {
+    const values = this.#all.get(name);
+    return values?.length === 1 && (values[0]?.length ?? 0) <= longestValue ? values[0] : undefined;
+  }
+  entries(): [string, string[]][] {
+    return [...this.#all];
+  }
+}
+
+/** Takes the flow that this callback is for: the state decides, and only where a provider sends none, the cookie. */
+async function takeFlow(world: World, parameters: Parameters, { arrivedAt, browser }: CallbackRequest): Promise<LinkRecord | undefined> {
+  if (parameters.has('state')) {
+    const state = parameters.single('state');
+    return isSecretText(state) ? world.store.links.consumeState(sha256(state)) : undefined;
+  }
+  // Only an own callback may come without a state, and only for a definition that says so.
+  const own = arrivedAt.startsWith(`${world.publicUrl}/oauth/callback/`);
+  if (browser === undefined || !own) return undefined;
+  return world.store.links.consumeByBrowser(sha256(browser), arrivedAt);
+}
+
+async function checkIssuer(world: World, link: LinkRecord, method: AuthorizationCodeMethod | OAuth1Method, parameters: Parameters): Promise<string | undefined> {
+  if (method.grant === 'oauth1') return undefined;
+  if (!parameters.has('iss')) return method.iss_parameter === 'required' ? 'The answer does not name its issuer.' : undefined;
+  if (method.issuer === undefined) return 'The answer names an issuer and the definition has none.';
+  const inputs = { ...link.snapshot.definition.inputs, ...method.inputs };
+  const expected = expandUrl(method.issuer, await linkInputs(world, link), { inputs, allowPrivateHosts: world.allowPrivateHosts });
+  return parameters.single('iss') === expected ? undefined : 'The answer names another issuer than the definition.';
+}
+
+/** Callbacks that a provider signs with our client secret: every other parameter, sorted, as name=value joined by &. */
+async function checkSignature(world: World, link: LinkRecord, method: AuthorizationCodeMethod, parameters: Parameters): Promise<boolean> {
+  const { signature } = method.callback;
+  if (signature === undefined) return true;
+  const given = parameters.single(signature.param);
+  const integration = await world.store.integrations.get(link.project_id, link.integration_id);
+  if (given === undefined || integration === undefined) return false;
+  const { client_secret } = await openClient(world, integration);
+  if (client_secret === undefined) return false;
+  const message = parameters
+    .entries()
+    .filter(([name]) => name !== signature.param)
+    .map(([name, values]) => `${name}=${values.join(',')}`)
+    .sort()
+    .join('&');
+  return sameBytes(createHmac('sha256', client_secret).update(message).digest(), Buffer.from(given, 'hex'));
+}
+
+/** A code that was seen before stops this flow and the one that it was seen in. */
+async function stopBoth(world: World, link: LinkRecord, firstLinkId: string): Promise<Failed> {
+  const detail = 'The same authorization code arrived in two flows.';
+  const first = firstLinkId === link.id ? undefined : await world.store.links.byId(firstLinkId);
+  if (first !== undefined) {
+    if (first.finished_at === null) await failLink(world, first, 'code_replayed', detail);
+    else if (first.connection_id !== null) {
+      await world.store.connections.requireReauthorization(first.project_id, first.connection_id, 'code_replayed', [
+        {
+          project_id: first.project_id,
+          type: 'connection.reauthorization_required',
+          integration_id: first.integration_id,
+          connection_id: first.connection_id,
+          data: { reason: 'code_replayed', why: detail, next: 'Make a connect link with this connection_id.' },
+        },
+      ]);
+    }
+  }
+  world.log.warn({ link: link.id, first: firstLinkId }, 'authorization code replayed');
+  return failLink(world, link, 'code_replayed', detail);
+}
+
+const declined = new Set(['access_denied', 'user_denied', 'consent_required']);
+
+/**
+ * The one handler of every callback. Nothing is sent to anybody before all checks have passed, in this order: state (taken
+ * by one statement) - cookie - redirect URI - iss - a single code - code ledger - oauth_token.
+ */
+export async function receiveCallback(world: World, request: CallbackRequest): Promise<CallbackOutcome> {
+  const parameters = new Parameters(request.parameters);
+  const link = await takeFlow(world, parameters, request);
+  if (link === undefined) return { kind: 'unknown' };
+  const method = linkMethod(link);
+  if (method.grant !== 'authorization_code' && method.grant !== 'oauth1') return failLink(world, link, 'invalid_callback', 'This method has no callback.');
+
+  if (!parameters.has('state') && method.callback.state !== 'not_echoed') return failLink(world, link, 'invalid_callback', 'The answer came without its state.');
+  if (!isBrowserOf(link, request.browser)) return failLink(world, link, 'wrong_browser', 'The answer arrived in another browser than the one that began.');
+  if (link.redirect_uri !== request.arrivedAt) return failLink(world, link, 'redirect_mismatch', 'The answer arrived at another callback than the one that was sent.');
+  const issuerFault = await checkIssuer(world, link, method, parameters);
+  if (issuerFault !== undefined) return failLink(world, link, 'issuer_mismatch', issuerFault);
+  if (method.grant === 'authorization_code' && !(await checkSignature(world, link, method, parameters))) {
+    return failLink(world, link, 'invalid_callback', "The provider's signature on the answer does not hold.");
+  }
+
+  const codeName = method.grant === 'oauth1' ? 'oauth_token' : method.callback.code;
+  const refusals = ['error', 'denied'].filter((name) => parameters.has(name));
+  if (refusals.length > 0) {
+    if (method.grant === 'authorization_code' && parameters.has(codeName)) return failLink(world, link, 'invalid_callback', 'The answer holds both a code and an error.');
+    const error = parameters.single('error') ?? '';
+    const isDenial = parameters.has('denied') || declined.has(error) || method.callback.denied.includes(error);
+    return isDenial
+      ? failLink(world, link, 'access_denied', 'The end user declined at the provider.')
+      : failLink(world, link, 'provider_error', 'The provider answered with an error instead of an authorization.');
+  }
+
+  const code = parameters.single(codeName);
+  if (code === undefined || code === '' || /[^\x20-\x7e]/.test(code)) return failLink(world, link, 'invalid_callback', 'The answer does not hold exactly one code.');
+  const verifier = parameters.single('oauth_verifier');
+  if (method.grant === 'oauth1' && method.callback.verifier === 'required' && (verifier === undefined || verifier === '')) {
+    return failLink(world, link, 'invalid_callback', 'The answer does not hold a verifier.');
+  }
+  const first = await world.store.ledger.record(sha256(method.grant === 'oauth1' ? `oauth1 ${code}` : code), link.id);
+  if (first !== undefined) return stopBoth(world, link, first);
+
+  if (link.pending_sealed === null) return failLink(world, link, 'invalid_callback', 'The flow was not started in full.');
+  if (method.grant === 'oauth1') {
+    const pending: Pending = JSON.parse(await world.seal.open(linkPlace(link, 'pending'), link.pending_sealed));
+    if (pending.requestToken !== code) return failLink(world, link, 'invalid_callback', 'The answer names the request token of another flow.');
+  }
+
+  const kept = method.callback.keep.map((name) => [name, parameters.single(name)] as const);
+  const keep = Object.fromEntries(kept.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
+  const answer: CallbackAnswer =
+    method.grant === 'oauth1' ? { code: '', oauthToken: code, ...(verifier !== undefined && { oauthVerifier: verifier }), keep } : { code, keep };
+  const continuation = { kind: 'callback', answer } as const;
+  return link.verification === 'user' ? holdForUser(world, link, continuation) : finishFlow(world, link, continuation);
+}

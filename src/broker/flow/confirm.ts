@@ -1,0 +1,67 @@
+import { GrantryError } from '../../protocol/errors.ts';
+import type { Pending } from '../../protocol/grant.ts';
+import { isOverdue } from '../links.ts';
+import { linkPlace } from '../places.ts';
+import type { LinkRecord } from '../records.ts';
+import { isSecretText, sha256 } from '../secrets.ts';
+import type { World } from '../world.ts';
+import { isBrowserOf } from './browser.ts';
+import { type Failed, failLink, linkMethod } from './context.ts';
+import { askNonce, type Finished, finishFlow, heldContinuation, holdForUser } from './finish.ts';
+import { type Closed, openLink } from './start.ts';
+
+/**
+ * The integrator's server says who is signed in. The nonce is taken first, so that it serves once whatever comes of it.
+ * Throws `not_found`, `link_expired`, `conflict` (not the nonce we wait for), `wrong_user`, or why the exchange failed.
+ */
+export async function confirmLink(world: World, project: string, id: string, { nonce, endUserId }: { nonce: string; endUserId: string }): Promise<LinkRecord> {
+  const link = await world.store.links.get(project, id);
+  if (link === undefined) throw new GrantryError('not_found');
+  const taken = isSecretText(nonce) ? await world.store.links.takeNonce(project, id, sha256(nonce)) : undefined;
+  if (taken === undefined) {
+    if (isOverdue(world, link) || link.error_code === 'link_expired') throw new GrantryError('link_expired', { detail: 'The nonce has expired; make a new connect link.' });
+    throw new GrantryError('conflict', { detail: 'This is not the nonce that this link waits for.' });
+  }
+  if (taken.end_user.id !== endUserId) {
+    await failLink(world, taken, 'wrong_user', 'Another end user finished the link than the one it was made for.');
+    throw new GrantryError('wrong_user');
+  }
+  const outcome = await finishFlow(world, taken, await heldContinuation(world, taken));
+  if (outcome.kind === 'failed') throw new GrantryError(outcome.code);
+  return (await world.store.links.get(project, id)) ?? taken;
+}
+
+/** A link in this browser that has an account waiting for the end user's word. */
+export async function askedAccount(world: World, id: string, browser: string | undefined): Promise<{ link: LinkRecord; account: string | undefined } | undefined> {
+  const link = await world.store.links.byId(id);
+  if (link === undefined || !isBrowserOf(link, browser) || link.status !== 'confirming' || link.verification !== 'browser' || isOverdue(world, link)) return undefined;
+  const held = await heldContinuation(world, link);
+  return held.kind === 'credential' ? { link, account: held.account } : undefined;
+}
+
+/** The end user says whether the account is hers. `unknown`: nothing waits for that here. */
+export async function answerAccount(world: World, { link, mine }: { link: LinkRecord; mine: 'yes' | 'no' }): Promise<Finished | Failed | { kind: 'unknown' }> {
+  const taken = await world.store.links.takeNonce(link.project_id, link.id, sha256(askNonce(link)));
+  if (taken === undefined) return { kind: 'unknown' };
+  if (mine === 'no') return failLink(world, taken, 'access_denied', 'The end user says that this is not her account.');
+  return finishFlow(world, taken, await heldContinuation(world, taken));
+}
+
+/** The end user comes back by herself from a provider that sends nobody back. */
+export async function returnOutOfBand(
+  world: World,
+  { token, browser, verifier }: { token: string; browser: string; verifier: string | undefined },
+): Promise<Closed | Finished | Failed | { kind: 'verifier_needed'; link: LinkRecord } | { kind: 'not_started'; link: LinkRecord }> {
+  const open = await openLink(world, token, browser);
+  if (open.kind !== 'open') return open;
+  const method = linkMethod(open.link);
+  if (method.grant !== 'oauth1' || method.callback.mode !== 'oob' || open.link.pending_sealed === null) return { kind: 'not_started', link: open.link };
+  const given = verifier?.trim() ?? '';
+  if (method.callback.verifier === 'required' && (given === '' || given.length > 200 || /[^\x21-\x7e]/.test(given))) return { kind: 'verifier_needed', link: open.link };
+  const link = await world.store.links.consumeByLink(open.link.id, sha256(browser));
+  if (link === undefined || link.pending_sealed === null) return { kind: 'not_started', link: open.link };
+  const pending: Pending = JSON.parse(await world.seal.open(linkPlace(link, 'pending'), link.pending_sealed));
+  const answer = { code: '', oauthToken: pending.requestToken ?? '', ...(method.callback.verifier === 'required' && { oauthVerifier: given }), keep: {} };
+  const continuation = { kind: 'callback', answer } as const;
+  return link.verification === 'user' ? holdForUser(world, link, continuation) : finishFlow(world, link, continuation);
+}

@@ -1,0 +1,100 @@
+import { grantFor } from '../../grants/index.ts';
+import { Credential, type CredentialFields } from '../../protocol/credential.ts';
+import { GrantryError, isGrantryError } from '../../protocol/errors.ts';
+import type { CallbackAnswer, Pending } from '../../protocol/grant.ts';
+import { readAccount } from '../account.ts';
+import { type Connected, saveConnection } from '../connecting.ts';
+import { markMisconfigured, markRecovered } from '../integrations.ts';
+import { linkPlace } from '../places.ts';
+import type { LinkErrorCode, LinkRecord } from '../records.ts';
+import { newSecret, sha256 } from '../secrets.ts';
+import type { World } from '../world.ts';
+import { type Failed, failLink, linkContext, linkInputs, linkMethod } from './context.ts';
+
+/** What is left to do when everything about the answer has been checked. */
+export type Continuation =
+  | { kind: 'callback'; answer: CallbackAnswer }
+  | { kind: 'direct'; inputs: Record<string, string> }
+  /** Exchanged, and waiting for the end user to say that this is her account. */
+  | { kind: 'credential'; fields: CredentialFields; account: string | undefined; sentAt: string };
+
+export type Finished =
+  | Connected
+  /** The integrator has to confirm who the end user is: the nonce goes to its return URL. */
+  | { kind: 'confirm'; link: LinkRecord; nonce: string }
+  /** The end user has to say that this is her account. */
+  | { kind: 'ask'; link: LinkRecord };
+
+/** The nonce lives shorter than any authorization code. */
+const nonceTtlS = 60;
+const askTtlS = 600;
+
+/** Stands in for the nonce where the end user's own browser, known by its cookie, gives the answer. */
+export const askNonce = (link: Pick<LinkRecord, 'id' | 'browser_hash'>): string => `ask ${link.id} ${link.browser_hash?.toString('hex') ?? ''}`;
+
+async function hold(world: World, link: LinkRecord, continuation: Continuation, nonce: string, ttlS: number): Promise<boolean> {
+  const sealed = await world.seal.seal(linkPlace(link, 'answer'), JSON.stringify(continuation));
+  return world.store.links.holdForConfirmation(link.id, link.attempt, sealed, sha256(nonce), ttlS);
+}
+
+/** verification "user": keeps the answer, exchanges nothing, and hands out a single-use nonce. */
+export async function holdForUser(world: World, link: LinkRecord, continuation: Continuation): Promise<Finished | Failed> {
+  const nonce = newSecret(world);
+  if (await hold(world, link, continuation, nonce, nonceTtlS)) return { kind: 'confirm', link, nonce };
+  return failLink(world, link, 'invalid_callback', 'The flow had ended.');
+}
+
+export async function heldContinuation(world: World, link: LinkRecord): Promise<Continuation> {
+  if (link.answer_sealed === null) throw new GrantryError('internal_error', { detail: 'A confirming link holds no answer.' });
+  return JSON.parse(await world.seal.open(linkPlace(link, 'answer'), link.answer_sealed));
+}
+
+const exchangeCodes: Partial<Record<string, LinkErrorCode>> = {
+  exchange_unknown: 'exchange_unknown',
+  no_answer: 'exchange_unknown',
+  invalid_callback: 'invalid_callback',
+};
+
+/** Exchanges (once, ever: a failed exchange is not sent again), finds out the account, and stores the connection. */
+export async function finishFlow(world: World, link: LinkRecord, continuation: Continuation): Promise<Finished | Failed> {
+  const method = linkMethod(link);
+  const inputs = continuation.kind === 'direct' ? continuation.inputs : await linkInputs(world, link);
+  const sentAt = continuation.kind === 'credential' ? new Date(continuation.sentAt) : world.now();
+  try {
+    const { ctx, integration } = await linkContext(world, link, inputs);
+    const grant = grantFor(ctx.method);
+    const save = (credential: Credential, account: string | undefined) =>
+      saveConnection(world, { link, integration, ctx, credential, inputs, account, sentAt });
+    if (continuation.kind === 'credential') return await save(new Credential(continuation.fields), continuation.account);
+
+    let credential: Credential;
+    try {
+      if (continuation.kind === 'direct') {
+        const started = await grant.start(ctx, { redirectUri: '', state: '', scopes: link.scopes, endpoint: link.endpoint });
+        if (started.kind !== 'credential') throw new GrantryError('internal_error', { detail: 'A grant without a browser wants one.' });
+        credential = started.credential;
+      } else {
+        if (grant.finish === undefined || link.pending_sealed === null) throw new GrantryError('internal_error', { detail: 'There is nothing to finish.' });
+        const pending: Pending = JSON.parse(await world.seal.open(linkPlace(link, 'pending'), link.pending_sealed));
+        credential = await grant.finish(ctx, pending, continuation.answer);
+      }
+    } catch (error) {
+      if (isGrantryError(error, 'invalid_client')) await markMisconfigured(world, integration);
+      throw error;
+    }
+    await markRecovered(world, integration);
+
+    const account = await readAccount(ctx, credential);
+    const callbackWithoutState = 'callback' in method && method.callback.state === 'not_echoed' && continuation.kind === 'callback';
+    if (callbackWithoutState && link.verification === 'browser') {
+      const held: Continuation = { kind: 'credential', fields: credential.reveal(), account, sentAt: sentAt.toISOString() };
+      if (await hold(world, link, held, askNonce(link), askTtlS)) return { kind: 'ask', link };
+      return await failLink(world, link, 'invalid_callback', 'The flow had ended.');
+    }
+    return await save(credential, account);
+  } catch (error) {
+    if (!isGrantryError(error)) throw error;
+    world.log.warn({ link: link.id, integration: link.integration_id, code: error.code, cause: error.details.detail }, 'exchange failed');
+    return failLink(world, link, exchangeCodes[error.code] ?? 'exchange_failed', error.message);
+  }
+}

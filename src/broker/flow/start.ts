@@ -1,0 +1,129 @@
+import { grantFor } from '../../grants/index.ts';
+import { completeInputs } from '../../protocol/definition/inputs.ts';
+import type { Input } from '../../protocol/definition/schema.ts';
+import { type Fault, GrantryError, isGrantryError } from '../../protocol/errors.ts';
+import type { Started } from '../../protocol/grant.ts';
+import { isOverdue } from '../links.ts';
+import { linkInputsPlace, linkPlace } from '../places.ts';
+import type { LinkRecord } from '../records.ts';
+import { isSecretText, newSecret, sealInputs, sha256 } from '../secrets.ts';
+import type { World } from '../world.ts';
+import { isBrowserOf } from './browser.ts';
+import { type Failed, failLink, linkContext, linkInputs, linkMethod } from './context.ts';
+import { type Finished, finishFlow, holdForUser } from './finish.ts';
+
+/** How long a state waits for its answer. */
+const stateTtlS = 600;
+
+export type OpenLink = {
+  kind: 'open';
+  link: LinkRecord;
+  project: string;
+  /** What the page has to ask for. */
+  missing: { name: string; input: Input }[];
+  sends: 'to_provider' | 'directly';
+  /** The host that the browser goes to next, as far as the given inputs tell. */
+  host: string;
+};
+export type Closed = { kind: 'missing' } | { kind: 'expired'; link: LinkRecord } | { kind: 'finished'; link: LinkRecord } | { kind: 'other_browser'; link: LinkRecord };
+
+function nextHost(link: LinkRecord, inputs: Record<string, string>): string {
+  const method = linkMethod(link);
+  const template = 'authorization_endpoint' in method ? method.authorization_endpoint : 'token_endpoint' in method ? method.token_endpoint : link.snapshot.definition.api.base_url;
+  if (template === undefined) return link.snapshot.definition.name;
+  const declared = { ...link.snapshot.definition.inputs, ...method.inputs };
+  const filled = template.replace(/\{([^{}]+)\}/g, (_, name: string) => inputs[name] ?? declared[name]?.default ?? '…');
+  return /^https?:\/\/([^/?#]+)/.exec(filled)?.[1] ?? filled;
+}
+
+/** Looks a link up by the token of its URL. Nothing begins by looking; only the first look is noted. */
+export async function openLink(world: World, token: string, browser: string | undefined): Promise<OpenLink | Closed> {
+  const link = isSecretText(token) ? await world.store.links.byToken(sha256(token)) : undefined;
+  if (link === undefined) return { kind: 'missing' };
+  if (link.finished_at === null && isOverdue(world, link)) {
+    await failLink(world, link, 'link_expired', 'Nobody finished the link in time.');
+    return { kind: 'expired', link };
+  }
+  if (link.error_code === 'link_expired' || link.status === 'expired') return { kind: 'expired', link };
+  if (link.browser_hash !== null && !isBrowserOf(link, browser)) return { kind: 'other_browser', link };
+  if (link.finished_at !== null || link.status === 'exchanging' || link.status === 'confirming') return { kind: 'finished', link };
+  if (link.status === 'pending') {
+    await world.store.links.open(link.id, [{ project_id: link.project_id, type: 'connect_link.opened', integration_id: link.integration_id, link_id: link.id }]);
+  }
+  const inputs = await linkInputs(world, link);
+  const method = linkMethod(link);
+  const { missing } = completeInputs(link.snapshot.definition, method, inputs, { allowPrivateHosts: world.allowPrivateHosts });
+  const project = await world.store.projects.get(link.project_id);
+  return {
+    kind: 'open',
+    link,
+    project: project?.name ?? link.project_id,
+    missing,
+    sends: method.grant === 'authorization_code' || method.grant === 'oauth1' ? 'to_provider' : 'directly',
+    host: nextHost(link, inputs),
+  };
+}
+
+export type StartOutcome =
+  | Closed
+  | Failed
+  | Finished
+  | { kind: 'bad_inputs'; faults: Fault[] }
+  | { kind: 'try_later'; link: LinkRecord }
+  | { kind: 'redirect'; link: LinkRecord; url: string }
+  | { kind: 'out_of_band'; link: LinkRecord; url: string; verifier: 'required' | 'absent' };
+
+/**
+ * The end user goes on: takes the link for this browser, and asks the grant where to go. The same browser may begin again
+ * until the link is finished; the state before is void then.
+ */
+export async function startFlow(
+  world: World,
+  { token, browser, given }: { token: string; browser: string; given: Record<string, string> },
+): Promise<StartOutcome> {
+  const open = await openLink(world, token, browser);
+  if (open.kind !== 'open') return open;
+  const { missing } = open;
+
+  const asked = new Set(missing.map(({ name }) => name));
+  const answers = Object.fromEntries(Object.entries(given).filter(([name, value]) => asked.has(name) && value !== ''));
+  const method = linkMethod(open.link);
+  const completed = completeInputs(open.link.snapshot.definition, method, { ...(await linkInputs(world, open.link)), ...answers }, { allowPrivateHosts: world.allowPrivateHosts });
+  const faults = [...completed.faults, ...completed.missing.map(({ name, input }) => ({ pointer: `/inputs/${name}`, detail: `${input.label} is needed.` }))];
+  if (faults.length > 0) return { kind: 'bad_inputs', faults };
+
+  const state = newSecret(world);
+  const link = await world.store.links.begin(open.link.id, sha256(browser), sha256(state), stateTtlS);
+  if (link === undefined) return openLink(world, token, browser).then((now) => (now.kind === 'open' ? { kind: 'other_browser', link: open.link } : now));
+
+  if (open.sends === 'directly') {
+    const taken = await world.store.links.consumeState(sha256(state));
+    if (taken === undefined) return { kind: 'other_browser', link };
+    const continuation = { kind: 'direct', inputs: completed.values } as const;
+    return link.verification === 'user' ? holdForUser(world, taken, continuation) : finishFlow(world, taken, continuation);
+  }
+
+  let started: Started;
+  try {
+    const { ctx } = await linkContext(world, link, completed.values);
+    started = await grantFor(ctx.method).start(ctx, { redirectUri: link.redirect_uri, state, scopes: link.scopes, endpoint: link.endpoint });
+  } catch (error) {
+    if (!isGrantryError(error)) throw error;
+    world.log.warn({ link: link.id, code: error.code }, 'flow could not be started');
+    if (!error.retryable) return failLink(world, link, 'provider_error', error.message);
+    await world.store.links.release(link.id, link.attempt);
+    return { kind: 'try_later', link };
+  }
+  if (started.kind === 'credential') throw new GrantryError('internal_error', { detail: 'A grant with a browser gave a credential at once.' });
+  const kept = await world.store.links.keepPending(
+    link.id,
+    link.attempt,
+    await world.seal.seal(linkPlace(link, 'pending'), JSON.stringify(started.pending)),
+    await sealInputs(world, linkInputsPlace(link), completed.values),
+    [{ project_id: link.project_id, type: 'connect_link.authorizing', integration_id: link.integration_id, link_id: link.id }],
+  );
+  if (!kept) return { kind: 'other_browser', link };
+  return started.kind === 'redirect'
+    ? { kind: 'redirect', link, url: started.redirect }
+    : { kind: 'out_of_band', link, url: started.redirect, verifier: started.verifier };
+}

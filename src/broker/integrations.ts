@@ -1,0 +1,207 @@
+import { completeInputs, hasOpenHost } from '../protocol/definition/inputs.ts';
+import type { Definition, Method } from '../protocol/definition/schema.ts';
+import { type Fault, GrantryError } from '../protocol/errors.ts';
+import { type Provider, findProvider, getProvider, methodOf } from './catalog.ts';
+import { openIntegrationInputs } from './grant-context.ts';
+import { integrationPlace } from './places.ts';
+import type { IntegrationRecord } from './records.ts';
+import { sealInputs } from './secrets.ts';
+import type { IntegrationChange, Page, PageRequest } from './store.ts';
+import type { World } from './world.ts';
+
+export type IntegrationBody = {
+  id: string;
+  provider: string;
+  method?: string | undefined;
+  client_id?: string | undefined;
+  client_secret?: string | undefined;
+  private_key_jwk?: Record<string, unknown> | undefined;
+  scopes?: string[] | undefined;
+  inputs?: Record<string, string> | undefined;
+  callback?: 'shared' | 'own' | undefined;
+  verification?: 'browser' | 'user' | undefined;
+};
+
+/** An integration and what is not secret of its inputs. */
+export type Integration = { record: IntegrationRecord; inputs: Record<string, string>; redirectUri: string | null };
+
+/** True when the flow comes back to a path of the integration's own: see docs/connect-flow.md for why. */
+function callsBackOwn(record: Pick<IntegrationRecord, 'callback'>, { definition, version }: Provider, method: Method): boolean {
+  if (record.callback === 'own' || version !== null || hasOpenHost(definition, method)) return true;
+  return (method.grant === 'authorization_code' || method.grant === 'oauth1') && method.callback.state === 'not_echoed';
+}
+
+/** The redirect URI of an integration's flows; null for grants that never send a browser away and back. */
+export function redirectUriOf(
+  world: Pick<World, 'publicUrl'>,
+  record: Pick<IntegrationRecord, 'callback' | 'context' | 'method'>,
+  provider: Provider,
+): string | null {
+  const { method } = methodOf(provider.definition, record.method);
+  if (method.grant !== 'authorization_code' && !(method.grant === 'oauth1' && method.callback.mode === 'url')) return null;
+  return `${world.publicUrl}/oauth/callback${callsBackOwn(record, provider, method) ? `/${record.context}` : ''}`;
+}
+
+function invalid(errors: readonly Fault[]): GrantryError {
+  return new GrantryError('invalid_request', { detail: errors[0]?.detail ?? 'The integration is not valid.', errors });
+}
+
+/** What the method needs of the client registration; faults point into the body. */
+function clientFaults(method: Method, body: Pick<IntegrationBody, 'client_id' | 'client_secret' | 'private_key_jwk'>): Fault[] {
+  const faults: Fault[] = [];
+  const need = (field: 'client_id' | 'client_secret' | 'private_key_jwk') => {
+    if (body[field] === undefined || body[field] === '') faults.push({ pointer: `/${field}`, detail: `This method needs ${field}.` });
+  };
+  if (method.grant === 'api_key' || method.grant === 'basic') return faults;
+  if (method.grant === 'oauth1') {
+    need('client_id');
+    need(method.signature_method === 'RSA-SHA1' ? 'private_key_jwk' : 'client_secret');
+    return faults;
+  }
+  const authentication = method.token_endpoint_auth_method;
+  if (method.grant !== 'credential_exchange' || authentication !== 'none') need('client_id');
+  if (authentication === 'private_key_jwt') need('private_key_jwk');
+  else if (authentication !== 'none') need('client_secret');
+  return faults;
+}
+
+const privateMembers: Record<string, string> = { RSA: 'd', EC: 'd', OKP: 'd' };
+function jwkFaults(jwk: Record<string, unknown> | undefined): Fault[] {
+  if (jwk === undefined) return [];
+  const member = typeof jwk.kty === 'string' && Object.hasOwn(privateMembers, jwk.kty) ? privateMembers[jwk.kty] : undefined;
+  if (member === undefined) return [{ pointer: '/private_key_jwk/kty', detail: 'Must be RSA, EC or OKP.' }];
+  return typeof jwk[member] === 'string' ? [] : [{ pointer: '/private_key_jwk', detail: 'Must be a private key.' }];
+}
+
+/** Values for inputs that the admin may give; what the end user is asked for may stay open. */
+function checkInputs(world: World, definition: Definition, method: Method, given: Record<string, string>): void {
+  const { faults, missing } = completeInputs(definition, method, given, { allowPrivateHosts: world.allowPrivateHosts });
+  const unasked = missing.filter(({ input }) => input.asked_of === 'integration').map(({ name, input }) => ({
+    pointer: `/inputs/${name}`,
+    detail: `This provider needs ${input.label}.`,
+  }));
+  if (faults.length + unasked.length > 0) throw invalid([...faults, ...unasked]);
+}
+
+async function present(world: World, record: IntegrationRecord): Promise<Integration> {
+  const provider = await findProvider(world, record.project_id, record.provider_id);
+  const inputs = await openIntegrationInputs(world, record);
+  const declared = provider === undefined ? {} : { ...provider.definition.inputs, ...methodOf(provider.definition, record.method).method.inputs };
+  const shown = Object.entries(inputs).filter(([name]) => Object.hasOwn(declared, name) && declared[name]?.secret === false);
+  return { record, inputs: Object.fromEntries(shown), redirectUri: provider === undefined ? null : redirectUriOf(world, record, provider) };
+}
+
+/** Registers our app at a provider. Throws `invalid_request`, or `conflict` when the id is taken. */
+export async function createIntegration(world: World, project: string, body: IntegrationBody): Promise<Integration> {
+  const provider = await findProvider(world, project, body.provider);
+  if (provider === undefined) throw invalid([{ pointer: '/provider', detail: 'There is no such provider.' }]);
+  const { name, method } = methodOf(provider.definition, body.method);
+  const faults = [...clientFaults(method, body), ...jwkFaults(body.private_key_jwk)];
+  if (faults.length > 0) throw invalid(faults);
+  checkInputs(world, provider.definition, method, body.inputs ?? {});
+
+  const identity = { project_id: project, id: body.id, secret_version: 1 };
+  const record = await world.store.integrations.insert({
+    ...identity,
+    provider_id: body.provider,
+    method: name,
+    client_id: body.client_id ?? '',
+    client_secret_sealed: body.client_secret === undefined ? null : await world.seal.seal(integrationPlace(identity, 'client_secret'), body.client_secret),
+    private_key_sealed:
+      body.private_key_jwk === undefined ? null : await world.seal.seal(integrationPlace(identity, 'private_key'), JSON.stringify(body.private_key_jwk)),
+    inputs_sealed: await sealInputs(world, integrationPlace(identity, 'inputs'), body.inputs ?? {}),
+    scopes: body.scopes ?? ('scopes' in method ? method.scopes.default : []),
+    callback: body.callback ?? 'shared',
+    context: world.random(16).toString('base64url'),
+    verification: body.verification ?? 'browser',
+  });
+  if (record === undefined) {
+    throw new GrantryError('conflict', { detail: 'An integration with this id exists.', errors: [{ pointer: '/id', detail: 'Is taken.' }] });
+  }
+  return present(world, record);
+}
+
+export async function getIntegration(world: World, project: string, id: string): Promise<Integration> {
+  const record = await world.store.integrations.get(project, id);
+  if (record === undefined) throw new GrantryError('not_found');
+  return present(world, record);
+}
+
+export async function listIntegrations(world: World, project: string, page: PageRequest): Promise<Page<Integration>> {
+  const { items, next } = await world.store.integrations.list(project, page);
+  return { items: await Promise.all(items.map((record) => present(world, record))), next };
+}
+
+export type IntegrationPatch = Omit<IntegrationBody, 'id' | 'provider' | 'method' | 'client_secret' | 'private_key_jwk'> & {
+  client_secret?: string | null | undefined;
+  private_key_jwk?: Record<string, unknown> | null | undefined;
+};
+
+/**
+ * Changes what is given, keeps the rest. A new client registration takes the integration out of `misconfigured`.
+ * Throws `not_found`, `invalid_request`, or `conflict` when somebody else changed it at the same moment.
+ */
+export async function updateIntegration(world: World, project: string, id: string, patch: IntegrationPatch): Promise<Integration> {
+  const old = await world.store.integrations.get(project, id);
+  if (old === undefined) throw new GrantryError('not_found');
+  const { definition } = await getProvider(world, project, old.provider_id);
+  const { method } = methodOf(definition, old.method);
+
+  const oldSecret = old.client_secret_sealed === null ? undefined : await world.seal.open(integrationPlace(old, 'client_secret'), old.client_secret_sealed);
+  const oldKey = old.private_key_sealed === null ? undefined : await world.seal.open(integrationPlace(old, 'private_key'), old.private_key_sealed);
+  const oldInputs = await openIntegrationInputs(world, old);
+  const secret = patch.client_secret === undefined ? oldSecret : (patch.client_secret ?? undefined);
+  const key = patch.private_key_jwk === undefined ? oldKey : patch.private_key_jwk === null ? undefined : JSON.stringify(patch.private_key_jwk);
+  const inputs = patch.inputs ?? oldInputs;
+
+  const merged = { client_id: patch.client_id ?? old.client_id, client_secret: secret, private_key_jwk: key === undefined ? undefined : JSON.parse(key) };
+  const faults = [...clientFaults(method, merged), ...jwkFaults(merged.private_key_jwk)];
+  if (faults.length > 0) throw invalid(faults);
+  checkInputs(world, definition, method, inputs);
+
+  const next = { project_id: project, id, secret_version: old.secret_version + 1 };
+  const registrationChanged = patch.client_id !== undefined || patch.client_secret !== undefined || patch.private_key_jwk !== undefined;
+  const recovers = registrationChanged && old.status === 'misconfigured';
+  const change: IntegrationChange = {
+    client_id: merged.client_id,
+    client_secret_sealed: secret === undefined ? null : await world.seal.seal(integrationPlace(next, 'client_secret'), secret),
+    private_key_sealed: key === undefined ? null : await world.seal.seal(integrationPlace(next, 'private_key'), key),
+    inputs_sealed: await sealInputs(world, integrationPlace(next, 'inputs'), inputs),
+    secret_version: next.secret_version,
+    ...(patch.scopes && { scopes: patch.scopes }),
+    ...(patch.callback && { callback: patch.callback }),
+    ...(patch.verification && { verification: patch.verification }),
+    ...(recovers && { status: 'active' as const }),
+  };
+  const events = recovers ? [{ project_id: project, type: 'integration.recovered' as const, integration_id: id, data: { why: 'The client registration was changed.' } }] : [];
+  const record = await world.store.integrations.update(project, id, old.secret_version, change, events);
+  if (record === undefined) throw new GrantryError('conflict', { detail: 'The integration was changed at the same moment; read it and try again.' });
+  return present(world, record);
+}
+
+export async function deleteIntegration(world: World, project: string, id: string): Promise<void> {
+  const outcome = await world.store.integrations.remove(project, id);
+  if (outcome === 'missing') throw new GrantryError('not_found');
+  if (outcome === 'in_use') throw new GrantryError('conflict', { detail: 'Connections of this integration exist; delete them first.' });
+}
+
+/** Notes that the provider does not accept our client registration; its connections stay as they are. */
+export async function markMisconfigured(world: World, integration: IntegrationRecord): Promise<void> {
+  if (integration.status === 'misconfigured') return;
+  await world.store.integrations.update(integration.project_id, integration.id, integration.secret_version, { status: 'misconfigured' }, [
+    {
+      project_id: integration.project_id,
+      type: 'integration.misconfigured',
+      integration_id: integration.id,
+      data: { why: 'The provider refused the client id or secret.', next: 'Change client_id or client_secret; connections go on by themselves.' },
+    },
+  ]);
+}
+
+/** Notes that the provider accepted it again. */
+export async function markRecovered(world: World, integration: IntegrationRecord): Promise<void> {
+  if (integration.status === 'active') return;
+  await world.store.integrations.update(integration.project_id, integration.id, integration.secret_version, { status: 'active' }, [
+    { project_id: integration.project_id, type: 'integration.recovered', integration_id: integration.id, data: { why: 'The provider accepted the client registration again.' } },
+  ]);
+}

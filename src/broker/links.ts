@@ -1,0 +1,126 @@
+import { completeInputs } from '../protocol/definition/inputs.ts';
+import { type Fault, GrantryError } from '../protocol/errors.ts';
+import { findProvider, methodOf } from './catalog.ts';
+import { openIntegrationInputs } from './grant-context.ts';
+import { newId } from './ids.ts';
+import { redirectUriOf } from './integrations.ts';
+import { linkInputsPlace } from './places.ts';
+import type { EndUser, LinkRecord } from './records.ts';
+import { mayReturnTo } from './return-urls.ts';
+import { newSecret, sealInputs, sha256 } from './secrets.ts';
+import type { World } from './world.ts';
+
+export type LinkBody = {
+  integration: string;
+  end_user: EndUser;
+  return_url?: string | undefined;
+  scopes?: string[] | undefined;
+  inputs?: Record<string, string> | undefined;
+  connection_id?: string | undefined;
+  verification?: 'browser' | 'user' | undefined;
+  expires_in: number;
+  metadata?: Record<string, unknown> | undefined;
+  skip_page: boolean;
+  endpoint: 'authorization' | 'authentication';
+};
+
+const fault = (pointer: string, detail: string) => new GrantryError('invalid_request', { detail, errors: [{ pointer, detail }] });
+
+/** The inputs of a link: the integration's own values stand, and what only an admin may say cannot be said here. */
+function linkInputs(given: Record<string, string>, fixed: Record<string, string>, declared: Record<string, { asked_of: string }>): Fault[] {
+  return Object.keys(given).flatMap((name): Fault[] => {
+    if (Object.hasOwn(fixed, name) && fixed[name] !== given[name]) return [{ pointer: `/inputs/${name}`, detail: 'The integration has set this already.' }];
+    if (Object.hasOwn(declared, name) && declared[name]?.asked_of === 'integration') return [{ pointer: `/inputs/${name}`, detail: 'Only the integration can set this.' }];
+    return [];
+  });
+}
+
+async function reconnected(world: World, project: string, body: LinkBody): Promise<void> {
+  if (body.connection_id === undefined) return;
+  const connection = await world.store.connections.get(project, body.connection_id);
+  if (connection === undefined) throw fault('/connection_id', 'There is no such connection.');
+  if (connection.integration_id !== body.integration) throw fault('/connection_id', 'This connection belongs to another integration.');
+  if (connection.end_user_id !== body.end_user.id) throw fault('/connection_id', 'This connection belongs to another end user.');
+}
+
+/**
+ * Makes a single-use link; everything the flow needs is fixed now. The URL holds a 256-bit token of which only the
+ * SHA-256 is kept. Throws `invalid_request` with the pointer of each fault.
+ */
+export async function createLink(world: World, project: string, body: LinkBody): Promise<{ link: LinkRecord; url: string }> {
+  const integration = await world.store.integrations.get(project, body.integration);
+  if (integration === undefined) throw fault('/integration', 'There is no such integration.');
+  const provider = await findProvider(world, project, integration.provider_id);
+  if (provider === undefined) throw fault('/integration', 'The definition of its provider is gone.');
+  const { name, method } = methodOf(provider.definition, integration.method);
+  const verification = body.verification ?? integration.verification;
+  if (integration.verification === 'user' && verification === 'browser') throw fault('/verification', 'This integration asks for the verification of the user.');
+
+  const fixed = await openIntegrationInputs(world, integration);
+  const declared = { ...provider.definition.inputs, ...method.inputs };
+  const given = body.inputs ?? {};
+  const errors = linkInputs(given, fixed, declared);
+  const { faults, missing } = completeInputs(provider.definition, method, { ...fixed, ...given }, { allowPrivateHosts: world.allowPrivateHosts });
+  if (errors.length + faults.length > 0) throw new GrantryError('invalid_request', { detail: 'The inputs are not valid.', errors: [...errors, ...faults] });
+
+  if (body.return_url !== undefined) {
+    const registered = (await world.store.projects.get(project))?.return_urls ?? [];
+    if (!mayReturnTo({ publicUrl: world.publicUrl, registered, url: body.return_url })) {
+      throw fault('/return_url', 'This URL is not registered as a return URL of the project.');
+    }
+  }
+  if (verification === 'user' && body.return_url === undefined) throw fault('/return_url', 'With verification "user" a return_url is needed.');
+  if (body.skip_page) {
+    if (verification !== 'user') throw fault('/skip_page', 'The page can be skipped only with verification "user".');
+    if (missing.length > 0) throw fault('/skip_page', `The page is needed: it asks for ${missing.map(({ input }) => input.label).join(', ')}.`);
+    if (method.grant !== 'authorization_code' && method.grant !== 'oauth1') throw fault('/skip_page', 'This method does not send the browser anywhere.');
+  }
+  if (body.endpoint === 'authentication' && !(method.grant === 'oauth1' && method.authentication_endpoint !== undefined)) {
+    throw fault('/endpoint', 'This provider has no authentication endpoint.');
+  }
+  await reconnected(world, project, body);
+
+  const token = newSecret(world);
+  const identity = { id: newId('lnk'), project_id: project };
+  const link = await world.store.links.insert(
+    {
+      ...identity,
+      integration_id: integration.id,
+      token_hash: sha256(token),
+      end_user: body.end_user,
+      return_url: body.return_url ?? null,
+      scopes: body.scopes ?? integration.scopes,
+      inputs_sealed: await sealInputs(world, linkInputsPlace(identity), { ...fixed, ...given }),
+      metadata: body.metadata ?? {},
+      reconnects: body.connection_id ?? null,
+      verification,
+      page: body.skip_page ? 'skipped' : 'shown',
+      endpoint: body.endpoint,
+      snapshot: { definition: provider.definition, provider_version: provider.version, method: name, client_id: integration.client_id },
+      redirect_uri: redirectUriOf(world, integration, provider) ?? '',
+    },
+    body.expires_in,
+    [{ project_id: project, type: 'connect_link.created', integration_id: integration.id, link_id: identity.id, data: { end_user: body.end_user.id } }],
+  );
+  return { link, url: `${world.publicUrl}/connect/${token}` };
+}
+
+/** The link as it stands; one whose time is over says so even before it is swept. Throws `not_found`. */
+export async function getLink(world: World, project: string, id: string): Promise<LinkRecord> {
+  const link = await world.store.links.get(project, id);
+  if (link === undefined) throw new GrantryError('not_found');
+  return shownLink(world, link);
+}
+
+/** True when nobody can finish the link any more. */
+export function isOverdue(world: Pick<World, 'now'>, link: LinkRecord): boolean {
+  if (link.finished_at !== null) return false;
+  const now = world.now();
+  if (link.status === 'confirming') return link.nonce_expires_at !== null && link.nonce_expires_at < now;
+  if (link.status === 'exchanging') return false;
+  return link.expires_at < now && (link.state_hash === null || link.state_expires_at === null || link.state_expires_at < now);
+}
+
+function shownLink(world: World, link: LinkRecord): LinkRecord {
+  return isOverdue(world, link) ? { ...link, status: 'expired', error_code: 'link_expired', error_detail: 'Nobody finished the link in time.' } : link;
+}

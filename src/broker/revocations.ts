@@ -1,0 +1,62 @@
+import { grantFor } from '../grants/index.ts';
+import { isGrantryError } from '../protocol/errors.ts';
+import { findProvider } from './catalog.ts';
+import { openCredential } from './credentials.ts';
+import { grantContext, openClient } from './grant-context.ts';
+import { connectionInputsPlace } from './places.ts';
+import type { NewEvent, RevocationRecord } from './records.ts';
+import { openInputs } from './secrets.ts';
+import type { World } from './world.ts';
+
+/** After this many attempts (about a day) the provider is no longer asked. */
+const mostAttempts = 30;
+const leaseS = 60;
+
+/** What became of one attempt to tell a provider: `later` keeps the credential for another one. */
+async function tell(world: World, row: RevocationRecord): Promise<'revoked' | 'impossible' | 'later'> {
+  const integration = await world.store.integrations.get(row.project_id, row.integration_id);
+  const provider = integration && (await findProvider(world, row.project_id, integration.provider_id));
+  if (integration === undefined || provider === undefined) return 'impossible';
+  const at = { project_id: row.project_id, id: row.connection_id };
+  try {
+    const inputs = await openInputs(world, connectionInputsPlace(at), row.inputs_sealed);
+    const ctx = grantContext(world, { definition: provider.definition, method: row.method, client: await openClient(world, integration), inputs });
+    const credential = await openCredential(world, {
+      ...at,
+      token_version: row.token_version,
+      credential_sealed: row.credential_sealed,
+      scopes: [],
+      extras: row.extras,
+      issued_at: row.created_at,
+      expires_at: null,
+      refresh_expires_at: null,
+    });
+    const { revoke } = grantFor(ctx.method);
+    if (revoke === undefined) return 'impossible';
+    await revoke(ctx, credential);
+    return 'revoked';
+  } catch (error) {
+    if (!isGrantryError(error)) throw error;
+    world.log.warn({ connection: row.connection_id, code: error.code }, 'revocation failed');
+    return error.retryable ? 'later' : 'impossible';
+  }
+}
+
+/** One attempt; the row goes when it is done, or when there is no more use in trying. */
+export async function attemptRevocation(world: World, row: RevocationRecord): Promise<void> {
+  const result = await tell(world, row);
+  if (result === 'later' && row.attempts < mostAttempts) return;
+  const about = { project_id: row.project_id, integration_id: row.integration_id, connection_id: row.connection_id };
+  const event: NewEvent =
+    result === 'revoked'
+      ? { ...about, type: 'connection.revoked', data: { why: 'The connection was deleted and the provider was told.' } }
+      : { ...about, type: 'connection.revocation_failed', data: { why: result === 'later' ? 'The provider did not answer for a day.' : 'The provider offers no way, or refused.', next: 'The end user can remove the access in her account there.' } };
+  await world.store.revocations.done(row.connection_id, [event]);
+}
+
+/** Tries what is due; returns how many were tried. */
+export async function retryRevocations(world: World, limit: number): Promise<number> {
+  const due = await world.store.revocations.claimDue(limit, leaseS);
+  for (const row of due) await attemptRevocation(world, row);
+  return due.length;
+}

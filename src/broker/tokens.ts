@@ -1,0 +1,139 @@
+import type { CredentialFields } from '../protocol/credential.ts';
+import type { Definition } from '../protocol/definition/schema.ts';
+import { GrantryError } from '../protocol/errors.ts';
+import { type Presentation, presentationOf } from '../protocol/present.ts';
+import { missingScopes } from '../protocol/scopes.ts';
+import { definitionInMemory, getProviderVersion } from './catalog.ts';
+import { credentialPlace } from './places.ts';
+import { refreshConnection } from './refresh.ts';
+import type { TokenRow } from './store.ts';
+import type { World } from './world.ts';
+
+/** The token path: what workers call for every job. */
+
+export type TokenWish = {
+  /** Seconds that the token has to live at least. */
+  minTtlS: number;
+  /** Refresh even though the token lives. */
+  force: boolean;
+};
+
+type Common = { connection_id: string; expires_at: string | null; scopes: string[]; missing_scopes: string[]; extras: Record<string, string> };
+export type TokenAnswer = Common &
+  (
+    | { token_type: string; access_token: string; present: Presentation }
+    | { token_type: 'basic'; username: string; password: string; present: Presentation }
+    | { token_type: 'oauth1'; oauth_token: string; oauth_token_secret: string; oauth_consumer_key: string; present: null }
+  );
+
+/** The least time between two refreshes of a token that is born expired. */
+const leastSpacingMs = 30_000;
+
+type SecretFields = Pick<CredentialFields, 'kind' | 'access_token' | 'token_type' | 'secret'>;
+
+function refreshWanted(row: TokenRow, { minTtlS, force }: TokenWish): boolean {
+  if (!row.refreshable) return false;
+  if (force) return true;
+  if (row.expires_at === null) return false;
+  const now = row.now.getTime();
+  if (row.expires_at.getTime() - now >= minTtlS * 1000) return false;
+  // A lifetime that can never satisfy the wish is not a reason to ask the provider at every call.
+  const ageMs = now - row.issued_at.getTime();
+  const lifetimeMs = row.expires_at.getTime() - row.issued_at.getTime();
+  if (lifetimeMs <= 0) return ageMs >= leastSpacingMs;
+  return lifetimeMs > minTtlS * 1000 || ageMs >= lifetimeMs / 10;
+}
+
+const isAlive = (row: TokenRow): boolean => row.expires_at === null || row.expires_at.getTime() > row.now.getTime();
+
+function reauthorization(row: TokenRow): GrantryError {
+  return new GrantryError('reauthorization_required', {
+    detail: 'The end user has to connect again: POST /v1/connect-links with this connection_id.',
+    members: {
+      reason: row.reason ?? (row.status === 'revoked' ? 'revoked' : 'expired'),
+      since: (row.reason_since ?? row.expires_at ?? row.updated_at).toISOString(),
+      connection_id: row.id,
+      reconnect: { method: 'POST', path: '/v1/connect-links', body: { integration: row.integration_id, end_user: { id: row.end_user_id }, connection_id: row.id } },
+    },
+  });
+}
+
+/** Hands out the row's credential; the data key and the definition are in memory nearly always. */
+async function answer(world: World, row: TokenRow): Promise<TokenAnswer> {
+  if (row.credential_sealed === null) throw new GrantryError('not_found');
+  const place = credentialPlace(row);
+  const opened = world.seal.openCached(place, row.credential_sealed) ?? (await world.seal.open(place, row.credential_sealed));
+  const definition =
+    definitionInMemory(world, row.project_id, row.provider_id, row.own_version) ?? (await getProviderVersion(world, row.project_id, row.provider_id, row.own_version));
+  return tokenAnswer(row, definition, JSON.parse(opened));
+}
+
+function tokenAnswer(row: TokenRow, definition: Definition, secret: SecretFields): TokenAnswer {
+  const common: Common = {
+    connection_id: row.id,
+    expires_at: row.expires_at === null ? null : row.expires_at.toISOString(),
+    scopes: row.scopes,
+    missing_scopes: missingScopes(row.requested_scopes, row.scopes),
+    extras: row.extras,
+  };
+  const present = presentationOf(definition, secret);
+  if (present === undefined) {
+    return {
+      ...common,
+      token_type: 'oauth1',
+      oauth_token: secret.access_token,
+      oauth_token_secret: secret.secret ?? '',
+      oauth_consumer_key: row.client_id,
+      present: null,
+    };
+  }
+  if (secret.kind === 'basic') return { ...common, token_type: 'basic', username: secret.access_token, password: secret.secret ?? '', present };
+  return { ...common, token_type: secret.token_type, access_token: secret.access_token, present };
+}
+
+/**
+ * The token of a connection, refreshed first when it has to be. A living token is handed out whatever state its provider is in.
+ * Throws `reauthorization_required`, `provider_unavailable` (with retryAfterS), `misconfigured`, `not_found`.
+ */
+export async function getToken(world: World, row: TokenRow, wish: TokenWish): Promise<TokenAnswer> {
+  if (row.status === 'reauthorization_required' || row.status === 'revoked') throw reauthorization(row);
+  if (!refreshWanted(row, wish)) {
+    // Nothing can renew it and its end has passed.
+    if (!row.refreshable && !isAlive(row)) throw reauthorization(row);
+    return answer(world, row);
+  }
+  return refreshed(world, row);
+}
+
+async function refreshed(world: World, row: TokenRow): Promise<TokenAnswer> {
+  const waiting = row.retry_at !== null && row.retry_at.getTime() > row.now.getTime();
+  if (waiting) {
+    if (isAlive(row)) return answer(world, row);
+    throw unavailable(row, row.last_error?.code, Math.ceil(((row.retry_at?.getTime() ?? 0) - row.now.getTime()) / 1000));
+  }
+  const outcome = await refreshConnection(world, row);
+  switch (outcome.kind) {
+    case 'gone':
+      throw new GrantryError('not_found');
+    case 'refreshed':
+      return answer(world, { ...row, ...outcome.connection });
+    case 'failed': {
+      const now = await world.store.tokens.byProject(row.project_id, row.id);
+      if (now === undefined) throw new GrantryError('not_found');
+      if (now.status === 'reauthorization_required' || now.status === 'revoked') throw reauthorization(now);
+      if (isAlive(now)) return answer(world, now);
+      throw unavailable(now, outcome.error.code, outcome.error.details.retryAfterS);
+    }
+  }
+}
+
+function unavailable(row: TokenRow, code: string | undefined, retryAfterS = 5): GrantryError {
+  if (code === 'invalid_client') {
+    return new GrantryError('misconfigured', { detail: `The provider refuses the client registration of the integration "${row.integration_id}".` });
+  }
+  return new GrantryError('provider_unavailable', {
+    detail: 'The token has expired and the provider cannot renew it right now.',
+    retryAfterS: Math.max(1, retryAfterS),
+    members: { failing_since: row.failing_since?.toISOString() ?? null, last_error: row.last_error },
+  });
+}
