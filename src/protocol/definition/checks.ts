@@ -36,7 +36,7 @@ function placeFaults(place: Place, inputs: Inputs, { allowPrivateHosts }: Option
   const details = [...new Set(names)].map((name) => nameDetail(name, { place, inputs })).filter((detail) => detail !== undefined);
   // An address is looked at as well, unless a name in it is unknown: that would be said twice.
   const known = names.every((name) => Object.hasOwn(inputs, name) || name.includes('.') || place.builtIns.includes(name));
-  if (place.kind === 'url' && known) details.push(...urlTemplateDetails(place.template, { inputs, keptMayLead: place.keptMayLead, allowPrivateHosts }));
+  if (place.kind === 'url' && known) details.push(...urlTemplateDetails(place.template, { inputs, leading: place.leading, allowPrivateHosts }));
   return details.map((detail) => fault(place.path, detail));
 }
 

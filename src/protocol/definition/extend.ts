@@ -2,7 +2,8 @@ import { invalidDefinition } from './faults.ts';
 import { copyPlain, isPlainObject, type Plain, type PlainObject } from './plain.ts';
 import type { DefinitionInput } from './schema.ts';
 
-export type Base = (id: string) => DefinitionInput | undefined;
+/** Finds the definition that `extends` names, as it was written: parsed, not yet checked. */
+export type Base = (id: string) => DefinitionInput | Plain | undefined;
 
 const maxChain = 5;
 /** What a definition says of itself only. */

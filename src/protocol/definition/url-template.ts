@@ -4,8 +4,8 @@ import type { Input } from './schema.ts';
 
 export type UrlRules = {
   inputs: Readonly<Record<string, Input>>;
-  /** A kept value (`extras.x`) may stand for scheme and host. */
-  keptMayLead: boolean;
+  /** Kept values (x of `extras.x`) that may stand for scheme and host. */
+  leading: readonly string[];
   allowPrivateHosts: boolean;
 };
 
@@ -21,7 +21,7 @@ function inputOf({ inputs }: UrlRules, name: string): Input | undefined {
 function leads(template: string, rules: UrlRules): boolean {
   const [, name] = /^\{([^{}]*)\}/.exec(template) ?? [];
   if (name === undefined) return false;
-  return name.startsWith('extras.') ? rules.keptMayLead : inputOf(rules, name)?.url === true;
+  return name.startsWith('extras.') ? rules.leading.includes(name.slice('extras.'.length)) : inputOf(rules, name)?.url === true;
 }
 
 function hostDetails(host: string, rules: UrlRules): string[] {
@@ -66,7 +66,7 @@ export function urlTemplateDetails(template: string, rules: UrlRules): string[] 
     const rest = template.replace(/^\{[^{}]*\}/, '');
     if (rest !== '' && !/^[/?]/.test(rest)) return ['Behind a variable that is a whole URL the address goes on with / or ?.'];
   } else if (/^\{/.test(template)) {
-    return ['Only an input with url: true may stand at the beginning of an address.'];
+    return ["Only an input with url: true may stand at the beginning of an address; at the API also a value kept from the provider's answer."];
   } else {
     const host = /^[a-z]+:\/\/([^/?#]*)/i.exec(template)?.[1]?.replace(/:\d+$/, '') ?? '';
     const details = hostDetails(host, rules);

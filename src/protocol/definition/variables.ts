@@ -15,8 +15,8 @@ export type Place = {
   kept: readonly string[];
   /** The end user's browser shows it: no secrets. */
   shown: boolean;
-  /** A kept value may stand for scheme and host. */
-  keptMayLead: boolean;
+  /** Kept values that may stand for scheme and host, at the very beginning. */
+  leading: readonly string[];
   /** May name an optional input: without its value an address counts as left out, and so does a parameter that is empty then. */
   mayBeAbsent: boolean;
 };
@@ -25,22 +25,19 @@ const request = ['client_id', 'scope', 'redirect_uri'];
 const optional = { mayBeAbsent: true };
 const held = ['access_token', 'refresh_token'];
 
-type Traits = Partial<Pick<Place, 'builtIns' | 'kept' | 'shown' | 'keptMayLead' | 'mayBeAbsent'>>;
+type Traits = Partial<Pick<Place, 'builtIns' | 'kept' | 'shown' | 'leading' | 'mayBeAbsent'>>;
 
 const place = (kind: Place['kind'], path: Path, template: string, traits: Traits): Place => {
-  return { kind, path, template, builtIns: [], kept: [], shown: false, keptMayLead: false, mayBeAbsent: false, ...traits };
+  return { kind, path, template, builtIns: [], kept: [], shown: false, leading: [], mayBeAbsent: false, ...traits };
 };
 const url = (path: Path, template: string | undefined, traits: Traits = {}) => (template === undefined ? [] : [place('url', path, template, traits)]);
 const text = (path: Path, template: string, traits: Traits = {}) => place('text', path, template, traits);
 const each = (path: Path, templates: Readonly<Record<string, string>> | undefined, traits: Traits) =>
   Object.entries(templates ?? {}).map(([name, template]) => text([...path, name], template, traits));
 
-/** The names that a method keeps from callback and answer. */
-export function keptNames(method: Method): string[] {
-  const fromCallback = 'callback' in method ? method.callback.keep : [];
-  const fromAnswer = 'response' in method ? Object.keys(method.response.keep) : [];
-  return [...fromCallback, ...fromAnswer];
-}
+const fromCallback = (method: Method): string[] => ('callback' in method ? method.callback.keep : []);
+const fromAnswer = (method: Method): string[] => ('response' in method ? Object.keys(method.response.keep) : []);
+const keptNames = (method: Method): string[] => [...fromCallback(method), ...fromAnswer(method)];
 
 function revocationPlaces(method: Extract<Method, { revocation: unknown }>, path: Path): Place[] {
   const traits = { ...optional, builtIns: [...held, 'client_id'], kept: keptNames(method) };
@@ -52,7 +49,7 @@ function revocationPlaces(method: Extract<Method, { revocation: unknown }>, path
 }
 
 function tokenPlaces(method: Extract<Method, { token: unknown }>, path: Path): Place[] {
-  const exchange = { ...optional, builtIns: request, kept: 'callback' in method ? method.callback.keep : [] };
+  const exchange = { ...optional, builtIns: request, kept: fromCallback(method) };
   const refresh = { ...optional, builtIns: [...request, ...held], kept: keptNames(method) };
   return [
     ...url([...path, 'token_endpoint'], method.token_endpoint),
@@ -101,9 +98,13 @@ export function methodPlaces(method: Method, path: Path): Place[] {
 
 /** The templates of `api`: what all methods share. */
 export function apiPlaces({ api, methods }: Pick<Definition, 'api' | 'methods'>): Place[] {
-  const kept = Object.values(methods).flatMap(keptNames);
+  const all = Object.values(methods);
+  const kept = all.flatMap(keptNames);
+  // Anybody can write a callback: what was kept from one never chooses the host that is given the token.
+  const written = new Set(all.flatMap(fromCallback));
+  const leading = all.flatMap(fromAnswer).filter((name) => !written.has(name));
   const path = api.probe?.path;
-  const traits = { kept, keptMayLead: true };
+  const traits = { kept, leading };
   const probe = path === undefined ? [] : path.startsWith('/') ? [text(['api', 'probe', 'path'], path, { kept })] : url(['api', 'probe', 'path'], path, traits);
   return [
     ...url(['api', 'base_url'], api.base_url, { ...traits, ...optional }),
