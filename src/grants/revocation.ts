@@ -10,7 +10,7 @@ import { templateValues } from '../protocol/template-values.ts';
 import { parseDocument } from '../protocol/token-answer.ts';
 import { tokenFailure } from '../protocol/token-error.ts';
 import { tokenRequest } from '../protocol/token-request.ts';
-import { endpointUrl } from './endpoint.ts';
+import { optionalEndpointUrl } from './endpoint.ts';
 import { authenticateClient, type TokenMethod } from './token-endpoint.ts';
 
 /** Error values that say what we wanted to hear: the token is already worth nothing. */
@@ -24,7 +24,6 @@ const gone = new Set(['invalid_token', 'invalid_grant', 'token_revoked', 'token_
 export async function revokeCredential(ctx: GrantContext<TokenMethod>, credential: Credential): Promise<void> {
   const { method, door, now } = ctx;
   const { revocation } = method;
-  if (method.revocation_endpoint === undefined) throw new GrantryError('unsupported', { detail: 'This provider has no way to revoke a token.' });
   const fields = credential.reveal();
   const values = {
     ...templateValues(ctx),
@@ -32,7 +31,9 @@ export async function revokeCredential(ctx: GrantContext<TokenMethod>, credentia
     access_token: fields.access_token,
     ...(fields.refresh_token === undefined ? {} : { refresh_token: fields.refresh_token }),
   };
-  const url = endpointUrl(ctx, checkedAuthority(method.revocation_endpoint), values);
+  const url = optionalEndpointUrl(ctx, method.revocation_endpoint, values);
+  if (url === undefined) throw new GrantryError('unsupported', { detail: 'This provider has no way to revoke a token.' });
+  checkAuthority(method.revocation_endpoint ?? '');
   const authentication = await authenticate(ctx, fields, url);
   const standard = revocation.params === undefined ? tokenParameters(fields) : {};
   const params = nameParameters({ ...standard, ...authentication.params }, { rename: {}, omit: [], params: revocation.params ?? {}, values });
@@ -70,12 +71,11 @@ async function authenticate(ctx: GrantContext<TokenMethod>, fields: CredentialFi
 }
 
 /** A kept value may have come from a callback that anybody can write: it never chooses the host that gets our secrets. */
-function checkedAuthority(template: string): string {
+function checkAuthority(template: string): void {
   const authority = /^[a-z]+:\/\/[^/?#]*|^\{[^{}]*\}/i.exec(template)?.[0] ?? '';
   if (templateNames(authority).some((name) => name.startsWith('extras.') || name.endsWith('_token'))) {
     throw new GrantryError('address_refused', { detail: 'The host of the revocation endpoint must not come from the credential.' });
   }
-  return template;
 }
 
 function isGone(status: number, document: unknown, { response, failure }: { response: TokenMethod['response']; failure: GrantryError }): boolean {

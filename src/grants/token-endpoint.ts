@@ -7,7 +7,7 @@ import { templateValues } from '../protocol/template-values.ts';
 import { parseTokenAnswer } from '../protocol/token-answer.ts';
 import { tokenRequest } from '../protocol/token-request.ts';
 import { clientAssertion } from './client-assertion.ts';
-import { endpointUrl } from './endpoint.ts';
+import { endpointUrl, optionalEndpointUrl } from './endpoint.ts';
 
 /** The methods that have a token endpoint. */
 export type TokenMethod = AuthorizationCodeMethod | ClientCredentialsMethod | CredentialExchangeMethod;
@@ -34,13 +34,13 @@ export async function requestToken(ctx: GrantContext<TokenMethod>, { to, standar
   const endpoint = endpointUrl(ctx, to?.endpoint ?? method.token_endpoint);
   const authentication = await authenticateClient(ctx, endpoint);
   const naming = { rename: { scope: method.scopes.param, ...method.token.rename }, omit: method.token.omit };
-  const all = { ...templateValues(ctx), ...values };
+  const all = { redirect_uri: ctx.redirectUri ?? '', ...templateValues(ctx), ...values };
   const request = tokenRequest({
     method: to?.method ?? method.token.method,
     endpoint,
     format: to?.format ?? method.token.format,
     params: nameParameters({ ...standard, ...authentication.params }, { ...naming, params, values: all }),
-    headers: { ...expandHeaders(method.token.headers, templateValues(ctx)), ...authentication.headers },
+    headers: { ...expandHeaders(method.token.headers, all), ...authentication.headers },
   });
   const sentAt = now();
   const answer = await door(request);
@@ -58,7 +58,6 @@ function mergePointers(response: TokenResponseMap, own: TokenMethod['refresh']['
 export async function authenticateClient(ctx: GrantContext<TokenMethod>, url: string): Promise<ClientAuthentication> {
   const { method, client, now, random } = ctx;
   if (method.token_endpoint_auth_method !== 'private_key_jwt') return clientAuthentication(method.token_endpoint_auth_method, client);
-  const issuer = method.grant === 'credential_exchange' ? undefined : method.issuer;
-  const audience = issuer === undefined ? url : endpointUrl(ctx, issuer);
+  const audience = optionalEndpointUrl(ctx, method.grant === 'credential_exchange' ? undefined : method.issuer) ?? url;
   return clientAuthentication('private_key_jwt', client, await clientAssertion(client, { audience, now: now(), jti: random(16) }));
 }

@@ -19,6 +19,8 @@ export type GrantContext<M extends Method = Method> = {
   inputs: Readonly<Record<string, string>>;
   /** The scopes that the connection was made with: a reissue asks for them again; without them, for the granted ones. */
   requestedScopes?: readonly string[];
+  /** The redirect URI of the integration, for definitions that name it outside of a flow (in a refresh). */
+  redirectUri?: string;
   /** True lets templates expand to plain http and private hosts (sandbox and tests). */
   allowPrivateHosts: boolean;
   door: Door;
