@@ -75,6 +75,12 @@ function causeOf(error: unknown): string {
   return error instanceof Error ? error.name : 'unknown';
 }
 
+/** True when bytes came that are not HTTP. The parser's complaint about an end in the middle comes without bytes. */
+function isGarbage(error: unknown): boolean {
+  if (error instanceof errors.HTTPParserError) return 'data' in error && error.data !== '';
+  return error instanceof errors.HeadersOverflowError;
+}
+
 /** From an error of the network or the parser to one of the door's; `sent`: bytes may have left. */
 function doorError(error: unknown, { sent }: { sent: boolean }): GrantryError {
   if (isGrantryError(error)) return error;
@@ -84,10 +90,8 @@ function doorError(error: unknown, { sent }: { sent: boolean }): GrantryError {
     return new GrantryError('invalid_request', { detail: 'A header of the request cannot be sent.', cause });
   }
   if (!sent) return new GrantryError('provider_unreachable', { cause });
-  const isGarbage = (name.startsWith('HPE_') && name !== 'HPE_INVALID_EOF_STATE') || error instanceof errors.HeadersOverflowError;
-  return isGarbage
-    ? new GrantryError('bad_provider_answer', { detail: "The provider's answer is not HTTP.", cause })
-    : new GrantryError('no_answer', { cause });
+  if (isGarbage(error)) return new GrantryError('bad_provider_answer', { detail: "The provider's answer is not HTTP.", cause });
+  return new GrantryError('no_answer', { cause });
 }
 
 type Exchange = { url: URL; request: DoorRequest; headers: Record<string, string>; maxBodyBytes: number; signal: AbortSignal };

@@ -1,0 +1,268 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { gzipSync } from 'node:zlib';
+import { createDoor, type DoorOptions } from '../../src/outside/http.ts';
+import { isGrantryError } from '../../src/protocol/errors.ts';
+import { type Local, serveBytes, serveHttp, serveTcp } from './local-servers.ts';
+
+const toClose: { close(): Promise<void> }[] = [];
+afterEach(async () => {
+  for (const thing of toClose.splice(0).reverse()) await thing.close();
+});
+async function serve(server: Promise<Local>): Promise<Local> {
+  const local = await server;
+  toClose.push(local);
+  return local;
+}
+function doorOf(options: Partial<DoorOptions> = {}) {
+  const door = createDoor({ allowPrivateHosts: true, deadlineMs: 5_000, ...options });
+  toClose.push(door);
+  return door.send;
+}
+/** What came of a POST to a server: the answer's body, or the code of the failure. */
+async function outcome(server: Promise<Local>, options: Partial<DoorOptions> = {}): Promise<string> {
+  const { port } = await serve(server);
+  try {
+    return `body: ${(await doorOf(options)({ method: 'POST', url: `http://127.0.0.1:${port}/token?client_secret=hush`, body: 'code=hush' })).body}`;
+  } catch (error) {
+    if (!isGrantryError(error)) throw error;
+    expect(JSON.stringify([error.message, error.details, String(error.cause)])).not.toMatch(/hush|127\.0\.0\.1/);
+    return error.code;
+  }
+}
+const short = { deadlineMs: 300 };
+const head = 'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n';
+
+describe('an answer that is too large', () => {
+  it('is not read to its end: 10 MB', async () => {
+    let sent = 0;
+    const flood = serveHttp((_, response) => {
+      const more = () => {
+        while (sent < 10_000_000) {
+          sent += 16_384;
+          if (!response.write(Buffer.alloc(16_384, 'x'))) return void response.once('drain', more);
+        }
+        response.end();
+      };
+      more();
+    });
+    expect(await outcome(flood)).toBe('bad_provider_answer');
+    expect(sent).toBeLessThan(10_000_000);
+  });
+
+  it('is not read at all when it says so beforehand', async () => {
+    expect(await outcome(serveBytes(`${head}content-length: 65537\r\n\r\n`), short)).toBe('bad_provider_answer');
+  });
+
+  it('may never end', async () => {
+    let gone = () => {};
+    const closed = new Promise<void>((resolve) => {
+      gone = resolve;
+    });
+    const endless = serveHttp((_, response) => {
+      const more = () => {
+        while (!response.destroyed && response.write('x'.repeat(1_000)));
+        response.once('drain', more);
+      };
+      response.on('close', gone);
+      more();
+    });
+    expect(await outcome(endless)).toBe('bad_provider_answer');
+    await closed;
+  });
+
+  it('begins one byte behind the limit', async () => {
+    expect(await outcome(serveHttp((_, response) => void response.end('x'.repeat(65_536))))).toBe(`body: ${'x'.repeat(65_536)}`);
+    const chunked = serveHttp((_, response) => {
+      response.write('x');
+      response.end('x'.repeat(65_536));
+    });
+    expect(await outcome(chunked)).toBe('bad_provider_answer');
+    expect(await outcome(serveHttp((_, response) => void response.end('xx')), { maxBodyBytes: 1 })).toBe('bad_provider_answer');
+  });
+
+  it('may be so in its headers: one of 64 kB, ten thousand, or for ever', async () => {
+    expect(await outcome(serveBytes(`${head}x: ${'x'.repeat(65_536)}\r\n\r\n`))).toBe('bad_provider_answer');
+    expect(await outcome(serveBytes(`${head}${'x: y\r\n'.repeat(10_000)}\r\n`))).toBe('bad_provider_answer');
+    const endless = serveBytes(head, (socket) => {
+      const more = () => {
+        while (!socket.destroyed && socket.write('x: y\r\n'.repeat(100)));
+        socket.once('drain', more);
+      };
+      more();
+    });
+    expect(await outcome(endless)).toBe('bad_provider_answer');
+  });
+
+  it('may be one interim answer after the other', async () => {
+    expect(await outcome(serveBytes(`HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n${head}content-length: 2\r\n\r\nok`))).toBe('body: ok');
+    const flood = serveBytes('', (socket) => {
+      const more = () => {
+        while (!socket.destroyed && socket.write('HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n'.repeat(10)));
+        socket.once('drain', more);
+      };
+      more();
+    });
+    expect(await outcome(flood)).toBe('bad_provider_answer');
+  });
+});
+
+describe('an answer that takes too long', () => {
+  it('may not come', async () => {
+    expect(await outcome(serveTcp((socket) => void socket.resume()), short)).toBe('no_answer');
+  });
+
+  it('may stop in its headers, or behind them', async () => {
+    expect(await outcome(serveBytes(head), short)).toBe('no_answer');
+    expect(await outcome(serveBytes(`${head}content-length: 2\r\n\r\n`), short)).toBe('no_answer');
+    expect(await outcome(serveBytes(`${head}content-length: 2\r\n\r\nx`), short)).toBe('no_answer');
+  });
+
+  it.each([
+    ['headers', head],
+    ['body', `${head}content-length: 1000\r\n\r\n`],
+    ['chunks', `${head}transfer-encoding: chunked\r\n\r\n`],
+  ])('may drip in its %s: no silence is long, the whole is', async (where, begin) => {
+    let drops = 0;
+    const drip = serveBytes(begin, (socket) => {
+      const timer = setInterval(() => {
+        drops += 1;
+        socket.write(where === 'chunks' ? '1\r\nx\r\n' : 'x');
+      }, 20);
+      socket.on('close', () => clearInterval(timer));
+    });
+    expect(await outcome(drip, short)).toBe('no_answer');
+    expect(drops).toBeGreaterThan(2);
+  });
+});
+
+describe('an answer that is cut', () => {
+  it.each([
+    ['before its first byte', ''],
+    ['in its status line', 'HTTP/1.1 20'],
+    ['in its headers', head],
+    ['in its body', `${head}content-length: 10\r\n\r\n{"a":`],
+    ['in its body, though it says close', `${head}connection: close\r\ncontent-length: 10\r\n\r\n{"a":`],
+    ['in its chunks', `${head}transfer-encoding: chunked\r\n\r\n5\r\n{"a":\r\n`],
+  ])('%s, by an end or a reset, is no answer', async (_, bytes) => {
+    expect(await outcome(serveBytes(bytes, (socket) => void socket.end()))).toBe('no_answer');
+    expect(await outcome(serveBytes(bytes, (socket) => void setTimeout(() => socket.resetAndDestroy(), 20)))).toBe('no_answer');
+  });
+
+  it('and was sent once only, over a connection that had been idle too', async () => {
+    let requests = 0;
+    const fickle = await serve(
+      serveHttp((message, response) => {
+        requests += 1;
+        if (requests % 2 === 0) message.socket.destroy();
+        else response.end('first');
+      }),
+    );
+    const send = doorOf();
+    const request = { method: 'POST', url: `http://127.0.0.1:${fickle.port}/`, body: 'x' } as const;
+    const outcomes: string[] = [];
+    for (const method of ['POST', 'POST', 'GET', 'GET'] as const) {
+      outcomes.push(await send({ ...request, method }).then(({ body }) => body, (error) => (isGrantryError(error) ? error.code : 'other')));
+      // Lets the connection become idle, so that it is used again.
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(outcomes).toEqual(['first', 'no_answer', 'first', 'no_answer']);
+    expect([requests, fickle.connections()]).toEqual([4, 2]);
+  });
+
+  it('is complete where its length was said, whatever comes behind', async () => {
+    expect(await outcome(serveBytes(`${head}content-length: 2\r\n\r\nokEXTRA`))).toBe('body: ok');
+  });
+});
+
+describe('an answer that nobody can read', () => {
+  it.each([
+    ['random bytes', Buffer.from([0, 1, 2, 255, 254, 13, 10, 13, 10])],
+    ['another protocol', '220 mail.org ESMTP\r\n'],
+    ['HTTP/0.9', '{"access_token":"hush"}\r\n\r\n'],
+    ['a status that is none', 'HTTP/1.1 abc OK\r\n\r\n'],
+    ['HTTP/9.9', 'HTTP/9.9 200 OK\r\n\r\n'],
+    ['a header without a name', 'HTTP/1.1 200 OK\r\n: x\r\n\r\n'],
+    ['a negative length', `${head}content-length: -1\r\n\r\n`],
+    ['chunks that are none', `${head}transfer-encoding: chunked\r\n\r\nzz\r\nhush\r\n`],
+  ])('is not taken for one: %s', async (_, bytes) => {
+    expect(await outcome(serveBytes(bytes), short)).toBe('bad_provider_answer');
+  });
+
+  it.each([
+    ['twice', `${head}content-length: 1\r\ncontent-length: 2\r\n\r\nxx`],
+    ['beside chunks', `${head}content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`],
+    ['beyond all numbers', `${head}content-length: 99999999999999999999999999\r\n\r\n`],
+  ])('is not taken for a whole one when its length is said %s', async (_, bytes) => {
+    expect(await outcome(serveBytes(bytes), short)).toBe('no_answer');
+  });
+
+  it.each(['gzip', 'GZIP', 'br', 'deflate', 'zstd', 'identity, gzip', 'x-unknown'])('is not taken in the encoding %s', async (encoding) => {
+    const body = gzipSync('{}');
+    const server = serveHttp((_, response) => void response.writeHead(200, { 'content-encoding': encoding }).end(body));
+    expect(await outcome(server)).toBe('bad_provider_answer');
+  });
+
+  it.each(['identity', 'Identity', ''])('is taken in the encoding %j', async (encoding) => {
+    expect(await outcome(serveHttp((_, response) => void response.writeHead(200, { 'content-encoding': encoding }).end('ok')))).toBe('body: ok');
+  });
+
+  it.each([
+    ['a byte that begins nothing', [0x7b, 0xff, 0x7d]],
+    ['an overlong form', [0xc0, 0xaf]],
+    ['half a surrogate pair', [0xed, 0xa0, 0x80]],
+    ['half a character', [0xc3]],
+    ['UTF-16', [0xff, 0xfe, 0x7b, 0x00]],
+  ])('is not guessed at when it is not UTF-8: %s', async (_, bytes) => {
+    expect(await outcome(serveHttp((_message, response) => void response.end(Buffer.from(bytes))))).toBe('bad_provider_answer');
+  });
+
+  it('is read across its chunks, without its byte order mark', async () => {
+    const bytes = Buffer.from('\ufeff\u{1f600}\u00e4');
+    const split = serveHttp(async (_, response) => {
+      for (const byte of bytes) {
+        response.write(Buffer.from([byte]));
+        await new Promise(setImmediate);
+      }
+      response.end();
+    });
+    expect(await outcome(split)).toBe('body: \u{1f600}\u00e4');
+  });
+
+  it.each(['__proto__', 'constructor', 'toString', 'hasOwnProperty'])('has a header that is called %s', async (name) => {
+    const { port } = await serve(serveBytes(`${head}${name}: a\r\n${name}: b\r\ncontent-length: 2\r\n\r\nok`));
+    const answer = await doorOf(short)({ method: 'GET', url: `http://127.0.0.1:${port}/` });
+    expect(answer.body).toBe('ok');
+    expect(Object.getPrototypeOf(answer.headers)).toBe(Object.prototype);
+    expect(({} as Record<string, unknown>)['a']).toBeUndefined();
+  });
+});
+
+describe('an answer without a body', () => {
+  it('has none: HEAD, 204, 304', async () => {
+    const { port } = await serve(
+      serveHttp((message, response) => void response.writeHead(Number(message.url?.slice(1)), message.method === 'HEAD' ? { 'content-length': '100000' } : {}).end()),
+    );
+    const send = doorOf();
+    expect(await send({ method: 'HEAD', url: `http://127.0.0.1:${port}/200` })).toMatchObject({ status: 200, body: '' });
+    for (const status of [204, 304]) expect(await send({ method: 'GET', url: `http://127.0.0.1:${port}/${status}` })).toMatchObject({ status, body: '' });
+  });
+
+  it('is not an answer to another request than the one that was sent', async () => {
+    let requests = 0;
+    const server = await serve(
+      serveTcp((socket) => {
+        socket.on('data', () => {
+          requests += 1;
+          socket.write(`HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nr${requests}`);
+          // An answer that nobody asked for, waiting for the next request on this connection.
+          if (requests === 1) setTimeout(() => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil'), 10);
+        });
+      }),
+    );
+    const send = doorOf();
+    const request = { method: 'GET', url: `http://127.0.0.1:${server.port}/` } as const;
+    expect((await send(request)).body).toBe('r1');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect((await send(request)).body).toBe('r2');
+  });
+});
