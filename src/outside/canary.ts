@@ -22,6 +22,7 @@ export async function checkCanary(ring: KeyRing, store: Pick<DataKeyStore, 'cana
 
 function refusal(ring: KeyRing, cause?: unknown): GrantryError {
   const why = cause instanceof GrantryError ? ` ${cause.message}` : '';
-  const detail = `These are not the keys this database was sealed with (GRANTRY_KEYS holds ${ring.kids.join(', ')}).${why} Start with the former keys.`;
+  const held = ring.kids.join(', ');
+  const detail = `These are not the keys this database was sealed with (GRANTRY_KEYS holds ${held}).${why} Start with the former keys.`;
   return new GrantryError('integrity_error', { detail, cause });
 }

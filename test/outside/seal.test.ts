@@ -258,7 +258,7 @@ describe('jose', () => {
   });
 });
 
-it('never uses an IV twice: 100,000 seals', async () => {
+it('never uses an IV twice: 100,000 seals', { timeout: 120_000 }, async () => {
   const ivs = new Set<string>();
   for (let count = 0; count < 100_000; count += 1) ivs.add(partsOf(await seal.seal(place, 'x')).iv);
   expect(ivs.size).toBe(100_000);
