@@ -137,14 +137,15 @@ export function createBrowser({ cookies = createCookieJar(), stopBefore }: Visit
   }
 
   function pageOf(url: URL, { status, headers, body: html }: Answer, location: string | undefined): Page {
-    const parsed = parseHtml(headers['content-type']?.includes('html') ? html : '');
+    const isHtml = headers['content-type']?.includes('html') === true;
+    const parsed = parseHtml(isHtml ? html : '');
     const from = { url, referrerPolicy: headers['referrer-policy'] ?? '' };
     return {
       url: url.href,
       status,
       headers,
       html,
-      text: parsed.text === '' ? html : parsed.text,
+      text: isHtml ? parsed.text : html,
       title: parsed.title,
       location,
       async submit(fields = {}, button, visit = {}) {
