@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config';
+import { countsReporter } from './test/harness/counts.ts';
 
-/** A file to which the result is written as JSON, next to what is printed: `.ci/run` counts with it. */
-const resultFile = process.env['GRANTRY_TEST_JSON'];
+/** Where `.ci/run` wants to read how many tests passed and failed. */
+const countsFile = process.env['GRANTRY_TEST_COUNTS'];
 
 export default defineConfig({
   test: {
@@ -12,6 +13,6 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 120_000,
     teardownTimeout: 60_000,
-    reporters: resultFile ? ['default', ['json', { outputFile: resultFile }]] : ['default'],
+    reporters: countsFile ? ['default', countsReporter(countsFile)] : ['default'],
   },
 });
