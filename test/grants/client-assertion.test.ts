@@ -1,0 +1,57 @@
+import { exportJWK, generateKeyPair, jwtVerify } from 'jose';
+import { expect, test } from 'vitest';
+import { authorizationCode } from '../../src/grants/authorization-code.ts';
+import { clientAssertion } from '../../src/grants/client-assertion.ts';
+import { Credential } from '../../src/protocol/credential.ts';
+import { contextFor, formOf, json, now, scriptedDoor } from './context.ts';
+
+const endpoints = { authorization_endpoint: 'https://as.acme.com/a', token_endpoint: 'https://as.acme.com/t', revocation_endpoint: 'https://as.acme.com/r' };
+const method = { ...endpoints, token_endpoint_auth_method: 'private_key_jwt' };
+const credential = new Credential({ kind: 'oauth2', access_token: 'at', refresh_token: 'rt', token_type: 'bearer', scopes: [], lifetimeS: 1, refreshLifetimeS: null, extras: {} });
+
+async function keyPair(alg = 'ES256') {
+  const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true });
+  return { publicKey, private_key_jwk: { ...(await exportJWK(privateKey)), alg, kid: 'key-1' } };
+}
+
+test.each(['ES256', 'RS256', 'PS512', 'EdDSA'])('%s: one minute, one use, one audience', async (alg) => {
+  const { publicKey, private_key_jwk } = await keyPair(alg);
+  const { door, sent } = scriptedDoor(json({ access_token: 'at' }), json({ access_token: 'at' }), { status: 200 });
+  const client = { client_id: 'client', client_secret: 'secret', private_key_jwk };
+  const ctx = contextFor('authorization_code', method, { client, door });
+  await authorizationCode.refresh?.(ctx, credential);
+  await authorizationCode.refresh?.({ ...ctx, method: { ...ctx.method, issuer: 'https://as.acme.com' } }, credential);
+  await authorizationCode.revoke?.(ctx, credential);
+
+  const jtis = new Set();
+  for (const [index, audience] of ['https://as.acme.com/t', 'https://as.acme.com', 'https://as.acme.com/r'].entries()) {
+    const form = formOf(sent[index]);
+    expect(sent[index]?.headers).not.toHaveProperty('authorization');
+    expect(form).not.toHaveProperty('client_secret');
+    expect(form['client_assertion_type']).toBe('urn:ietf:params:oauth:client-assertion-type:jwt-bearer');
+    const { payload, protectedHeader } = await jwtVerify(form['client_assertion'] ?? '', publicKey, { issuer: 'client', subject: 'client', currentDate: now });
+    expect(payload.aud).toBe(audience);
+    expect(protectedHeader).toEqual({ alg, kid: 'key-1', typ: 'JWT' });
+    expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(60);
+    expect(payload.iat).toBe(now.getTime() / 1000);
+    jtis.add(payload.jti);
+  }
+  expect(jtis.size).toBe(3);
+});
+
+test('keys that may not sign', async () => {
+  const { private_key_jwk, publicKey } = await keyPair();
+  const { kid: _, ...withoutKid } = private_key_jwk;
+  const bad = [
+    undefined,
+    withoutKid,
+    { ...private_key_jwk, alg: 'none' },
+    { kty: 'oct', k: 'c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA', alg: 'HS256', kid: 'k' },
+    { ...private_key_jwk, alg: 'RS256' },
+    { ...(await exportJWK(publicKey)), alg: 'ES256', kid: 'k' },
+  ];
+  for (const jwk of bad) {
+    const client = { client_id: 'client', ...(jwk === undefined ? {} : { private_key_jwk: jwk }) };
+    await expect(clientAssertion(client, { audience: 'https://x', now, jti: Buffer.alloc(16) })).rejects.toMatchObject({ code: 'invalid_client' });
+  }
+});
