@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 import { countsReporter } from './test/harness/counts.ts';
 
 /** Where `.ci/run` wants to read how many tests passed and failed. */
-const countsFile = process.env['GRANTRY_TEST_COUNTS'];
+const countsFile = process.env.GRANTRY_TEST_COUNTS;
 
 export default defineConfig({
   test: {

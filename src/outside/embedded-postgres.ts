@@ -73,7 +73,7 @@ async function started(
   const account = await serverAccount(home.cluster);
   const binaries = await runnableNative({ native, home: home.directory, account });
   await clusterPassword(home, account);
-  await createCluster({ home, native: binaries, account, durable: settings['fsync'] !== 'off' });
+  await createCluster({ home, native: binaries, account, durable: settings.fsync !== 'off' });
   for (let attempt = 1; ; attempt++) {
     const launched = await launchPostmaster({ native: binaries, home, account, settings });
     if ('postmaster' in launched) {

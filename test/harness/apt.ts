@@ -14,7 +14,7 @@ export async function aptInstall(name: string): Promise<boolean> {
   const install = `apt-get install -y --no-install-recommends ${name}`;
   try {
     await run('flock', ['/var/lock/grantry-apt', 'sh', '-c', `${install} || { apt-get update && ${install}; }`], {
-      env: { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin', DEBIAN_FRONTEND: 'noninteractive' },
+      env: { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin', DEBIAN_FRONTEND: 'noninteractive' },
       maxBuffer: 64 * 1024 * 1024,
     });
     return true;
@@ -26,7 +26,7 @@ export async function aptInstall(name: string): Promise<boolean> {
 
 /** The first of these programs that exists: a path is looked at, a name is searched on PATH. */
 export function firstProgram(candidates: readonly (string | undefined)[]): string | undefined {
-  const folders = (process.env['PATH'] ?? '').split(':');
+  const folders = (process.env.PATH ?? '').split(':');
   const paths = candidates.flatMap((name) => (!name ? [] : name.includes('/') ? [name] : folders.map((folder) => `${folder}/${name}`)));
   return paths.find((path) => existsSync(path));
 }

@@ -1,5 +1,5 @@
-import { Redis } from 'ioredis';
 import { randomBytes } from 'node:crypto';
+import { Redis } from 'ioredis';
 import pg from 'pg';
 import { render } from 'preact-render-to-string';
 import { describe, expect, test } from 'vitest';

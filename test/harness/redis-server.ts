@@ -7,7 +7,7 @@ import { spawnTied } from './tied.ts';
 
 /** For the global setup: REDIS_URL, else a `redis-server` of our own (installed when it can be) on a free port that keeps nothing. */
 export async function startTestRedis(): Promise<{ redis: Provided; stop(): Promise<void> }> {
-  const given = process.env['REDIS_URL'];
+  const given = process.env.REDIS_URL;
   if (given) return { redis: { value: given }, stop: async () => undefined };
   const program = firstProgram(['redis-server']) ?? ((await aptInstall('redis-server')) ? firstProgram(['redis-server']) : undefined);
   if (program === undefined) {

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { serverAccount } from '../../src/outside/embedded-postgres/account.ts';
 import { packagedNative } from '../../src/outside/embedded-postgres/binaries.ts';
 import { postmasterOf } from '../../src/outside/embedded-postgres/postmaster.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/outside/embedded-postgres.ts';
@@ -53,7 +54,11 @@ async function ask(url: string, sql: string): Promise<unknown> {
 async function starter(dataDir: string): Promise<{ child: ChildProcess; url: string }> {
   const script = fileURLToPath(new URL('./embedded-postgres.starter.ts', import.meta.url));
   const child = spawn(process.execPath, ['--import', 'tsx', script, dataDir], { stdio: ['pipe', 'pipe', 'inherit'] });
-  cleanups.push(async () => child.exitCode ?? child.signalCode ?? (child.kill('SIGKILL'), await once(child, 'exit')));
+  const exited = once(child, 'exit');
+  cleanups.push(async () => {
+    child.kill('SIGKILL');
+    await exited;
+  });
   if (!child.stdout) throw new Error('no output');
   const [url] = await once(createInterface(child.stdout), 'line');
   return { child, url: String(url) };
@@ -147,8 +152,10 @@ describe('data', () => {
     expect(await ask(after.url, 'SELECT answer FROM also_kept')).toBe(43);
   });
 
-  test('is served although the pid file names a process that is somebody else', async () => {
-    await writeFile(join(dataDir, 'cluster', 'postmaster.pid'), `${process.pid}\n/somewhere\n0\n5432\n\n127.0.0.1\n  0 0\nready   \n`);
+  test('is served although the pid file of a dead server names a process of the same account that is no server', async () => {
+    const stranger = spawn('sleep', ['600'], { ...(await serverAccount(join(dataDir, 'cluster'))), stdio: 'ignore' });
+    cleanups.push(async () => stranger.kill());
+    await writeFile(join(dataDir, 'cluster', 'postmaster.pid'), `${stranger.pid}\n/somewhere\n0\n5432\n\n127.0.0.1\n  0 0\nready   \n`);
     const server = await start(dataDir);
     expect(await ask(server.url, 'SELECT answer FROM kept')).toBe(42);
   });
@@ -183,12 +190,12 @@ describe('several processes', () => {
     expect(pidOf(dataDir)).toBeUndefined();
   });
 
-  test('two that start at once share one server, and the last one to leave stops it', async () => {
+  test('all that start at once share one server, and the last one to leave stops it', async () => {
     const dataDir = join(root, 'both');
-    const [other, ours] = await Promise.all([starter(dataDir), start(dataDir)]);
-    expect(ours.url).toBe(other.url);
+    const [other, ours, ourOther] = await Promise.all([starter(dataDir), start(dataDir), start(dataDir)]);
+    expect([ours.url, ourOther.url]).toEqual([other.url, other.url]);
     expect(await readdir(dataDir)).not.toContainEqual(expect.stringMatching(/^init-/));
-    await ours.stop();
+    await Promise.all([ours.stop(), ourOther.stop()]);
     expect(await ask(other.url, 'SELECT 1')).toBe(1);
     other.child.stdin?.end();
     expect(await once(other.child, 'exit')).toEqual([0, null]);

@@ -35,7 +35,10 @@ export function packagedNative(): string {
  * may enter, because the project often does not (/root). Throws `unavailable` with the reason when nothing runs.
  */
 export async function runnableNative({ native, home, account }: { native: string; home: string; account: Account | undefined }): Promise<string> {
-  const linked = await makeLinks(native).then(() => true, () => false);
+  const linked = await makeLinks(native).then(
+    () => true,
+    () => false,
+  );
   let attempt = linked ? await tryOut(native, account) : { ok: false, output: 'the library links cannot be made' };
   if (attempt.ok) return native;
   for (const shelf of account === undefined ? [home] : ['/var/cache/grantry', join(tmpdir(), 'grantry-root')]) {
@@ -68,7 +71,10 @@ async function makeLinks(native: string): Promise<void> {
 }
 
 async function copyTo(shelf: string, native: string): Promise<string> {
-  const version = createHash('sha256').update(await readFile(join(native, 'bin', 'postgres'))).digest('hex').slice(0, 16);
+  const version = createHash('sha256')
+    .update(await readFile(join(native, 'bin', 'postgres')))
+    .digest('hex')
+    .slice(0, 16);
   const copy = join(shelf, `postgres-${version}`);
   if (existsSync(copy)) return copy;
   const draft = await mkdtemp(`${copy}.`);

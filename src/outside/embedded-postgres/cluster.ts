@@ -55,17 +55,44 @@ export async function clusterPassword(home: Home, account: Account | undefined):
  * Makes the cluster unless it exists. It is made in a draft and moved into place complete: a start that was killed leaves none, and of two
  * processes at once one wins. Throws `unavailable` with the end of initdb's output.
  */
-export async function createCluster({ home, native, account, durable }: { home: Home; native: string; account: Account | undefined; durable: boolean }): Promise<void> {
+export async function createCluster({
+  home,
+  native,
+  account,
+  durable,
+}: {
+  home: Home;
+  native: string;
+  account: Account | undefined;
+  durable: boolean;
+}): Promise<void> {
   if (!existsSync(home.cluster)) {
     const draft = await mkdtemp(join(home.directory, 'init-'));
     if (account) await chown(draft, account.uid, account.gid);
     const place = dataDirectoryArgument(draft, account);
     const initdb = await runProgram(
       join(native, 'bin', 'initdb'),
-      ['-D', place, '-U', superuser, '-A', 'scram-sha-256', `--pwfile=${place}/../password`, '-E', 'UTF8', '--locale=C', ...(durable ? [] : ['--no-sync'])],
+      [
+        '-D',
+        place,
+        '-U',
+        superuser,
+        '-A',
+        'scram-sha-256',
+        `--pwfile=${place}/../password`,
+        '-E',
+        'UTF8',
+        '--locale=C',
+        ...(durable ? [] : ['--no-sync']),
+      ],
       { account, cwd: draft },
     );
-    const moved = initdb.ok && (await rename(draft, home.cluster).then(() => true, () => false));
+    const moved =
+      initdb.ok &&
+      (await rename(draft, home.cluster).then(
+        () => true,
+        () => false,
+      ));
     if (!moved && !existsSync(home.cluster)) {
       await rm(draft, { recursive: true, force: true });
       throw new GrantryError('unavailable', { detail: `initdb failed:\n${lastLines(initdb.output)}` });

@@ -47,7 +47,11 @@ export async function launchPostmaster(launch: {
   const { native, home, account } = launch;
   removeForeignPidFile(home.cluster);
   const settings = { ...fixedSettings, ...launch.settings, port: String(await freePort()) };
-  const args = ['-D', dataDirectoryArgument(home.cluster, account), ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
+  const args = [
+    '-D',
+    dataDirectoryArgument(home.cluster, account),
+    ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+  ];
   const { log, from } = openLog(home.logFile);
   const child = spawn(join(native, 'bin', 'postgres'), args, {
     ...account,
