@@ -63,7 +63,8 @@ async function finish(ctx: Context, pending: Pending, callback: CallbackAnswer):
     throw new GrantryError('invalid_callback', { detail: 'The callback names another request token than this flow asked for.' });
   }
   const verifier = rules.verifier === 'required' ? callback.oauthVerifier?.trim() : undefined;
-  if (rules.verifier === 'required' && !isTokenText(verifier)) throw new GrantryError('invalid_callback', { detail: 'The callback has no verifier.' });
+  if (rules.verifier === 'required' && !isTokenText(verifier))
+    throw new GrantryError('invalid_callback', { detail: 'The callback has no verifier.' });
 
   const extra = verifier === undefined ? {} : { oauth_verifier: verifier };
   const { token, secret: tokenSecret, document } = await requestToken(ctx, 'access_token', { form: [], token: { key, secret }, extra });
@@ -91,7 +92,8 @@ function present(ctx: Context, credential: Credential, request: ApiRequest): Pre
 function pageOf(ctx: Context, endpoint: StartInput['endpoint']): string {
   const { authorization_endpoint, authentication_endpoint } = ctx.method;
   const template = endpoint === 'authentication' ? authentication_endpoint : authorization_endpoint;
-  if (template === undefined) throw new GrantryError('unsupported', { detail: 'This provider has no authentication endpoint; use the authorization one.' });
+  if (template === undefined)
+    throw new GrantryError('unsupported', { detail: 'This provider has no authentication endpoint; use the authorization one.' });
   return endpointUrl(ctx, template);
 }
 
@@ -107,7 +109,12 @@ async function requestToken(ctx: Context, leg: Leg, { form, ...protocol }: Proto
     const signed = sign(ctx, { method: 'POST', url, form }, { ...protocol, offsetMs });
     const headers = { authorization: signed.authorization, accept: 'application/x-www-form-urlencoded, */*;q=0.5' };
     if (form.length === 0) return ctx.door({ method: 'POST', url: signed.url, headers });
-    return ctx.door({ method: 'POST', url: signed.url, headers: { ...headers, 'content-type': 'application/x-www-form-urlencoded' }, body: encodeForm(form) });
+    return ctx.door({
+      method: 'POST',
+      url: signed.url,
+      headers: { ...headers, 'content-type': 'application/x-www-form-urlencoded' },
+      body: encodeForm(form),
+    });
   };
   let answer = await send(0);
   const offsetMs = clockOffsetMs(answer, ctx.now());

@@ -47,7 +47,8 @@ export async function startProvider(): Promise<Provider> {
     const raw = { method: req.method ?? '', uri: `${origin}${req.url}`, authorization, contentType, body };
     if (!isSigned(raw, { client: consumer.secret, token: tokenSecret, publicKey: behave.publicKey })) return refused('signature_invalid');
     const timestampS = one.oauth.get('oauth_timestamp') ?? '';
-    if (!/^[1-9]\d*$/.test(timestampS) || Math.abs(Number(timestampS) * 1000 - (Date.now() + behave.clockMs)) > 300_000) return { status: 401, body: 'clock' };
+    if (!/^[1-9]\d*$/.test(timestampS) || Math.abs(Number(timestampS) * 1000 - (Date.now() + behave.clockMs)) > 300_000)
+      return { status: 401, body: 'clock' };
     const nonce = `${timestampS} ${token} ${one.oauth.get('oauth_nonce')}`;
     if (nonces.has(nonce)) return refused('nonce_used');
     nonces.add(nonce);

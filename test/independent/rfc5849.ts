@@ -21,7 +21,8 @@ const isUnreserved = (byte: number) =>
 /** Section 3.6. */
 export function encode(data: Buffer | string): string {
   let out = '';
-  for (const byte of Buffer.from(data as string)) out += isUnreserved(byte) ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  for (const byte of Buffer.from(data as string))
+    out += isUnreserved(byte) ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   return out;
 }
 
@@ -94,10 +95,13 @@ export function baseString({ method, uri, authorization, contentType, body }: Ra
   const path = parts[3] === '' ? '/' : parts[3];
 
   const all = parseEncoded(parts[4] ?? '');
-  if (authorization !== undefined) for (const [name, value] of parseAuthorization(authorization)) if (name !== 'realm') all.push([Buffer.from(name), Buffer.from(value)]);
+  if (authorization !== undefined)
+    for (const [name, value] of parseAuthorization(authorization)) if (name !== 'realm') all.push([Buffer.from(name), Buffer.from(value)]);
   if (contentType !== undefined && /^application\/x-www-form-urlencoded\s*(;|$)/i.test(contentType)) all.push(...parseEncoded(body ?? ''));
 
-  const encoded = all.filter(([name]) => name.toString() !== 'oauth_signature').map(([name, value]) => ({ name: encode(name), value: encode(value) }));
+  const encoded = all
+    .filter(([name]) => name.toString() !== 'oauth_signature')
+    .map(([name, value]) => ({ name: encode(name), value: encode(value) }));
   encoded.sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)) || Buffer.compare(Buffer.from(a.value), Buffer.from(b.value)));
   const normalised = encoded.map(({ name, value }) => `${name}=${value}`).join('&');
   return [method.toUpperCase(), encode(`${scheme}://${host}${path}`), encode(normalised)].join('&');
@@ -117,7 +121,9 @@ export function isSigned(request: RawRequest, secrets: Secrets): boolean {
     case 'HMAC-SHA256':
       return same(createHmac('sha256', key).update(baseString(request)).digest('base64'));
     case 'RSA-SHA1':
-      return createVerify('RSA-SHA1').update(baseString(request)).verify(secrets.publicKey ?? '', signature, 'base64');
+      return createVerify('RSA-SHA1')
+        .update(baseString(request))
+        .verify(secrets.publicKey ?? '', signature, 'base64');
     case 'PLAINTEXT':
       return same(key);
     default:

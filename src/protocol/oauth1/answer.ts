@@ -22,7 +22,8 @@ export function readTokenAnswer({ status, body }: Pick<DoorResponse, 'status' | 
   const own = (name: string): unknown => Object.getOwnPropertyDescriptor(document, name)?.value;
   const token = own('oauth_token');
   const secret = own('oauth_token_secret');
-  if (!isTokenText(token) || !isTokenText(secret)) throw new GrantryError('bad_provider_answer', { detail: "The provider's token or token secret cannot be used." });
+  if (!isTokenText(token) || !isTokenText(secret))
+    throw new GrantryError('bad_provider_answer', { detail: "The provider's token or token secret cannot be used." });
   const confirmed = own('oauth_callback_confirmed');
   return { token, secret, confirmed: confirmed === 'true' || confirmed === true, document };
 }

@@ -16,7 +16,7 @@ export type RequestUrl = {
  */
 export function parseRequestUrl(text: string): RequestUrl {
   const refuse = (detail: string) => new GrantryError('invalid_request', { detail });
-  if (/[\u0000-\u001f\u007f\\]/.test(text)) throw refuse('The URL holds characters that do not belong in one.');
+  if (/[\p{Cc}\\]/u.test(text)) throw refuse('The URL holds characters that do not belong in one.');
   const url = urlOf(text);
   if (url === undefined) throw refuse('The URL is not an absolute one.');
   if (url.protocol !== 'https:' && url.protocol !== 'http:') throw refuse('The URL must begin with https:// or http://.');

@@ -2,9 +2,7 @@ import { createHmac, createPrivateKey, type KeyObject, sign } from 'node:crypto'
 import { GrantryError } from '../errors.ts';
 
 /** What a signature is made with (RFC 5849 section 3.4). */
-export type SigningKey =
-  | { method: 'HMAC-SHA1' | 'HMAC-SHA256' | 'PLAINTEXT'; secret: string }
-  | { method: 'RSA-SHA1'; privateKey: KeyObject };
+export type SigningKey = { method: 'HMAC-SHA1' | 'HMAC-SHA256' | 'PLAINTEXT'; secret: string } | { method: 'RSA-SHA1'; privateKey: KeyObject };
 
 /**
  * The value of `oauth_signature`, not yet percent-encoded. `sharedKey` is enc(client secret)&enc(token secret); RSA-SHA1 does

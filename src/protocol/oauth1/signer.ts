@@ -55,7 +55,8 @@ class RequestSigner extends OAuth {
 
   override getTimeStamp(): number {
     const { timestampS } = this.#signing;
-    if (!Number.isSafeInteger(timestampS) || timestampS <= 0) throw new GrantryError('internal_error', { detail: 'The clock gives no OAuth timestamp.' });
+    if (!Number.isSafeInteger(timestampS) || timestampS <= 0)
+      throw new GrantryError('internal_error', { detail: 'The clock gives no OAuth timestamp.' });
     return timestampS;
   }
 

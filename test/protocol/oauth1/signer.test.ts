@@ -29,7 +29,12 @@ const cases: Case[] = [
   { name: 'an empty path before a query', url: 'https://api.example.com?a=1', uri: 'https://api.example.com/', parameters: 'a=1' },
   { name: 'an IPv6 host', url: 'http://[::1]:8080/r', uri: 'http://[::1]:8080/r', parameters: '' },
   { name: 'a fragment', url: `${here}?a=1#b=2?c=3`, parameters: 'a=1' },
-  { name: 'a path with encoded characters stays as it is', url: 'https://api.example.com/a%20b%2fc/%7Ed', uri: 'https://api.example.com/a%20b%2fc/%7Ed', parameters: '' },
+  {
+    name: 'a path with encoded characters stays as it is',
+    url: 'https://api.example.com/a%20b%2fc/%7Ed',
+    uri: 'https://api.example.com/a%20b%2fc/%7Ed',
+    parameters: '',
+  },
   { name: 'a path in upper case stays so', url: 'https://api.example.com/ReSource', uri: 'https://api.example.com/ReSource', parameters: '' },
   { name: 'a value with = in it', url: `${here}?a=b=c==`, parameters: 'a=b%3Dc%3D%3D' },
   { name: 'a plus in a query is a space', url: `${here}?a+b=c+d`, parameters: 'a%20b=c%20d' },
@@ -42,11 +47,24 @@ const cases: Case[] = [
   { name: 'a name without =', url: `${here}?a&b=`, parameters: 'a=&b=' },
   { name: 'a value without a name', url: `${here}?=1`, parameters: '=1' },
   { name: 'an empty query', url: `${here}?`, parameters: '' },
-  { name: 'names of object members', url: `${here}?__proto__=1&constructor=2&toString=3`, form: [['__proto__', '4'], ['hasOwnProperty', '5']], parameters: '__proto__=1&__proto__=4&constructor=2&hasOwnProperty=5&toString=3' },
+  {
+    name: 'names of object members',
+    url: `${here}?__proto__=1&constructor=2&toString=3`,
+    form: [
+      ['__proto__', '4'],
+      ['hasOwnProperty', '5'],
+    ],
+    parameters: '__proto__=1&__proto__=4&constructor=2&hasOwnProperty=5&toString=3',
+  },
   { name: 'a percent sign that encodes nothing', url: `${here}?a=100%&b=%zz`, parameters: 'a=100%25&b=%25zz' },
   { name: 'a lone surrogate', url: here, form: [['a', '\ud800b']], parameters: 'a=%EF%BF%BDb' },
   { name: 'beyond ASCII', url: `${here}?n=%E3%81%82`, form: [['ü', '€ 😀']], parameters: '%C3%BC=%E2%82%AC%20%F0%9F%98%80&n=%E3%81%82' },
-  { name: "the reserved characters that encodeURIComponent leaves alone: !*'()", url: here, form: [["!*'()", "!*'()"]], parameters: '%21%2A%27%28%29=%21%2A%27%28%29' },
+  {
+    name: "the reserved characters that encodeURIComponent leaves alone: !*'()",
+    url: here,
+    form: [["!*'()", "!*'()"]],
+    parameters: '%21%2A%27%28%29=%21%2A%27%28%29',
+  },
   { name: 'the unreserved characters', url: here, form: [['aZ09-._~', 'aZ09-._~']], parameters: 'aZ09-._~=aZ09-._~' },
   { name: 'names are compared before values, as bytes', url: `${here}?a=2&a-b=1&a.=0&a=10&A=9`, parameters: 'A=9&a=10&a=2&a-b=1&a.=0' },
   { name: 'pairs are sorted after encoding', url: `${here}?a%7E=1&aa=2&a%C3%A4=3&a%20=4`, parameters: 'a%20=4&a%C3%A4=3&aa=2&a~=1' },
@@ -73,7 +91,9 @@ describe('the base string', () => {
 
   it('leaves oauth_signature out, wherever it stands', () => {
     const request = { method: 'GET', url: `${here}?oauth_signature=x&oauth_body_hash=y` };
-    expect(baseStringOf(request, signing, { oauth_signature: 'z', oauth_nonce: 'n' })).toBe('GET&https%3A%2F%2Fapi.example.com%2Fr&oauth_body_hash%3Dy%26oauth_nonce%3Dn');
+    expect(baseStringOf(request, signing, { oauth_signature: 'z', oauth_nonce: 'n' })).toBe(
+      'GET&https%3A%2F%2Fapi.example.com%2Fr&oauth_body_hash%3Dy%26oauth_nonce%3Dn',
+    );
   });
 });
 
@@ -93,25 +113,48 @@ describe('signRequest', () => {
   });
 
   it('puts its parameters in the header and nowhere else', () => {
-    const { url, authorization } = signRequest({ method: 'GET', url: `${here}?a=1` }, { ...signing, token: { key: 't', secret: 's' }, extra: { oauth_verifier: 'v w' } });
+    const { url, authorization } = signRequest(
+      { method: 'GET', url: `${here}?a=1` },
+      { ...signing, token: { key: 't', secret: 's' }, extra: { oauth_verifier: 'v w' } },
+    );
     expect(url).toBe(`${here}?a=1`);
     expect(Object.fromEntries(parseAuthorization(authorization))).toMatchObject({
-      oauth_consumer_key: 'key', oauth_nonce: 'abc', oauth_signature_method: 'HMAC-SHA1', oauth_timestamp: '1700000000', oauth_token: 't', oauth_verifier: 'v w', oauth_version: '1.0',
+      oauth_consumer_key: 'key',
+      oauth_nonce: 'abc',
+      oauth_signature_method: 'HMAC-SHA1',
+      oauth_timestamp: '1700000000',
+      oauth_token: 't',
+      oauth_verifier: 'v w',
+      oauth_version: '1.0',
     });
     expect(parseAuthorization(authorization).size).toBe(8);
   });
 
-  it.each(['oauth_consumer_key', 'oauth_nonce', 'oauth_timestamp', 'oauth_signature', 'oauth_signature_method', 'oauth_version', 'oauth%5Fnonce'])('refuses a request that already holds %s', (name) => {
-    expect(() => signRequest({ method: 'GET', url: `${here}?${name}=x` }, signing)).toThrow(expect.objectContaining({ code: 'invalid_request' }));
-    expect(() => signRequest({ method: 'POST', url: here, form: [[decodeURIComponent(name), 'x']] }, signing)).toThrow(expect.objectContaining({ code: 'invalid_request' }));
-  });
-
-  it.each(['', 'relative', '/r', 'ftp://a.example/', 'https://user@a.example/', 'https://:pw@a.example/', 'https://a.example/\r\nX: y', 'https://a.example/\t', 'https:\\\\a.example', 'javascript:alert(1)', 'https://'])(
-    'refuses the URL %j',
-    (url) => {
-      expect(() => signRequest({ method: 'GET', url }, signing)).toThrow(expect.objectContaining({ code: 'invalid_request' }));
+  it.each(['oauth_consumer_key', 'oauth_nonce', 'oauth_timestamp', 'oauth_signature', 'oauth_signature_method', 'oauth_version', 'oauth%5Fnonce'])(
+    'refuses a request that already holds %s',
+    (name) => {
+      expect(() => signRequest({ method: 'GET', url: `${here}?${name}=x` }, signing)).toThrow(expect.objectContaining({ code: 'invalid_request' }));
+      expect(() => signRequest({ method: 'POST', url: here, form: [[decodeURIComponent(name), 'x']] }, signing)).toThrow(
+        expect.objectContaining({ code: 'invalid_request' }),
+      );
     },
   );
+
+  it.each([
+    '',
+    'relative',
+    '/r',
+    'ftp://a.example/',
+    'https://user@a.example/',
+    'https://:pw@a.example/',
+    'https://a.example/\r\nX: y',
+    'https://a.example/\t',
+    'https:\\\\a.example',
+    'javascript:alert(1)',
+    'https://',
+  ])('refuses the URL %j', (url) => {
+    expect(() => signRequest({ method: 'GET', url }, signing)).toThrow(expect.objectContaining({ code: 'invalid_request' }));
+  });
 
   it.each(['', 'GET /', 'GE\nT', 'É', 'x'.repeat(41)])('refuses the method %j', (method) => {
     expect(() => signRequest({ method, url: here }, signing)).toThrow(expect.objectContaining({ code: 'invalid_request' }));
@@ -122,7 +165,9 @@ describe('signRequest', () => {
   });
 
   it('sends the nonce that it is given', () => {
-    expect(parseAuthorization(signRequest({ method: 'GET', url: here }, { ...signing, nonce: 'given' }).authorization).get('oauth_nonce')).toBe('given');
+    expect(parseAuthorization(signRequest({ method: 'GET', url: here }, { ...signing, nonce: 'given' }).authorization).get('oauth_nonce')).toBe(
+      'given',
+    );
   });
 });
 
@@ -141,12 +186,15 @@ describe('freshNonce', () => {
 describe('the realm', () => {
   const realmOf = (realm: string) => signRequest({ method: 'GET', url: here }, { ...signing, realm }).authorization;
 
-  it.each(['Photos', '', 'a", oauth_token="evil', '\\', '\\"', 'a\\", oauth_token=\\"evil', '$&$`$1', 'a, b="c"'])('%j stays inside its quotes', (realm) => {
-    const parsed = parseAuthorization(realmOf(realm));
-    expect(parsed.get('realm')).toBe(realm);
-    expect(parsed.has('oauth_token')).toBe(false);
-    expect(isSigned({ method: 'GET', uri: here, authorization: realmOf(realm) }, { client: 'secret', token: '' })).toBe(true);
-  });
+  it.each(['Photos', '', 'a", oauth_token="evil', '\\', '\\"', 'a\\", oauth_token=\\"evil', '$&$`$1', 'a, b="c"'])(
+    '%j stays inside its quotes',
+    (realm) => {
+      const parsed = parseAuthorization(realmOf(realm));
+      expect(parsed.get('realm')).toBe(realm);
+      expect(parsed.has('oauth_token')).toBe(false);
+      expect(isSigned({ method: 'GET', uri: here, authorization: realmOf(realm) }, { client: 'secret', token: '' })).toBe(true);
+    },
+  );
 
   it.each(['a\r\nX-Evil: 1', 'a\nb', '\0', '\t', '\x7f', 'ü', '\ud800'])('%j is refused', (realm) => {
     expect(() => realmOf(realm)).toThrow(expect.objectContaining({ code: 'invalid_request' }));

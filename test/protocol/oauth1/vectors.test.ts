@@ -3,14 +3,31 @@ import { describe, expect, it } from 'vitest';
 import { rsaPrivateKey, type SigningKey, signatureOf } from '../../../src/protocol/oauth1/signature.ts';
 import { baseStringOf, type Signing, signRequest } from '../../../src/protocol/oauth1/signer.ts';
 
-type Vector = { name: string; method: string; url: string; form?: [string, string][]; protocol: Record<`oauth_${string}`, string>; base?: string; key: [string, string]; signature: string };
+type Vector = {
+  name: string;
+  method: string;
+  url: string;
+  form?: [string, string][];
+  protocol: Record<`oauth_${string}`, string>;
+  base?: string;
+  key: [string, string];
+  signature: string;
+};
 
 const rfcExample = {
   method: 'POST',
   url: 'http://example.com/request?b5=%3D%253D&a3=a&c%40=&a2=r%20b',
-  form: [['c2', ''], ['a3', '2 q']] as [string, string][],
+  form: [
+    ['c2', ''],
+    ['a3', '2 q'],
+  ] as [string, string][],
 };
-const rfcProtocol = { oauth_consumer_key: '9djdj82h48djs9d2', oauth_token: 'kkk9d7dh3k39sjv7', oauth_timestamp: '137131201', oauth_nonce: '7d8f3e4a' };
+const rfcProtocol = {
+  oauth_consumer_key: '9djdj82h48djs9d2',
+  oauth_token: 'kkk9d7dh3k39sjv7',
+  oauth_timestamp: '137131201',
+  oauth_nonce: '7d8f3e4a',
+};
 const rfcBase =
   'POST&http%3A%2F%2Fexample.com%2Frequest&a2%3Dr%2520b%26a3%3D2%2520q%26a3%3Da%26b5%3D%253D%25253D%26c%2540%3D%26c2%3D%26oauth_consumer_key%3D9djdj82h48djs9d2' +
   '%26oauth_nonce%3D7d8f3e4a%26oauth_signature_method%3DHMAC-SHA1%26oauth_timestamp%3D137131201%26oauth_token%3Dkkk9d7dh3k39sjv7';
@@ -37,7 +54,13 @@ const vectors: Vector[] = [
     name: 'RFC 5849 section 1.2, temporary credentials',
     method: 'POST',
     url: 'https://photos.example.net/initiate',
-    protocol: { ...photos, oauth_signature_method: 'HMAC-SHA1', oauth_timestamp: '137131200', oauth_nonce: 'wIjqoS', oauth_callback: 'http://printer.example.com/ready' },
+    protocol: {
+      ...photos,
+      oauth_signature_method: 'HMAC-SHA1',
+      oauth_timestamp: '137131200',
+      oauth_nonce: 'wIjqoS',
+      oauth_callback: 'http://printer.example.com/ready',
+    },
     key: ['kd94hf93k423kf44', ''],
     signature: '74KNZJeDHnMBp0EMJ9ZHt/XKycU=',
   },
@@ -60,7 +83,13 @@ const vectors: Vector[] = [
     name: 'RFC 5849 section 1.2, the photo',
     method: 'GET',
     url: 'http://photos.example.net/photos?file=vacation.jpg&size=original',
-    protocol: { ...photos, oauth_token: 'nnch734d00sl2jdk', oauth_signature_method: 'HMAC-SHA1', oauth_timestamp: '137131202', oauth_nonce: 'chapoH' },
+    protocol: {
+      ...photos,
+      oauth_token: 'nnch734d00sl2jdk',
+      oauth_signature_method: 'HMAC-SHA1',
+      oauth_timestamp: '137131202',
+      oauth_nonce: 'chapoH',
+    },
     key: ['kd94hf93k423kf44', 'pfkkdhi9sl3r4s00'],
     signature: 'MdpQcU8iPSUjWoN/UDMsK2sui9I=',
   },
@@ -99,7 +128,12 @@ const vectors: Vector[] = [
 
 function signingOf({ protocol, key }: Vector): Signing {
   const method = protocol['oauth_signature_method'] === 'HMAC-SHA256' ? 'HMAC-SHA256' : 'HMAC-SHA1';
-  return { consumerKey: protocol['oauth_consumer_key'] ?? '', key: { method, secret: key[0] }, nonce: protocol['oauth_nonce'] ?? '', timestampS: Number(protocol['oauth_timestamp']) };
+  return {
+    consumerKey: protocol['oauth_consumer_key'] ?? '',
+    key: { method, secret: key[0] },
+    nonce: protocol['oauth_nonce'] ?? '',
+    timestampS: Number(protocol['oauth_timestamp']),
+  };
 }
 
 describe('published examples', () => {
@@ -138,7 +172,8 @@ Lw03eHTNQghS0A==
 describe('RSA-SHA1', () => {
   const request = { method: 'GET', url: 'http://photos.example.net/photos?file=vacaction.jpg&size=original' };
   const rest = { consumerKey: 'dpf43f3p2l4k3l03', nonce: '13917289812797014437', timestampS: 1_196_666_512 };
-  const signature = 'jvTp/wX1TYtByB1m+Pbyo0lnCOLIsyGCH7wke8AUs3BpnwZJtAuEJkvQL2/9n4s5wUmUl4aCI4BwpraNx4RtEXMe5qg5T1LVTGliMRpKasKsW//e+RinhejgCuzoH26dyF8iY2ZZ/5D1ilgeijhV/vBka5twt399mXwaYdCwFYE=';
+  const signature =
+    'jvTp/wX1TYtByB1m+Pbyo0lnCOLIsyGCH7wke8AUs3BpnwZJtAuEJkvQL2/9n4s5wUmUl4aCI4BwpraNx4RtEXMe5qg5T1LVTGliMRpKasKsW//e+RinhejgCuzoH26dyF8iY2ZZ/5D1ilgeijhV/vBka5twt399mXwaYdCwFYE=';
 
   it.each([
     ['PEM', wikiKey],
@@ -151,10 +186,21 @@ describe('RSA-SHA1', () => {
   it.each([
     ['no key', ''],
     ['garbage', 'secret'],
-    ['an elliptic curve key', { kty: 'EC', crv: 'P-256', x: 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU', y: 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0', d: 'jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI' }],
+    [
+      'an elliptic curve key',
+      {
+        kty: 'EC',
+        crv: 'P-256',
+        x: 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU',
+        y: 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0',
+        d: 'jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI',
+      },
+    ],
     ['an empty JWK', {}],
   ])('refuses %s and does not repeat it', (_, source) => {
-    expect(() => rsaPrivateKey(source)).toThrow(expect.objectContaining({ code: 'invalid_client', message: 'RSA-SHA1 needs an RSA private key, as JWK or PEM.' }));
+    expect(() => rsaPrivateKey(source)).toThrow(
+      expect.objectContaining({ code: 'invalid_client', message: 'RSA-SHA1 needs an RSA private key, as JWK or PEM.' }),
+    );
   });
 });
 
