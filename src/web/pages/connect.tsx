@@ -80,7 +80,7 @@ export function Connect({ page }: { page: ConnectPage }) {
           <dd><Foreign>{page.endUser}</Foreign></dd>
         </div>
         <div>
-          <dt>Your account at</dt>
+          <dt>Account at</dt>
           <dd><Foreign>{page.provider}</Foreign></dd>
         </div>
       </dl>

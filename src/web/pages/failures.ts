@@ -52,7 +52,7 @@ export const failures: Readonly<Record<LinkFailure, Wording>> = {
   exchange_unknown: {
     heading: 'We cannot tell whether it worked',
     what: '{provider} did not answer in the last step, so nothing was stored here. {provider} may still list the access as allowed.',
-    next: 'Connect again: that is safe, and replaces what was left behind.',
+    next: 'Connect again: that is safe.',
   },
   account_mismatch: {
     heading: 'That is another account',

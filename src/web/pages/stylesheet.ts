@@ -42,7 +42,7 @@ html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
 body {
   margin: 0;
   min-height: 100vh;
-  padding: 1.5rem 1rem;
+  padding: clamp(1.5rem, 7vh, 5rem) 1rem 2rem;
   display: flex;
   flex-direction: column;
   align-items: center;
@@ -73,7 +73,7 @@ dl { margin: 0; }
 dd { margin: 0; }
 .facts { border-top: 1px solid var(--line); }
 .facts div { display: flex; flex-wrap: wrap; gap: 0 1rem; padding: .625rem 0; border-bottom: 1px solid var(--line); }
-.facts dt { flex: 0 0 8.5rem; color: var(--soft); }
+.facts dt { flex: 0 0 7.75rem; color: var(--soft); }
 .facts dd { flex: 1 1 12rem; font-weight: 550; }
 .scopes { margin: 0 0 1rem; padding: 0; list-style: none; }
 .scopes li { margin: .25rem 0; padding: .375rem .75rem; background: var(--tint); border-radius: .5rem; }
@@ -82,9 +82,10 @@ dd { margin: 0; }
 .notice { margin: 1.25rem 0; padding: .875rem 1rem; background: var(--warn); border-left: 4px solid var(--warn-line); border-radius: .375rem; }
 .notice h2 { margin-top: 0; }
 .notice p, .notice ul { margin: 0; }
-.notice ul { padding-left: 1.125rem; }
+.notice ul { padding: 0; list-style: none; }
 .notice.bad { background: var(--bad-tint); border-color: var(--bad); }
-.notice a { display: inline-block; padding: .625rem 0; min-height: 2.75rem; color: inherit; }
+.notice a { display: block; padding: .5625rem 0; min-height: 2.75rem; color: inherit; }
+.notice li:last-child a { margin-bottom: -.5625rem; }
 
 form { margin: 1.5rem 0 0; }
 .field { margin: 0 0 1.25rem; }
@@ -107,11 +108,9 @@ input, select {
 }
 [aria-invalid="true"] { border: 2px solid var(--bad); }
 button, .button {
-  display: flex;
+  display: block;
   width: 100%;
   min-height: 3rem;
-  align-items: center;
-  justify-content: center;
   padding: .6875rem 1.25rem;
   background: var(--accent);
   color: var(--on-accent);
@@ -121,7 +120,6 @@ button, .button {
   font-weight: 600;
   text-align: center;
   text-decoration: none;
-  white-space: pre-wrap;
   cursor: pointer;
 }
 button:hover, .button:hover { background: var(--accent-over); }

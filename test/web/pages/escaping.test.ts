@@ -3,11 +3,8 @@ import { isGrantryError } from '../../../src/protocol/errors.ts';
 import { renderPage } from '../../../src/web/pages/render.tsx';
 import type { Page } from '../../../src/web/pages/page.ts';
 import { forbiddenAddresses, payloads } from './payloads.ts';
-import { addressFields, leaves, samples } from './samples.ts';
+import { addressFields, leaves, shapes } from './samples.ts';
 import { attribute, elements, structure } from './tree.ts';
-
-/** The other failure pages differ in our own words only. */
-const shapes = Object.entries(samples).filter(([name]) => !name.startsWith('failed,') || ['failed, provider_error', 'failed, wrong_browser', 'failed, names unknown'].includes(name));
 
 const isAddress = (path: string) => addressFields.has(path);
 

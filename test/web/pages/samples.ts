@@ -27,7 +27,7 @@ const connect: ConnectPage = {
 };
 
 const outOfBand = {
-  kind: 'out_of_band' as const, ...names, ...form, host: 'dashboard.nexmo.com', authorizeUrl: 'https://dashboard.nexmo.com/oauth/authorize?oauth_token=abc',
+  kind: 'out_of_band' as const, ...form, project: names.project, provider: 'Nexmo', host: 'dashboard.nexmo.com', authorizeUrl: 'https://dashboard.nexmo.com/oauth/authorize?oauth_token=abc',
 };
 
 const unbroken = 'Wwwwwwwwwmmmmmmmmm'.repeat(12);
@@ -63,6 +63,11 @@ export const samples: Readonly<Record<string, Page>> = {
   'not found': { kind: 'not_found', requestId },
   error: { kind: 'error', requestId },
 };
+
+/** One sample of every shape: the failure pages that are left out differ in our own words only. */
+export const shapes = Object.entries(samples).filter(
+  ([name]) => !name.startsWith('failed,') || ['failed, provider_error', 'failed, wrong_browser', 'failed, names unknown'].includes(name),
+);
 
 type Leaf = { path: string; replace: (value: string) => Page };
 
