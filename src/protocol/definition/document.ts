@@ -1,34 +1,36 @@
-import { Composer, type CST, type Document, isAlias, isMap, isNode, isScalar, isSeq, LineCounter, Parser } from 'yaml';
+import { Composer, type CST, type Document, isAlias, isMap, isNode, isScalar, isSeq, Lexer, LineCounter, Parser } from 'yaml';
 import type { Fault } from '../errors.ts';
 import { invalidDefinition, type Path, pointerOf } from './faults.ts';
 import { copyPlain, type Plain } from './plain.ts';
 
 const maxBytes = 64 * 1024;
-const maxDepth = 16;
+/** Of collections within each other, the document and the scalar included. */
+const maxDepth = 20;
 const maxEntries = 1_000;
 
 const refuse = (detail: string) => invalidDefinition([{ pointer: '', detail }]);
 
-/** Looks at the syntax before anything recursive does: depth, and entries of one collection. */
-function checkShape(document: CST.Document): void {
-  const open: { token: CST.Token | null | undefined; depth: number }[] = [{ token: document.value, depth: 0 }];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    const { token, depth } = next;
-    if (!token || !('items' in token)) continue;
-    if (depth >= maxDepth) throw refuse('The text is nested too deeply.');
-    if (token.items.length > maxEntries) throw refuse(`One list or mapping has more than ${maxEntries} entries.`);
-    for (const { key, value } of token.items) open.push({ token: key, depth: depth + 1 }, { token: value, depth: depth + 1 });
+/** The syntax tree, left off as soon as it grows too deep or too wide for what comes after, which is recursive and compares keys. */
+function syntaxOf(text: string, lines: LineCounter): CST.Token[] {
+  const parser = new Parser(lines.addNewLine);
+  const tokens: CST.Token[] = [];
+  lines.addNewLine(0);
+  for (const lexeme of new Lexer().lex(text)) {
+    tokens.push(...parser.next(lexeme));
+    const top = parser.stack.at(-1);
+    if (parser.stack.length > maxDepth) throw refuse('The text is nested too deeply.');
+    if (top && 'items' in top && top.items.length > maxEntries) throw refuse(`One list or mapping has more than ${maxEntries} entries.`);
+    if (tokens.length > maxEntries) throw refuse('The text holds too many parts.');
   }
+  tokens.push(...parser.end());
+  return tokens;
 }
 
 function compose(text: string): Document {
   const lines = new LineCounter();
-  const tokens = [...new Parser(lines.addNewLine).parse(text)];
-  for (const token of tokens) if (token.type === 'document') checkShape(token);
-  if (tokens.filter((token) => token.type === 'document').length !== 1) throw refuse('The text must hold one document.');
-
+  const tokens = syntaxOf(text, lines);
   const composer = new Composer({ version: '1.2', schema: 'core', uniqueKeys: true, stringKeys: true, resolveKnownTags: false });
-  const [document, ...rest] = [...composer.compose(tokens, true, text.length)];
+  const [document, ...rest] = [...composer.compose(tokens)];
   if (document === undefined || rest.length > 0) throw refuse('The text must hold one document.');
   const problems = [...document.errors, ...document.warnings];
   if (problems.length === 0) return document;
