@@ -1,0 +1,51 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { loadShippedProviders } from '../../src/outside/shipped-providers.ts';
+
+let dir = '';
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'grantry-providers-'));
+});
+afterEach(() => rm(dir, { recursive: true }));
+
+const put = (file: string, text: string) => writeFile(join(dir, file), text);
+const app = (id: string, more = '') => `id: ${id}\nname: ${id}\n${more}methods: { app: { grant: client_credentials, token_endpoint: 'https://${id}.com/token' } }\n`;
+
+it('reads what is called .yaml, in order of the ids', async () => {
+  await put('zebra.yaml', app('zebra'));
+  await put('ant.yaml', app('ant'));
+  await put('schema.json', '{}');
+  await put('notes.md', 'a: [');
+  expect([...(await loadShippedProviders(dir)).keys()]).toEqual(['ant', 'zebra']);
+});
+
+it('lets one extend another, whichever is read first', async () => {
+  await put('b.yaml', app('b', 'categories: [x]\n'));
+  await put('a.yaml', 'id: a\nname: A\nextends: b\n');
+  await put('c.yaml', 'id: c\nname: C\nextends: a\n');
+  const providers = await loadShippedProviders(dir);
+  expect(providers.get('c')).toMatchObject({ id: 'c', name: 'C', categories: ['x'], methods: { app: { token_endpoint: 'https://b.com/token' } } });
+});
+
+it('tells the faults of all files at once', async () => {
+  await put('broken.yaml', 'id: [');
+  await put('misnamed.yaml', app('other'));
+  await put('private.yaml', app('private').replace('https://private.com', 'https://10.0.0.1'));
+  await put('good.yaml', app('good'));
+  await expect(loadShippedProviders(dir)).rejects.toMatchObject({
+    code: 'invalid_definition',
+    details: {
+      errors: [
+        { pointer: '/broken.yaml', detail: expect.stringMatching(/^Line 1, column \d+: /) },
+        { pointer: '/misnamed.yaml/id', detail: 'Must be misnamed, as the file is called.' },
+        { pointer: '/private.yaml/methods/app/token_endpoint', detail: 'The host is not a public one.' },
+      ],
+    },
+  });
+});
+
+it('says so when there is no such directory', async () => {
+  await expect(loadShippedProviders(join(dir, 'nowhere'))).rejects.toMatchObject({ code: 'ENOENT' });
+});
