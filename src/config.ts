@@ -1,0 +1,181 @@
+import { join, resolve } from 'node:path';
+import { type KeyRing, parseKeyRing } from './outside/key-ring.ts';
+import { type Fault, GrantryError, isGrantryError } from './protocol/errors.ts';
+import { isRootKeyText } from './protocol/root-key.ts';
+import { Secret } from './protocol/secret.ts';
+
+const roles = ['all', 'web', 'worker'] as const;
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+
+/** What a process is told by its environment; frozen, secrets print as `[sealed]`. The table is in docs/operations.md. */
+export type Config = {
+  readonly mode: 'production' | 'development';
+  readonly role: (typeof roles)[number];
+  /** Our own origin, without a slash at the end. */
+  readonly publicUrl: string;
+  readonly host: string;
+  readonly port: number;
+  /** `embedded`: a Postgres of our own in `dir`. */
+  readonly database: { readonly kind: 'external'; readonly url: Secret } | { readonly kind: 'embedded'; readonly dir: string };
+  /** `postgres`: BullMQ runs on the database. */
+  readonly queue: { readonly kind: 'redis'; readonly url: Secret } | { readonly kind: 'postgres' };
+  /** `file`: made once at `path`. */
+  readonly keys: { readonly kind: 'given'; readonly ring: KeyRing } | { readonly kind: 'file'; readonly path: string };
+  /** `file`: made once in `dir`, and shown once. */
+  readonly rootKey: { readonly kind: 'given'; readonly key: Secret } | { readonly kind: 'file'; readonly dir: string };
+  readonly allowPrivateHosts: boolean;
+  readonly logLevel: (typeof logLevels)[number];
+  /** How many proxies in front of us append to X-Forwarded-For; 0: nobody is believed. */
+  readonly trustedProxies: number;
+};
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Collects what is wrong instead of stopping at the first fault. */
+type Reader = {
+  /** The variable without surrounding white space; undefined when it is absent or empty. */
+  text(name: string): string | undefined;
+  fault(name: string, detail: string): void;
+};
+
+function createReader(env: Environment, faults: Fault[]): Reader {
+  return {
+    text(name) {
+      const value = env[name]?.trim();
+      return value === '' ? undefined : value;
+    },
+    fault: (name, detail) => faults.push({ pointer: `/${name}`, detail }),
+  };
+}
+
+function oneOf<T extends string>({ text, fault }: Reader, name: string, values: readonly [T, ...T[]], otherwise: T): T {
+  const given = text(name);
+  if (given === undefined) return otherwise;
+  const found = values.find((value) => value === given);
+  if (found === undefined) fault(name, `must be one of ${values.join(', ')}.`);
+  return found ?? otherwise;
+}
+
+function integer({ text, fault }: Reader, name: string, { least, most, otherwise }: { least: number; most: number; otherwise: number }): number {
+  const given = text(name);
+  if (given === undefined) return otherwise;
+  const value = /^\d{1,6}$/.test(given) ? Number(given) : Number.NaN;
+  if (value >= least && value <= most) return value;
+  fault(name, `must be a whole number from ${least} to ${most}.`);
+  return otherwise;
+}
+
+/** A URL with one of the protocols; what it holds is never repeated, for it may be a password. */
+function urlOf(text: string, protocols: readonly string[]): URL | undefined {
+  if (!URL.canParse(text)) return undefined;
+  const url = new URL(text);
+  return protocols.includes(url.protocol) && url.hostname !== '' ? url : undefined;
+}
+
+type Mode = Config['mode'];
+
+function readPublicUrl({ text, fault }: Reader, mode: Mode, port: number): string {
+  const given = text('PUBLIC_URL');
+  if (given === undefined) {
+    if (mode === 'production') fault('PUBLIC_URL', 'is needed in production: the https address at which browsers reach this broker.');
+    else if (port === 0) fault('PUBLIC_URL', 'is needed with PORT=0: nobody can guess the port.');
+    return `http://localhost:${port}`;
+  }
+  const url = urlOf(given, ['https:', 'http:']);
+  if (url === undefined || (given !== url.origin && given !== `${url.origin}/`)) {
+    fault('PUBLIC_URL', 'must be an origin in its normal form, such as https://connect.example.com: no path, no query, no user.');
+    return given;
+  }
+  if (mode === 'production' && url.protocol !== 'https:') fault('PUBLIC_URL', 'must begin with https:// in production.');
+  return url.origin;
+}
+
+function readDatabase({ text, fault }: Reader, mode: Mode, dataDir: string): Config['database'] {
+  const given = text('DATABASE_URL');
+  if (given === undefined) {
+    if (mode === 'production') fault('DATABASE_URL', 'is needed in production (the embedded Postgres is for development): postgres://user:password@host/database.');
+    return { kind: 'embedded', dir: join(dataDir, 'postgres') };
+  }
+  if (urlOf(given, ['postgres:', 'postgresql:']) === undefined) fault('DATABASE_URL', 'must look like postgres://user:password@host:5432/database.');
+  return { kind: 'external', url: new Secret(given) };
+}
+
+function readQueue({ text, fault }: Reader): Config['queue'] {
+  const given = text('REDIS_URL');
+  if (given === undefined) return { kind: 'postgres' };
+  if (urlOf(given, ['redis:', 'rediss:']) === undefined) fault('REDIS_URL', 'must look like redis://user:password@host:6379 (rediss:// for TLS).');
+  return { kind: 'redis', url: new Secret(given) };
+}
+
+function readKeys({ text, fault }: Reader, mode: Mode, dataDir: string): Config['keys'] {
+  const given = text('GRANTRY_KEYS');
+  const made = { kind: 'file', path: join(dataDir, 'keys.json') } as const;
+  if (given === undefined) {
+    if (mode === 'production') fault('GRANTRY_KEYS', 'is needed in production: the JWK Set that seals everything. docs/operations.md says how to make one.');
+    return made;
+  }
+  try {
+    return { kind: 'given', ring: parseKeyRing(given) };
+  } catch (error) {
+    if (!isGrantryError(error, 'invalid_request')) throw error;
+    for (const { pointer, detail } of error.details.errors ?? []) fault('GRANTRY_KEYS', pointer === '' ? `${detail}.` : `${pointer} ${detail}.`);
+    return made;
+  }
+}
+
+function readRootKey({ text, fault }: Reader, mode: Mode, dataDir: string): Config['rootKey'] {
+  const given = text('GRANTRY_ROOT_KEY');
+  if (given === undefined) {
+    if (mode === 'production') fault('GRANTRY_ROOT_KEY', 'is needed in production: 32 random characters or more, such as what "openssl rand -base64 32" prints.');
+    return { kind: 'file', dir: dataDir };
+  }
+  if (!isRootKeyText(given)) fault('GRANTRY_ROOT_KEY', 'must be 32 to 512 visible ASCII characters without spaces, and not begin with grt_.');
+  return { kind: 'given', key: new Secret(given) };
+}
+
+function readPrivateHosts(reader: Reader, mode: Mode): boolean {
+  const allowed = oneOf(reader, 'GRANTRY_ALLOW_PRIVATE_HOSTS', ['false', 'true', '0', '1'], 'false');
+  const isAllowed = allowed === 'true' || allowed === '1';
+  if (isAllowed && mode === 'production') reader.fault('GRANTRY_ALLOW_PRIVATE_HOSTS', 'is refused in production: it lets providers point at private addresses. Remove it.');
+  return isAllowed;
+}
+
+function readHost({ text, fault }: Reader): string {
+  const host = text('HOST') ?? '127.0.0.1';
+  if (!/^[A-Za-z0-9.:_-]{1,255}$/.test(host)) fault('HOST', 'must be an address or a host name to listen at, such as 127.0.0.1, 0.0.0.0 or ::.');
+  return host;
+}
+
+/**
+ * The configuration of a process. Throws `invalid_request` with every fault at once; each pointer is the variable's name
+ * behind a slash, and no detail repeats a value. `configFaults` makes lines for a terminal of it.
+ */
+export function readConfig(env: Environment): Config {
+  const faults: Fault[] = [];
+  const reader = createReader(env, faults);
+  const mode = reader.text('NODE_ENV') === 'production' ? 'production' : 'development';
+  const dataDir = resolve(reader.text('GRANTRY_DATA_DIR') ?? '.grantry');
+  const port = integer(reader, 'PORT', { least: 0, most: 65_535, otherwise: 3000 });
+  const config: Config = {
+    mode,
+    role: oneOf(reader, 'GRANTRY_ROLE', roles, 'all'),
+    publicUrl: readPublicUrl(reader, mode, port),
+    host: readHost(reader),
+    port,
+    database: Object.freeze(readDatabase(reader, mode, dataDir)),
+    queue: Object.freeze(readQueue(reader)),
+    keys: Object.freeze(readKeys(reader, mode, dataDir)),
+    rootKey: Object.freeze(readRootKey(reader, mode, dataDir)),
+    allowPrivateHosts: readPrivateHosts(reader, mode),
+    logLevel: oneOf(reader, 'LOG_LEVEL', logLevels, 'info'),
+    trustedProxies: integer(reader, 'TRUST_PROXY', { least: 0, most: 20, otherwise: 0 }),
+  };
+  if (faults.length > 0) throw new GrantryError('invalid_request', { detail: 'The configuration cannot be used.', errors: faults });
+  return Object.freeze(config);
+}
+
+/** The faults of `readConfig` for a terminal: a heading, then a line for each variable. */
+export function configFaults(error: GrantryError): string {
+  const lines = (error.details.errors ?? []).map(({ pointer, detail }) => `  ${pointer.slice(1)} ${detail}`);
+  return [`${error.message} Please mend:`, ...lines, 'docs/operations.md describes every variable.'].join('\n');
+}
