@@ -48,6 +48,8 @@ export type Pending = {
   /** OAuth 1.0a temporary credentials (RFC 5849 section 2.1). */
   requestToken?: string;
   requestTokenSecret?: string;
+  /** Out of band: where the end user goes, for when the page has to be shown again. */
+  authorizeUrl?: string;
 };
 
 export type Started =

@@ -51,16 +51,18 @@ export async function answerAccount(world: World, { link, mine }: { link: LinkRe
 export async function returnOutOfBand(
   world: World,
   { token, browser, verifier }: { token: string; browser: string; verifier: string | undefined },
-): Promise<Closed | Finished | Failed | { kind: 'verifier_needed'; link: LinkRecord } | { kind: 'not_started'; link: LinkRecord }> {
+): Promise<Closed | Finished | Failed | { kind: 'verifier_needed'; link: LinkRecord; url: string } | { kind: 'not_started'; link: LinkRecord }> {
   const open = await openLink(world, token, browser);
   if (open.kind !== 'open') return open;
   const method = linkMethod(open.link);
   if (method.grant !== 'oauth1' || method.callback.mode !== 'oob' || open.link.pending_sealed === null) return { kind: 'not_started', link: open.link };
   const given = verifier?.trim() ?? '';
-  if (method.callback.verifier === 'required' && (given === '' || given.length > 200 || /[^\x21-\x7e]/.test(given))) return { kind: 'verifier_needed', link: open.link };
+  const pending: Pending = JSON.parse(await world.seal.open(linkPlace(open.link, 'pending'), open.link.pending_sealed));
+  if (method.callback.verifier === 'required' && (given === '' || given.length > 200 || /[^\x21-\x7e]/.test(given))) {
+    return { kind: 'verifier_needed', link: open.link, url: pending.authorizeUrl ?? '' };
+  }
   const link = await world.store.links.consumeByLink(open.link.id, sha256(browser));
-  if (link === undefined || link.pending_sealed === null) return { kind: 'not_started', link: open.link };
-  const pending: Pending = JSON.parse(await world.seal.open(linkPlace(link, 'pending'), link.pending_sealed));
+  if (link === undefined || link.attempt !== open.link.attempt) return { kind: 'not_started', link: open.link };
   const answer = { code: '', oauthToken: pending.requestToken ?? '', ...(method.callback.verifier === 'required' && { oauthVerifier: given }), keep: {} };
   const continuation = { kind: 'callback', answer } as const;
   return link.verification === 'user' ? holdForUser(world, link, continuation) : finishFlow(world, link, continuation);

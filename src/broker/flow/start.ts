@@ -118,7 +118,7 @@ export async function startFlow(
   const kept = await world.store.links.keepPending(
     link.id,
     link.attempt,
-    await world.seal.seal(linkPlace(link, 'pending'), JSON.stringify(started.pending)),
+    await world.seal.seal(linkPlace(link, 'pending'), JSON.stringify(started.kind === 'out_of_band' ? { ...started.pending, authorizeUrl: started.redirect } : started.pending)),
     await sealInputs(world, linkInputsPlace(link), completed.values),
     [{ project_id: link.project_id, type: 'connect_link.authorizing', integration_id: link.integration_id, link_id: link.id }],
   );

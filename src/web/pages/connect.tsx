@@ -24,17 +24,13 @@ function Scopes({ page }: { page: ConnectPage }) {
 function Reconnect({ page }: { page: ConnectPage }) {
   if (page.reconnect === 'first') return null;
   if (page.reconnect === 'again') {
-    return (
-      <p>
-        You have connected this before. Going on renews the access.
-      </p>
-    );
+    return <p>You have connected this before. Going on renews the access.</p>;
   }
   return (
     <Notice title="Going on ends the present access at once">
       <p>
-        From the moment you go on until you have finished, <Foreign>{page.project}</Foreign> cannot use your <Foreign>{page.provider}</Foreign> account. If
-        you stop half way, it stays cut off until you connect again.
+        From the moment you go on until you have finished, <Foreign>{page.project}</Foreign> cannot use your <Foreign>{page.provider}</Foreign>{' '}
+        account. If you stop half way, it stays cut off until you connect again.
       </p>
     </Notice>
   );
@@ -44,14 +40,21 @@ function Destination({ page }: { page: ConnectPage }) {
   if (page.sends === 'to_provider') {
     return (
       <p class="destination">
-        Next you go to <strong><Foreign>{page.host}</Foreign></strong>, where you sign in and decide. Neither <Foreign>{page.project}</Foreign> nor this page
-        sees your password there.
+        Next you go to{' '}
+        <strong>
+          <Foreign>{page.host}</Foreign>
+        </strong>
+        , where you sign in and decide. Neither <Foreign>{page.project}</Foreign> nor this page sees your password there.
       </p>
     );
   }
   return (
     <p class="destination">
-      What you enter is kept encrypted. With it, <Foreign>{page.project}</Foreign> can use your account at <strong><Foreign>{page.host}</Foreign></strong>.
+      What you enter is kept encrypted. With it, <Foreign>{page.project}</Foreign> can use your account at{' '}
+      <strong>
+        <Foreign>{page.host}</Foreign>
+      </strong>
+      .
     </p>
   );
 }
@@ -73,15 +76,21 @@ export function Connect({ page }: { page: ConnectPage }) {
       <dl class="facts">
         <div>
           <dt>Asked by</dt>
-          <dd><Foreign>{page.project}</Foreign></dd>
+          <dd>
+            <Foreign>{page.project}</Foreign>
+          </dd>
         </div>
         <div>
           <dt>Connected for</dt>
-          <dd><Foreign>{page.endUser}</Foreign></dd>
+          <dd>
+            <Foreign>{page.endUser}</Foreign>
+          </dd>
         </div>
         <div>
           <dt>Account at</dt>
-          <dd><Foreign>{page.provider}</Foreign></dd>
+          <dd>
+            <Foreign>{page.provider}</Foreign>
+          </dd>
         </div>
       </dl>
       <h2>What it asks for</h2>

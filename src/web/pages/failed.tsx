@@ -16,7 +16,7 @@ function pieces(template: string): string[] {
 const nameKey = (piece: string) => (piece === 'project' ? 'project' : 'provider');
 
 function sentenceCase(text: string, index: number, before: string): string {
-  return index === 1 && before === '' || /[.!?] $/.test(before) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
+  return (index === 1 && before === '') || /[.!?] $/.test(before) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
 }
 
 function Worded({ template, names }: { template: string; names: Names }) {
@@ -47,9 +47,13 @@ function Failure({ wording, names, code, requestId, again }: FailureProps) {
       heading={<Worded template={wording.heading} names={names} />}
       footer={<Reference code={code} requestId={requestId} />}
     >
-      <p><Worded template={wording.what} names={names} /></p>
+      <p>
+        <Worded template={wording.what} names={names} />
+      </p>
       <h2>What to do</h2>
-      <p><Worded template={wording.next} names={names} /></p>
+      <p>
+        <Worded template={wording.next} names={names} />
+      </p>
       {target === undefined ? null : (
         <a class="button" href={target} rel="noreferrer">
           Try again
@@ -69,5 +73,6 @@ export function Failed({ page }: { page: FailedPage }) {
 export function Stopped({ page }: { page: NoticePage }) {
   const names = { project: 'project' in page ? page.project : undefined, provider: 'provider' in page ? page.provider : undefined };
   const again = page.kind === 'stale_form' ? page.again : undefined;
-  return <Failure wording={notices[page.kind]} names={names} code={page.kind} requestId={page.requestId} again={again} />;
+  const code = page.kind === 'error' ? 'internal_error' : page.kind;
+  return <Failure wording={notices[page.kind]} names={names} code={code} requestId={page.requestId} again={again} />;
 }

@@ -52,7 +52,10 @@ function Field({ input, id, focused }: { input: PageInput; id: string; focused: 
     example: input.example === undefined ? undefined : `${id}-example`,
     error: input.error === undefined ? undefined : `${id}-error`,
   };
-  const describedBy = Object.values(parts).filter((part) => part !== undefined).join(' ') || undefined;
+  const describedBy =
+    Object.values(parts)
+      .filter((part) => part !== undefined)
+      .join(' ') || undefined;
   return (
     <div class={input.error === undefined ? 'field' : 'field faulty'}>
       <label for={id}>

@@ -1,7 +1,7 @@
 import { GrantryError } from '../../protocol/errors.ts';
 
 /** Browsers drop tab and newline inside a URL and read a backslash as a slash, so neither may occur. */
-const unsafe = /[\u0000-\u0020\u007f\\]/;
+const unsafe = /[^!-[\]-~\u00a1-\uffff]/;
 
 function isOwnPath(value: string): boolean {
   return /^\/(?!\/)/.test(value) && !unsafe.test(value);

@@ -22,7 +22,13 @@ function Mark({ tone }: { tone: Exclude<Tone, 'plain'> }) {
 }
 
 /** The whole document around one heading. `title` is plain text; the heading may hold elements. */
-export function Layout({ title, heading, tone, children, footer }: Children & {
+export function Layout({
+  title,
+  heading,
+  tone,
+  children,
+  footer,
+}: Children & {
   title: string;
   heading: ComponentChildren;
   tone: Tone;

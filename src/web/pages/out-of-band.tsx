@@ -51,7 +51,10 @@ export function OutOfBand({ page }: { page: OutOfBandPage }) {
             Allow access at <Foreign>{page.provider}</Foreign>
           </h2>
           <p>
-            <strong><Foreign>{page.host}</Foreign></strong> opens in a new tab. Sign in there and allow access for <Foreign>{page.project}</Foreign>.
+            <strong>
+              <Foreign>{page.host}</Foreign>
+            </strong>{' '}
+            opens in a new tab. Sign in there and allow access for <Foreign>{page.project}</Foreign>.
           </p>
           <a class="button" href={requiredLinkTarget(page.authorizeUrl)} target="_blank" rel="noopener noreferrer">
             Open <Foreign>{page.provider}</Foreign>

@@ -50,7 +50,8 @@ export function Connected({ page }: { page: ConnectedPage }) {
       }
     >
       <p>
-        <Foreign>{page.project}</Foreign> can now use your <Foreign>{page.provider}</Foreign> account. {back === undefined ? 'You can close this page.' : null}
+        <Foreign>{page.project}</Foreign> can now use your <Foreign>{page.provider}</Foreign> account.{' '}
+        {back === undefined ? 'You can close this page.' : null}
       </p>
       {back === undefined ? null : (
         <a class="button" href={back} rel="noreferrer">

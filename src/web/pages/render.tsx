@@ -1,10 +1,11 @@
+import type { VNode } from 'preact';
 import { render } from 'preact-render-to-string';
 import { errorTable } from '../../protocol/errors.ts';
 import { Connect } from './connect.tsx';
 import { Failed, Stopped } from './failed.tsx';
 import { hasFaults } from './form.tsx';
-import { Confirmation, Connected } from './outcome.tsx';
 import { OutOfBand } from './out-of-band.tsx';
+import { Confirmation, Connected } from './outcome.tsx';
 import type { Page } from './page.ts';
 
 const noticeStatus = { already_used: 410, wrong_browser_open: 400, stale_form: 403, not_found: 404, error: 500 } as const;
@@ -48,5 +49,10 @@ function elementOf(page: Page) {
  * authorization URL, and `internal_error` for a form action that is not a path of ours.
  */
 export function renderPage(page: Page): { html: string; status: number } {
-  return { html: `<!DOCTYPE html>${render(elementOf(page))}`, status: statusOf(page) };
+  return { html: renderDocument(elementOf(page)), status: statusOf(page) };
+}
+
+/** An element as a whole HTML document. */
+export function renderDocument(element: VNode): string {
+  return `<!DOCTYPE html>${render(element)}`;
 }

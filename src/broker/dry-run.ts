@@ -1,0 +1,149 @@
+import { grantFor } from '../grants/index.ts';
+import { completeInputs, declaredInputs } from '../protocol/definition/inputs.ts';
+import type { Definition, Method } from '../protocol/definition/schema.ts';
+import type { DoorRequest, DoorResponse } from '../protocol/door.ts';
+import { GrantryError, isGrantryError } from '../protocol/errors.ts';
+import type { Pending } from '../protocol/grant.ts';
+import { sendProbe } from './account.ts';
+import { grantContext } from './grant-context.ts';
+import type { World } from './world.ts';
+
+/**
+ * A dry run: the very code that serves flows runs against a door that sends nothing. Every value that would be secret is a
+ * word in angle brackets here.
+ */
+
+export type ShownRequest = { step: string; method: string; url: string; headers: Record<string, string>; body: string | null };
+export type DryRun = { id: string; grant: string; requests: ShownRequest[] };
+
+const placeholder = {
+  client_id: 'CLIENT_ID',
+  client_secret: 'CLIENT_SECRET',
+  code: 'CODE',
+  access_token: 'ACCESS_TOKEN',
+  refresh_token: 'REFRESH_TOKEN',
+};
+
+/** An answer as the definition describes it, so that the flow goes on. */
+function cannedAnswer(method: Method): DoorResponse {
+  if (method.grant === 'oauth1') {
+    return { status: 200, headers: {}, body: 'oauth_token=OAUTH_TOKEN&oauth_token_secret=OAUTH_TOKEN_SECRET&oauth_callback_confirmed=true' };
+  }
+  if (!('response' in method)) return { status: 200, headers: {}, body: '{}' };
+  const answer: Record<string, unknown> = {};
+  const put = (pointer: string, value: unknown) => {
+    const path = pointer.slice(1).split('/').map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+    let at = answer;
+    for (const part of path.slice(0, -1)) {
+      const inner = at[part];
+      const next: Record<string, unknown> = typeof inner === 'object' && inner !== null ? { ...inner } : {};
+      at[part] = next;
+      at = next;
+    }
+    at[path.at(-1) ?? ''] = value;
+  };
+  const { response } = method;
+  put(response.access_token, placeholder.access_token);
+  put(response.refresh_token, placeholder.refresh_token);
+  if (response.token_types[0] !== undefined) put(response.token_type, response.token_types[0]);
+  if (response.success !== undefined) put(response.success.pointer, response.success.equals);
+  for (const [name, pointer] of Object.entries(response.keep)) put(pointer, /url|domain|host/.test(name) ? 'https://api.provider.example.com' : name.toUpperCase());
+  const body = response.format === 'form' ? new URLSearchParams(Object.entries(answer).map(([name, value]) => [name, String(value)])).toString() : JSON.stringify(answer);
+  return { status: 200, headers: { 'content-type': response.format === 'form' ? 'application/x-www-form-urlencoded' : 'application/json' }, body };
+}
+
+const secretParts: [RegExp, string][] = [
+  [/(authorization: ?)?(Basic) [A-Za-z0-9+/=]+/g, '$1$2 <client id and secret>'],
+  [/eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+/g, '<signed assertion>'],
+  [/CLIENT_SECRET/g, '<client_secret>'],
+  [/REFRESH_TOKEN/g, '<refresh_token>'],
+  [/ACCESS_TOKEN/g, '<access_token>'],
+  [/OAUTH_TOKEN_SECRET/g, '<token secret>'],
+  [/((?:code_verifier|state|code_challenge|oauth_nonce|oauth_timestamp)=)[A-Za-z0-9._~-]+/g, '$1<fresh>'],
+  [/(oauth_signature=")[^"]+/g, '$1<signature>'],
+  [/(oauth_nonce="|oauth_timestamp=")[^"]+/g, '$1<fresh>'],
+  [/("(?:code_verifier)":")[^"]+/g, '$1<fresh>'],
+];
+const mask = (text: string): string => secretParts.reduce((masked, [pattern, word]) => masked.replace(pattern, word), text);
+
+async function runMethod(world: World, definition: Definition, name: string, method: Method): Promise<DryRun> {
+  const requests: ShownRequest[] = [];
+  let step = 'start';
+  const show = (request: DoorRequest) =>
+    requests.push({
+      step,
+      method: request.method,
+      url: mask(request.url),
+      headers: Object.fromEntries(Object.entries(request.headers ?? {}).map(([header, value]) => [header, mask(value)])),
+      body: request.body === undefined ? null : mask(request.body),
+    });
+  const recording: World = {
+    ...world,
+    door: async (request) => {
+      show(request);
+      return cannedAnswer(method);
+    },
+  };
+  const declared = declaredInputs(definition, method);
+  const examples = Object.fromEntries(
+    Object.entries(declared).map(([input, { example, default: given, host, url, secret, enum: choices }]) => [
+      input,
+      example ?? given ?? choices?.[0] ?? (url ? `https://provider.example.com/${input}` : host ? 'provider.example.com' : secret ? `<${input}>`.replace(/[<>]/g, '') : 'example'),
+    ]),
+  );
+  const { values } = completeInputs(definition, method, examples, { allowPrivateHosts: true });
+  const client = { client_id: placeholder.client_id, client_secret: placeholder.client_secret };
+  const ctx = { ...grantContext(recording, { definition, method: name, client, inputs: { ...examples, ...values } }), allowPrivateHosts: true };
+  const grant = grantFor(method);
+  const skip = (error: unknown) => {
+    if (!isGrantryError(error)) throw error;
+    requests.push({ step, method: '-', url: '', headers: {}, body: `Not shown: ${error.message}` });
+  };
+  try {
+    const scopes = 'scopes' in method ? (method.scopes.default.length > 0 ? method.scopes.default : method.scopes.required ? ['SCOPE'] : []) : [];
+    const started = await grant.start(ctx, { redirectUri: `${world.publicUrl}/oauth/callback`, state: 'STATE', scopes, endpoint: 'authorization' });
+    let credential = started.kind === 'credential' ? started.credential : undefined;
+    if (started.kind !== 'credential') {
+      requests.push({ step: 'authorize (the browser)', method: 'GET', url: mask(started.redirect), headers: {}, body: null });
+      step = 'exchange';
+      const pending: Pending = started.pending;
+      const keep = 'callback' in method ? Object.fromEntries(method.callback.keep.map((parameter) => [parameter, parameter.toUpperCase()])) : {};
+      credential = await grant.finish?.(ctx, pending, { code: placeholder.code, oauthToken: pending.requestToken ?? '', oauthVerifier: 'VERIFIER', keep });
+    }
+    if (credential === undefined) throw new GrantryError('unsupported');
+    step = 'refresh';
+    if (grant.refresh !== undefined && 'refresh' in method && method.refresh.how !== 'none') await grant.refresh(ctx, credential).catch(skip);
+    step = 'probe';
+    await sendProbe(ctx, credential).catch(skip);
+    step = 'revoke';
+    if ('revocation_endpoint' in method && method.revocation_endpoint !== undefined) await grant.revoke?.(ctx, credential)?.catch(skip);
+  } catch (error) {
+    skip(error);
+  }
+  return { id: name, grant: method.grant, requests };
+}
+
+/** The requests that each method of a definition would send, in order. */
+export async function dryRun(world: World, definition: Definition): Promise<DryRun[]> {
+  return Promise.all(Object.entries(definition.methods).map(([name, method]) => runMethod(world, definition, name, method)));
+}
+
+/** What is allowed and still worth a second look. */
+export function warningsOf(definition: Definition): { pointer: string; detail: string }[] {
+  const warnings: { pointer: string; detail: string }[] = [];
+  for (const [name, method] of Object.entries(definition.methods)) {
+    const at = `/methods/${name}`;
+    if (method.grant === 'authorization_code') {
+      if (method.code_challenge_method !== 'S256') warnings.push({ pointer: `${at}/code_challenge_method`, detail: 'Without PKCE S256 a stolen code can be redeemed elsewhere.' });
+      if (method.callback.state === 'not_echoed') warnings.push({ pointer: `${at}/callback/state`, detail: 'Without state the flow is found by the cookie alone; the end user is asked to confirm the account.' });
+    }
+    if ('token' in method && (method.token.format === 'query' || method.token.method === 'GET')) warnings.push({ pointer: `${at}/token`, detail: 'Secrets travel in the URL of the token request.' });
+    if (method.grant !== 'api_key' && method.grant !== 'basic' && !('revocation_endpoint' in method && method.revocation_endpoint !== undefined)) {
+      warnings.push({ pointer: at, detail: 'No revocation: deleting a connection cannot tell the provider.' });
+    }
+    for (const [input, { host, url }] of Object.entries(declaredInputs(definition, method))) {
+      if (host || url) warnings.push({ pointer: `/inputs/${input}`, detail: 'An open host: integrations get a callback of their own.' });
+    }
+  }
+  return warnings;
+}

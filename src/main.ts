@@ -1,0 +1,48 @@
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { configFaults, readConfig } from './config.ts';
+import { createLog } from './outside/log.ts';
+import { startBroker } from './process.ts';
+import { GrantryError, isGrantryError } from './protocol/errors.ts';
+
+/** The process: configuration, broker, orderly end. */
+
+const packageRoot = dirname(dirname(fileURLToPath(import.meta.url)));
+
+function explain(error: unknown): string {
+  if (isGrantryError(error, 'invalid_request')) return configFaults(error);
+  if (error instanceof GrantryError) return error.message;
+  const { code, message } = error instanceof Error ? { code: 'code' in error ? String(error.code) : '', message: error.message } : { code: '', message: String(error) };
+  if (code === 'EADDRINUSE') return 'The port is in use: set PORT to another one, or end what uses it.';
+  if (code === 'ECONNREFUSED') return 'Postgres does not answer: check DATABASE_URL.';
+  return `Could not start: ${message.split('\n')[0] ?? ''}`;
+}
+
+async function main(): Promise<void> {
+  const config = readConfig(process.env);
+  const log = createLog(config.logLevel);
+  const broker = await startBroker({ config, log, packageRoot });
+
+  let stopping: Promise<void> | undefined;
+  const stop = (signal: string) => {
+    stopping ??= (async () => {
+      log.info({ signal }, 'stopping');
+      await broker.stop();
+      log.info({}, 'stopped');
+      process.exit(0);
+    })();
+  };
+  process.on('SIGTERM', () => stop('SIGTERM'));
+  process.on('SIGINT', () => stop('SIGINT'));
+  process.on('unhandledRejection', (error) => log.error({ error: error instanceof Error ? error.name : typeof error, stack: error instanceof Error ? error.stack?.split('\n').slice(1, 8) : [] }, 'a promise was left unhandled'));
+
+  if (broker.newRootKey !== undefined) {
+    process.stderr.write(`\nThe root key of this installation, shown this once:\n\n  ${broker.newRootKey}\n\n`);
+  }
+  if (config.role !== 'worker') process.stderr.write(`Grantry is at ${broker.publicUrl} (API reference: ${broker.publicUrl}/docs)\n`);
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${explain(error)}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,139 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import { join } from 'node:path';
+import { ensureDefaultProject } from './broker/projects.ts';
+import { sha256 } from './broker/secrets.ts';
+import type { Log, World } from './broker/world.ts';
+import type { Config } from './config.ts';
+import { checkCanary } from './outside/canary.ts';
+import { createDoor } from './outside/http.ts';
+import { loadOrCreateKeyFile } from './outside/key-file.ts';
+import { type KeyRing, parseKeyRing } from './outside/key-ring.ts';
+import { migrateDatabase, openPostgres } from './outside/postgres/database.ts';
+import { createStore } from './outside/postgres/store.ts';
+import { loadOrCreateRootKey } from './outside/root-key-file.ts';
+import { createSeal } from './outside/seal.ts';
+import { loadShippedProviders } from './outside/shipped-providers.ts';
+import { createWakeups } from './outside/wakeups.ts';
+import { createWebServer } from './web/app.ts';
+
+/** The process put together: the one place besides main.ts that sees all floors. */
+
+export type RunningBroker = {
+  /** Where it listens; undefined for a worker. */
+  address: { host: string; port: number } | undefined;
+  publicUrl: string;
+  databaseUrl: string;
+  /** Shown once, when it was made now. */
+  newRootKey: string | undefined;
+  rootKey: string;
+  world: World;
+  /** Stops taking work, ends what is under way, closes everything. */
+  stop(): Promise<void>;
+};
+
+export type StartOptions = {
+  config: Config;
+  log: Log;
+  /** The directory that holds providers/ and drizzle/. */
+  packageRoot: string;
+};
+
+/** Things to undo, in reverse order, each tried whatever the others do. */
+function createClosers(log: Log) {
+  const closers: [string, () => Promise<unknown>][] = [];
+  return {
+    add: (name: string, close: () => Promise<unknown>) => closers.push([name, close]),
+    async closeAll() {
+      for (const [name, close] of closers.reverse()) {
+        await close().catch((error: unknown) => log.error({ what: name, error: error instanceof Error ? error.name : typeof error }, 'could not be closed'));
+      }
+      closers.length = 0;
+    },
+  };
+}
+
+async function keyRing(config: Config): Promise<KeyRing> {
+  return config.keys.kind === 'given' ? config.keys.ring : parseKeyRing(await loadOrCreateKeyFile(config.keys.path));
+}
+
+async function databaseUrl(config: Config, log: Log, onClose: (close: () => Promise<unknown>) => void): Promise<string> {
+  if (config.database.kind === 'external') return config.database.url.reveal();
+  const { startEmbeddedPostgres } = await import('./outside/embedded-postgres.ts');
+  const server = await startEmbeddedPostgres({ dataDir: config.database.dir, log: (message) => log.info({}, message) });
+  onClose(() => server.stop());
+  return server.url;
+}
+
+/** Listens; the port that was really taken (0 asks for a free one). */
+async function listen(server: Server, { host, port }: Pick<Config, 'host' | 'port'>): Promise<{ host: string; port: number }> {
+  server.listen(port, host);
+  await once(server, 'listening');
+  const address = server.address();
+  return { host, port: typeof address === 'object' && address !== null ? address.port : port };
+}
+
+/** No new connection; requests under way get ten seconds to end. */
+async function drain(server: Server): Promise<void> {
+  const closed = new Promise((resolve) => server.close(resolve));
+  server.closeIdleConnections();
+  const cut = setTimeout(() => server.closeAllConnections(), 10_000);
+  await closed;
+  clearTimeout(cut);
+}
+
+/** Starts everything that the configuration asks for. On failure nothing is left running. */
+export async function startBroker({ config, log, packageRoot }: StartOptions): Promise<RunningBroker> {
+  const closers = createClosers(log);
+  try {
+    const ring = await keyRing(config);
+    const root = config.rootKey.kind === 'given' ? { key: config.rootKey.key, origin: 'found' as const } : await loadOrCreateRootKey(config.rootKey.dir);
+    const shipped = await loadShippedProviders(join(packageRoot, 'providers'));
+    const url = await databaseUrl(config, log, (close) => closers.add('embedded postgres', close));
+    await migrateDatabase(url, join(packageRoot, 'drizzle'));
+    const postgres = openPostgres({ url, max: 10, onError: (error) => log.warn({ error: error.name }, 'a database connection broke') });
+    closers.add('postgres', postgres.close);
+    const store = createStore(postgres);
+    await checkCanary(ring, store.dataKeys);
+    await ensureDefaultProject({ store });
+    const door = createDoor({
+      allowPrivateHosts: config.allowPrivateHosts,
+      log: ({ outcome, ...event }) => log.debug({ ...event, ...('status' in outcome ? { status: outcome.status } : { refused: outcome.code, cause: outcome.cause }) }, 'outbound request'),
+    });
+    closers.add('door', door.close);
+    const wakeups = await createWakeups({ databaseUrl: url, log });
+    closers.add('wakeups', wakeups.close);
+
+    const world: World = {
+      publicUrl: config.publicUrl,
+      allowPrivateHosts: config.allowPrivateHosts,
+      store,
+      seal: createSeal({ ring, store: store.dataKeys }),
+      door: door.send,
+      shipped,
+      wakeups,
+      log,
+      now: () => new Date(),
+      random: randomBytes,
+    };
+
+    const running = { publicUrl: config.publicUrl, databaseUrl: url, rootKey: root.key.reveal(), newRootKey: root.origin === 'made' ? root.key.reveal() : undefined, world };
+    let address: RunningBroker['address'];
+    if (config.role !== 'worker') {
+      const server = createWebServer({ world, root: { hash: sha256(root.key.reveal()) }, trustProxy: config.trustedProxies });
+      address = await listen(server, config);
+      closers.add('web server', () => drain(server));
+    }
+    if (config.role !== 'web') {
+      const { startJobs } = await import('./jobs/start.ts');
+      const jobs = await startJobs({ world, databaseUrl: url, redisUrl: config.queue.kind === 'redis' ? config.queue.url.reveal() : undefined });
+      closers.add('jobs', jobs.stop);
+    }
+    log.info({ role: config.role, ...(address && { host: address.host, port: address.port }), providers: shipped.size }, 'ready');
+    return { ...running, address, stop: closers.closeAll };
+  } catch (error) {
+    await closers.closeAll();
+    throw error;
+  }
+}

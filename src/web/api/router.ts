@@ -1,0 +1,134 @@
+import express, { type Request, type Response, Router } from 'express';
+import { z } from 'zod';
+import { type Caller, callerName, requireScope } from '../../broker/api-keys.ts';
+import { once } from '../../broker/idempotency.ts';
+import type { World } from '../../broker/world.ts';
+import { type Fault, GrantryError } from '../../protocol/errors.ts';
+import { authenticate, type RootKey } from '../authentication.ts';
+import { administration } from './administration.ts';
+import { connecting } from './connecting.ts';
+import type { Endpoint } from './endpoint.ts';
+
+export const endpoints: readonly Endpoint[] = [...administration, ...connecting];
+
+const bodyLimit = 65_536;
+const jsonTypes = ['application/json'];
+const definitionTypes = ['application/json', 'application/yaml', 'application/x-yaml', 'text/yaml', 'text/x-yaml'];
+
+/** Zod's findings as faults; unknown fields are named one by one. */
+export function faultsOf(error: z.ZodError): Fault[] {
+  const pointer = (path: readonly PropertyKey[]) => path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+  return error.issues.flatMap((issue): Fault[] => {
+    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => ({ pointer: pointer([...issue.path, key]), detail: 'There is no such field.' }));
+    if (issue.code === 'invalid_union') {
+      const nested = issue.errors.map((branch) => faultsOf(new z.ZodError(branch.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })))));
+      const closest = nested.filter((faults) => faults.length > 0).sort((a, b) => a.length - b.length)[0];
+      if (closest !== undefined) return closest;
+    }
+    return [{ pointer: pointer(issue.path), detail: issue.message }];
+  });
+}
+
+function parsed<T>(schema: z.ZodType<T>, value: unknown, what: 'body' | 'query'): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const errors = faultsOf(result.error);
+  const first = errors[0];
+  throw new GrantryError('invalid_request', { detail: `The ${what} is not valid: ${first?.pointer || '/'} - ${first?.detail ?? ''}`, errors });
+}
+
+/** Names that would reach an object's prototype have no place in any body. */
+function reviver(key: string, value: unknown): unknown {
+  if (key === '__proto__' || key === 'constructor' || key === 'prototype') throw new SyntaxError('forbidden key');
+  return value;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text, reviver);
+  } catch (cause) {
+    throw new GrantryError('invalid_request', { detail: 'The body is not JSON that we accept.', errors: [{ pointer: '', detail: 'Must be a JSON document.' }], cause });
+  }
+}
+
+function readBody(endpoint: Endpoint, req: Request): unknown {
+  if (endpoint.body === undefined) return undefined;
+  const format = endpoint.bodyFormat ?? 'json';
+  const type = (req.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+  const accepted = format === 'json' ? jsonTypes : definitionTypes;
+  if (!accepted.includes(type)) throw new GrantryError('unsupported_media_type', { detail: `Send Content-Type: ${accepted.join(' or ')}.` });
+  const text: unknown = req.body;
+  if (typeof text !== 'string') throw new GrantryError('invalid_request', { detail: 'A body is needed.', errors: [{ pointer: '', detail: 'Must not be empty.' }] });
+  return format === 'definition' ? text : parseJson(text);
+}
+
+/** Query parameters, each given once. */
+function readQuery(req: Request): Record<string, string> {
+  const query: Record<string, string> = Object.create(null);
+  for (const [name, value] of new URL(req.originalUrl, 'http://query').searchParams) {
+    if (name in query) throw new GrantryError('invalid_request', { detail: 'A query parameter is given twice.', errors: [{ pointer: `/${name}`, detail: 'Give it once.' }] });
+    query[name] = value;
+  }
+  return query;
+}
+
+function idempotencyKey(req: Request): string | undefined {
+  const key = req.headers['idempotency-key'];
+  if (key === undefined || req.method !== 'POST') return undefined;
+  if (typeof key !== 'string' || !/^[!-~]{1,255}$/.test(key)) {
+    throw new GrantryError('invalid_request', { detail: 'Idempotency-Key must be 1 to 255 visible characters.' });
+  }
+  return key;
+}
+
+async function authorize(world: World, root: RootKey, req: Request, { scope }: Endpoint): Promise<Caller> {
+  const caller = await authenticate(world, root, req);
+  if (scope !== 'root') requireScope(caller, scope);
+  else if (caller.kind !== 'root') throw new GrantryError('forbidden', { detail: 'Only the root key may do that.' });
+  return caller;
+}
+
+async function serve(world: World, root: RootKey, endpoint: Endpoint, req: Request, res: Response): Promise<void> {
+  const caller = await authorize(world, root, req, endpoint);
+  const query = parsed(endpoint.query ?? z.strictObject({}), readQuery(req), 'query');
+  const given = readBody(endpoint, req);
+  const body = endpoint.body === undefined ? undefined : parsed(endpoint.body, given, 'body');
+  const params = Object.fromEntries(Object.entries(req.params).map(([name, value]) => [name, String(value)]));
+  const run = async () => {
+    const answer = await endpoint.handle({ world, caller, project: caller.project, params, query, body });
+    return { status: endpoint.status, body: endpoint.answer === undefined ? undefined : endpoint.answer.parse(answer) };
+  };
+  const key = idempotencyKey(req);
+  res.set('Cache-Control', 'no-store');
+  if (key === undefined) return send(res, await run());
+  const fingerprint = JSON.stringify([req.method, req.originalUrl, given ?? null]);
+  const answer = await once(world, { project: caller.project, caller: callerName(caller), key, fingerprint }, run);
+  if (answer.repeated) res.set('Idempotency-Replayed', 'true');
+  send(res, answer);
+}
+
+function send(res: Response, { status, body }: { status: number; body?: unknown }): void {
+  if (status === 204) res.status(204).end();
+  else res.status(status).json(body);
+}
+
+/** Every call of the REST API. */
+export function apiRouter(world: World, root: RootKey): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+  const text = express.text({ type: () => true, limit: bodyLimit, defaultCharset: 'utf-8' });
+  for (const endpoint of endpoints) {
+    router[endpoint.method](endpoint.path, text, (req: Request, res: Response) => serve(world, root, endpoint, req, res));
+  }
+  const paths = new Map<string, string[]>();
+  for (const { path, method } of endpoints) paths.set(path, [...(paths.get(path) ?? []), method.toUpperCase()]);
+  for (const [path, methods] of paths) {
+    router.all(path, (_req, res) => {
+      res.set('Allow', methods.join(', '));
+      throw new GrantryError('method_not_allowed', { detail: `This address answers to ${methods.join(', ')}.` });
+    });
+  }
+  router.use('/v1', () => {
+    throw new GrantryError('not_found');
+  });
+  return router;
+}

@@ -1,0 +1,262 @@
+import { z } from 'zod';
+
+/** Shapes of the API's requests and answers; parsed with, answered with, and published in /openapi.json. */
+
+export const idText = z.string().min(1).max(100);
+export const slug = z
+  .string()
+  .regex(/^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$/, 'Lower-case letters, digits, and inner - or _; 64 at most.')
+  .describe('An id of your choice.');
+const time = z.iso.datetime().describe('RFC 3339, UTC.');
+const timeOrNull = time.nullable();
+const shortText = z
+  .string()
+  .min(1)
+  .max(300)
+  .regex(/^[^\u0000-\u001f\u007f]*$/, 'No control characters.');
+const scopeList = z.array(z.string().min(1).max(300)).max(200);
+const values = z.record(z.string().max(64), z.string().max(2000));
+
+function depthOf(value: unknown, limit: number): number {
+  if (typeof value !== 'object' || value === null || limit === 0) return 0;
+  return 1 + Math.max(0, ...Object.values(value).map((inner) => depthOf(inner, limit - 1)));
+}
+const metadata = z
+  .record(z.string().max(100), z.unknown())
+  .refine((given) => depthOf(given, 12) < 12, 'Nested too deeply (10 at most).')
+  .refine((given) => JSON.stringify(given).length <= 16_384, 'Larger than 16 KiB.')
+  .describe("The integrator's own data; handed back as it is.");
+
+export const page = z.strictObject({
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  cursor: z.string().max(200).optional().describe('next_cursor of the page before.'),
+});
+
+export const endUser = z
+  .strictObject({
+    id: shortText.describe("The integrator's id of this person."),
+    email: z.email().max(300).optional(),
+    display_name: shortText.optional(),
+    organization_id: shortText.optional(),
+  })
+  .meta({ id: 'EndUser' });
+
+export const listOf = <T extends z.ZodType>(item: T) => z.object({ data: z.array(item), next_cursor: z.string().nullable() });
+
+export const problem = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.number().int(),
+    detail: z.string().optional(),
+    code: z.string().describe('Stable; docs/errors.md lists them.'),
+    request_id: z.string(),
+    errors: z.array(z.object({ pointer: z.string(), detail: z.string() })).optional(),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457.' });
+
+// Projects and keys
+export const projectBody = z.strictObject({ id: slug, name: shortText, return_urls: z.array(z.string().max(2000)).max(100).default([]) });
+export const projectPatch = z.strictObject({ name: shortText.optional(), return_urls: z.array(z.string().max(2000)).max(100).optional() });
+export const project = z.object({ id: z.string(), name: z.string(), return_urls: z.array(z.string()), created_at: time }).meta({ id: 'Project' });
+
+const keyScope = z.enum(['connect', 'tokens', 'admin']);
+export const apiKeyBody = z.strictObject({ name: shortText, scopes: z.array(keyScope).min(1).max(3), expires_at: z.iso.datetime({ offset: true }).optional() });
+export const apiKey = z.object({ id: z.string(), name: z.string(), scopes: z.array(keyScope), expires_at: timeOrNull, created_at: time }).meta({ id: 'ApiKey' });
+export const newApiKey = apiKey.extend({ key: z.string().describe('Shown this once.') }).meta({ id: 'NewApiKey' });
+
+// Providers
+export const providerSummary = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    status: z.string(),
+    categories: z.array(z.string()),
+    documentation: z.string().nullable(),
+    source: z.enum(['shipped', 'own']),
+    version: z.number().int().nullable(),
+    methods: z.array(z.object({ id: z.string(), grant: z.string() })),
+  })
+  .meta({ id: 'ProviderSummary' });
+export const provider = providerSummary.extend({ definition: z.record(z.string(), z.unknown()) }).meta({ id: 'Provider' });
+const shownRequest = z.object({
+  step: z.string(),
+  method: z.string(),
+  url: z.string(),
+  headers: z.record(z.string(), z.string()),
+  body: z.string().nullable(),
+});
+export const validation = z
+  .object({
+    valid: z.literal(true),
+    id: z.string(),
+    warnings: z.array(z.object({ pointer: z.string(), detail: z.string() })),
+    methods: z.array(z.object({ id: z.string(), grant: z.string(), requests: z.array(shownRequest) })),
+  })
+  .meta({ id: 'Validation' });
+
+// Integrations
+const integrationFields = {
+  client_id: z.string().max(1000).optional(),
+  scopes: scopeList.optional(),
+  inputs: values.optional(),
+  callback: z.enum(['shared', 'own']).optional(),
+  verification: z.enum(['browser', 'user']).optional(),
+};
+const clientSecret = z.string().min(1).max(4000);
+const jwk = z.record(z.string().max(40), z.unknown());
+export const integrationBody = z.strictObject({
+  id: slug,
+  provider: z.string().min(1).max(64),
+  method: z.string().min(1).max(64).optional(),
+  ...integrationFields,
+  client_secret: clientSecret.optional().describe('Write-only.'),
+  private_key_jwk: jwk.optional().describe('Write-only.'),
+});
+export const integrationPatch = z.strictObject({ ...integrationFields, client_secret: clientSecret.nullish(), private_key_jwk: jwk.nullish() });
+export const integration = z
+  .object({
+    id: z.string(),
+    provider: z.string(),
+    method: z.string(),
+    client_id: z.string(),
+    has_client_secret: z.boolean(),
+    has_private_key: z.boolean(),
+    scopes: z.array(z.string()),
+    inputs: z.record(z.string(), z.string()).describe('Without the secret ones.'),
+    callback: z.enum(['shared', 'own']),
+    redirect_uri: z.string().nullable().describe('To be registered at the provider.'),
+    verification: z.enum(['browser', 'user']),
+    status: z.enum(['active', 'misconfigured']),
+    created_at: time,
+    updated_at: time,
+  })
+  .meta({ id: 'Integration' });
+
+// Connect links
+export const linkBody = z.strictObject({
+  integration: idText,
+  end_user: endUser,
+  return_url: z.string().max(2000).optional(),
+  scopes: scopeList.optional(),
+  inputs: values.optional(),
+  connection_id: idText.optional().describe('Renews this connection.'),
+  verification: z.enum(['browser', 'user']).optional(),
+  expires_in: z.number().int().min(60).max(604_800).default(900).describe('Seconds.'),
+  metadata: metadata.optional(),
+  skip_page: z.boolean().default(false).describe('With verification "user": go to the provider at once.'),
+  endpoint: z.enum(['authorization', 'authentication']).default('authorization').describe('Which page of an OAuth 1.0a provider.'),
+});
+const linkStatus = z.enum(['pending', 'opened', 'authorizing', 'confirming', 'connected', 'failed', 'expired']);
+export const newLink = z.object({ id: z.string(), url: z.string(), status: linkStatus, expires_at: time }).meta({ id: 'NewConnectLink' });
+export const link = z
+  .object({
+    id: z.string(),
+    integration: z.string(),
+    end_user: endUser,
+    status: linkStatus,
+    connection_id: z.string().nullable(),
+    error: z.object({ code: z.string(), detail: z.string() }).nullable(),
+    metadata: z.record(z.string(), z.unknown()),
+    created_at: time,
+    expires_at: time,
+  })
+  .meta({ id: 'ConnectLink' });
+export const confirmBody = z.strictObject({ nonce: z.string().min(1).max(200), end_user_id: shortText });
+
+// Connections
+const connectionFields = { integration: idText, end_user: endUser, metadata: metadata.optional(), inputs: values.optional() };
+export const connectionBody = z.union([
+  z.strictObject({
+    ...connectionFields,
+    grant: z.enum(['client_credentials', 'credential_exchange', 'api_key', 'basic']),
+    scopes: scopeList.optional(),
+  }),
+  z.strictObject({
+    ...connectionFields,
+    import: z.strictObject({
+      access_token: z.string().min(1).max(16_384),
+      refresh_token: z.string().min(1).max(16_384).optional(),
+      expires_at: z.iso.datetime({ offset: true }).optional(),
+      scopes: scopeList.optional(),
+      oauth_token_secret: z.string().min(1).max(16_384).optional(),
+      extras: z.record(z.string().max(64), z.string().max(2000)).optional(),
+    }),
+  }),
+]);
+export const connectionPatch = z.strictObject({ metadata });
+const connectionStatus = z.enum(['active', 'refresh_failing', 'reauthorization_required', 'revoked']);
+export const connectionQuery = page.extend({
+  integration: idText.optional(),
+  end_user: z.string().max(300).optional(),
+  organization: z.string().max(300).optional(),
+  status: connectionStatus.optional(),
+});
+export const connection = z
+  .object({
+    id: z.string(),
+    integration: z.string(),
+    provider: z.string(),
+    end_user: endUser,
+    status: connectionStatus,
+    reason: z.string().nullable(),
+    scopes: z.array(z.string()),
+    missing_scopes: z.array(z.string()),
+    expires_at: timeOrNull,
+    created_at: time,
+    last_refreshed_at: timeOrNull,
+    next_refresh_at: timeOrNull,
+    refresh_count: z.number().int(),
+    failing_since: timeOrNull,
+    last_error: z.object({ code: z.string(), at: z.string(), retryable: z.boolean() }).nullable(),
+    account: z.string().nullable().describe("The provider's name of the account, where it is known."),
+    metadata: z.record(z.string(), z.unknown()),
+    extras: z.record(z.string(), z.string()),
+  })
+  .meta({ id: 'Connection' });
+
+export const tokenQuery = z.strictObject({
+  min_ttl: z.coerce.number().int().min(0).max(86_400).default(60).describe('Seconds the token must still live.'),
+  force: z.enum(['true', 'false', '1', '0']).default('false').transform((text) => text === 'true' || text === '1'),
+});
+const presentation = z.object({ in: z.enum(['header', 'query']), name: z.string(), value: z.string() });
+export const token = z
+  .object({
+    connection_id: z.string(),
+    token_type: z.string(),
+    access_token: z.string().optional(),
+    username: z.string().optional(),
+    password: z.string().optional(),
+    oauth_token: z.string().optional(),
+    oauth_token_secret: z.string().optional(),
+    oauth_consumer_key: z.string().optional(),
+    expires_at: timeOrNull,
+    scopes: z.array(z.string()),
+    missing_scopes: z.array(z.string()),
+    extras: z.record(z.string(), z.string()),
+    present: presentation.nullable(),
+  })
+  .meta({ id: 'Token' });
+
+export const signBody = z.strictObject({
+  method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']),
+  url: z.string().min(1).max(8000),
+  form: z
+    .union([z.record(z.string().max(500), z.string().max(20_000)), z.array(z.tuple([z.string().max(500), z.string().max(20_000)])).max(1000)])
+    .optional()
+    .describe('Parameters of an application/x-www-form-urlencoded body.'),
+});
+export const signed = z.object({ url: z.string(), headers: z.record(z.string(), z.string()) }).meta({ id: 'SignedRequest' });
+export const probed = z.object({ outcome: z.enum(['works', 'refused', 'unclear']), status: z.number().int() }).meta({ id: 'ProbeResult' });
+
+export const event = z
+  .object({
+    id: z.string(),
+    type: z.string(),
+    integration: z.string().nullable(),
+    connect_link: z.string().nullable(),
+    connection_id: z.string().nullable(),
+    data: z.record(z.string(), z.unknown()),
+    created_at: time,
+  })
+  .meta({ id: 'Event' });

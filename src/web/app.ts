@@ -1,0 +1,109 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import express, { type NextFunction, type Request, type Response } from 'express';
+import type { World } from '../broker/world.ts';
+import { isGrantryError } from '../protocol/errors.ts';
+import { openApiDocument } from './api/openapi.ts';
+import { apiRouter } from './api/router.ts';
+import type { RootKey } from './authentication.ts';
+import { connectRouter } from './connect/routes.ts';
+import { showPage } from './connect/show.ts';
+import { docsRouter } from './docs/routes.ts';
+import { stylesheet } from './pages/stylesheet.ts';
+import { asGrantryError, problemOf } from './problem.ts';
+import { requestIdOf } from './request-id.ts';
+import { serveToken, tokenPathOf } from './token-route.ts';
+
+/** The web floor put together: the token path in front, Express for everything else. */
+
+export type WebOptions = { world: World; root: RootKey; /** Proxies in front of us whose X-Forwarded-For counts. */ trustProxy: number };
+
+const isPagePath = (path: string) => path.startsWith('/connect/') || path.startsWith('/oauth/');
+
+function createApp({ world, root, trustProxy }: WebOptions): express.Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.set('query parser', 'simple');
+  app.set('trust proxy', trustProxy);
+  app.set('case sensitive routing', true);
+  app.set('strict routing', true);
+
+  app.use((req, res, next) => {
+    const startedAt = performance.now();
+    const requestId = requestIdOf(req);
+    res.set({ 'X-Request-Id': requestId, 'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer' });
+    // The route's pattern and not the URL: tokens, codes and states are in URLs.
+    res.on('finish', () => {
+      const route: unknown = req.route?.path;
+      world.log.info({ request_id: requestId, method: req.method, route: typeof route === 'string' ? route : null, status: res.statusCode, ms: Math.round(performance.now() - startedAt) }, 'request');
+    });
+    next();
+  });
+
+  app.get('/healthz', (_req, res) => void res.json({ status: 'ok' }));
+  app.get('/readyz', async (_req, res) => {
+    try {
+      await world.store.ping();
+      res.json({ status: 'ready' });
+    } catch {
+      res.status(503).json({ status: 'unavailable', detail: 'Postgres does not answer.' });
+    }
+  });
+  let document: unknown;
+  app.get('/openapi.json', (_req, res) => {
+    document ??= openApiDocument(world.publicUrl);
+    res.json(document);
+  });
+  app.get(stylesheet.path, (_req, res) => void res.set({ 'Content-Type': 'text/css; charset=utf-8', 'Cache-Control': 'public, max-age=31536000, immutable' }).send(stylesheet.body));
+  app.use(docsRouter(world));
+  app.use(connectRouter(world));
+  app.use(apiRouter(world, root));
+
+  app.use((req: Request, res: Response) => {
+    if (isPagePath(req.path)) return showPage(world, res, { kind: 'not_found', requestId: requestIdOf(req) });
+    const problem = problemOf({ status: 404 }, requestIdOf(req));
+    res.status(problem.status).set(problem.headers).json(problem.body);
+  });
+
+  // Express tells an error handler by its four parameters.
+  app.use((error: unknown, req: Request, res: Response, _next: NextFunction) => {
+    const requestId = requestIdOf(req);
+    const known = asGrantryError(error);
+    if (known.status >= 500) logError(world, error, requestId);
+    if (res.headersSent) return void res.destroy();
+    if (isPagePath(req.path)) {
+      if (known.status >= 500) return showPage(world, res, { kind: 'error', requestId });
+      return showPage(world, res, { kind: 'failed', code: 'invalid_callback', requestId });
+    }
+    const problem = problemOf(known, requestId);
+    res.status(problem.status).set(problem.headers).send(JSON.stringify(problem.body));
+  });
+  return app;
+}
+
+/** Names and places only: messages of foreign errors hold parameters and bodies. */
+function logError(world: World, error: unknown, requestId: string): void {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const stack = cause instanceof Error ? (cause.stack ?? '').split('\n').filter((line) => line.startsWith('    at ')).slice(0, 8) : [];
+  const code = typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : undefined;
+  world.log.error({ request_id: requestId, error: isGrantryError(error) ? error.code : 'unexpected', name: cause instanceof Error ? cause.name : typeof cause, code, stack }, 'request failed');
+}
+
+/** The server, not yet listening. Slow and oversized clients are cut by node's own limits. */
+export function createWebServer(options: WebOptions): Server {
+  const app = createApp(options);
+  const { world, root } = options;
+  const onError = (error: unknown, requestId: string) => {
+    if (!isGrantryError(error, 'provider_unavailable', 'unavailable')) logError(world, error, requestId);
+  };
+  const server = createServer(
+    { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000, maxHeaderSize: 16_384, connectionsCheckingInterval: 5_000 },
+    (req: IncomingMessage, res: ServerResponse) => {
+      const tokenPath = tokenPathOf(req);
+      if (tokenPath === undefined) app(req, res);
+      else serveToken({ world, root, onError }, req, res, tokenPath);
+    },
+  );
+  server.maxRequestsPerSocket = 0;
+  return server;
+}
