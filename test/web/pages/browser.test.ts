@@ -5,7 +5,7 @@ import type { Page } from '../../../src/web/pages/page.ts';
 import { launchChromium } from '../../harness/chromium.ts';
 import { payloads } from './payloads.ts';
 import { addressFields, leaves, samples, shapes } from './samples.ts';
-import { type PageServer, serve, type Served, servePages } from './server.ts';
+import { type PageServer, serve, servePages } from './server.ts';
 import { contrasts, controls, focused, overflow } from './visible.ts';
 
 // A browser on a busy machine.
@@ -16,17 +16,33 @@ function poisoned(page: Page): Page {
   const everything = payloads.join(' ');
   return leaves(page)
     .filter(({ path }) => !addressFields.has(path))
-    .reduce((current, { path }) => leaves(current).find((leaf) => leaf.path === path)?.replace(everything) ?? current, page);
+    .reduce(
+      (current, { path }) =>
+        leaves(current)
+          .find((leaf) => leaf.path === path)
+          ?.replace(everything) ?? current,
+      page,
+    );
 }
 
-const connect = samples['connect'];
+const connect = samples.connect;
 if (connect?.kind !== 'connect') throw new Error('no connect sample');
 const hostile: Record<string, Page> = {
   // Each payload on its own, in a scope and in every part of an input.
   'each, connect': {
     ...connect,
     scopes: payloads,
-    inputs: payloads.map((text) => ({ name: text, label: text, description: text, example: text, value: text, error: text, choices: [text], secret: false, optional: true })),
+    inputs: payloads.map((text) => ({
+      name: text,
+      label: text,
+      description: text,
+      example: text,
+      value: text,
+      error: text,
+      choices: [text],
+      secret: false,
+      optional: true,
+    })),
   },
   'each, text inputs': { ...connect, inputs: payloads.map((text) => ({ name: text, label: text, value: text, secret: false, optional: true })) },
   ...Object.fromEntries(shapes.map(([name, page]) => [`all, ${name}`, poisoned(page)])),
@@ -75,13 +91,21 @@ it('every page fits from 320 px on, is readable in light and dark, and the brows
       await tab.goto(address(name));
       expect(await tab.evaluate(overflow), `${name}: overflow at 320 px`).toBeLessThanOrEqual(0);
       const acted = await tab.evaluate<{ name: string; width: number; height: number }[]>(controls);
-      expect(acted.filter((control) => control.height < 44 || control.width < 44), `${name}: target size`).toEqual([]);
+      expect(
+        acted.filter((control) => control.height < 44 || control.width < 44),
+        `${name}: target size`,
+      ).toEqual([]);
       for (const colorScheme of ['light', 'dark'] as const) {
         await tab.emulateMedia({ colorScheme });
-        expect(await tab.evaluate('getComputedStyle(document.body).backgroundColor'), colorScheme).toBe(colorScheme === 'light' ? 'rgb(255, 255, 255)' : 'rgb(26, 29, 36)');
+        expect(await tab.evaluate('getComputedStyle(document.body).backgroundColor'), colorScheme).toBe(
+          colorScheme === 'light' ? 'rgb(255, 255, 255)' : 'rgb(26, 29, 36)',
+        );
         const seen = await tab.evaluate<{ words: string; ratio: number }[]>(contrasts);
         expect(seen.length, name).toBeGreaterThan(3);
-        expect(seen.filter(({ ratio }) => ratio < 4.5), `${name}: contrast, ${colorScheme}`).toEqual([]);
+        expect(
+          seen.filter(({ ratio }) => ratio < 4.5),
+          `${name}: contrast, ${colorScheme}`,
+        ).toEqual([]);
       }
       await tab.setViewportSize({ width: 1280, height: 800 });
       expect(await tab.evaluate(overflow), `${name}: overflow at 1280 px`).toBeLessThanOrEqual(0);
@@ -93,7 +117,14 @@ it('every page fits from 320 px on, is readable in light and dark, and the brows
 describe.each(['light', 'dark'] as const)('in %s colours', (colorScheme) => {
   it('the tab key goes through the controls in reading order, each with a visible ring', async () => {
     await inTab({ colorScheme }, async (tab) => {
-      for (const name of ['connect, inputs asked', 'connect, directly', 'out of band, code', 'confirmation', 'connected, with a way back', 'failed, provider_error']) {
+      for (const name of [
+        'connect, inputs asked',
+        'connect, directly',
+        'out of band, code',
+        'confirmation',
+        'connected, with a way back',
+        'failed, provider_error',
+      ]) {
         await tab.goto(address(name));
         const expected = await tab.evaluate<{ name: string }[]>(controls);
         const visited: { name: string; outlineStyle: string; outlineWidth: number }[] = [];
@@ -101,8 +132,14 @@ describe.each(['light', 'dark'] as const)('in %s colours', (colorScheme) => {
           await tab.keyboard.press('Tab');
           visited.push(await tab.evaluate(focused));
         }
-        expect(visited.map((control) => control.name), name).toEqual(expected.map((control) => control.name));
-        expect(visited.filter(({ outlineStyle, outlineWidth }) => outlineStyle !== 'solid' || outlineWidth < 2), name).toEqual([]);
+        expect(
+          visited.map((control) => control.name),
+          name,
+        ).toEqual(expected.map((control) => control.name));
+        expect(
+          visited.filter(({ outlineStyle, outlineWidth }) => outlineStyle !== 'solid' || outlineWidth < 2),
+          name,
+        ).toEqual([]);
       }
     });
   });
@@ -115,8 +152,15 @@ describe('hostile text in a real browser', () => {
       for (const name of Object.keys(hostile)) {
         const before = server.asked.length;
         await tab.goto(`${server.origin}/${prefix}${encodeURIComponent(name)}`);
-        expect(await tab.evaluate('[window.pwned, document.scripts.length, location.pathname]'), name).toEqual([undefined, 0, `/${prefix}${encodeURIComponent(name)}`]);
-        expect(server.asked.slice(before).filter((path) => !path.endsWith(name) && !path.startsWith('/assets/')), name).toEqual([]);
+        expect(await tab.evaluate('[window.pwned, document.scripts.length, location.pathname]'), name).toEqual([
+          undefined,
+          0,
+          `/${prefix}${encodeURIComponent(name)}`,
+        ]);
+        expect(
+          server.asked.slice(before).filter((path) => !path.endsWith(name) && !path.startsWith('/assets/')),
+          name,
+        ).toEqual([]);
       }
       expect(heard).toEqual([]);
     });
@@ -124,7 +168,9 @@ describe('hostile text in a real browser', () => {
 
   it('is refused by the policy even if it got through', async () => {
     const origin = await serve((_, response) => {
-      response.writeHead(200, pageHeaders({ formAction: [], https: false })).end('<!DOCTYPE html><script>window.pwned=1</script><img src=x onerror="window.pwned=1">');
+      response
+        .writeHead(200, pageHeaders({ formAction: [], https: false }))
+        .end('<!DOCTYPE html><script>window.pwned=1</script><img src=x onerror="window.pwned=1">');
     });
     try {
       await inTab({}, async (tab) => {
@@ -158,54 +204,5 @@ describe('framing', () => {
     } finally {
       await outer.close();
     }
-  });
-});
-
-describe('the redirect after the form, as form-action governs it', () => {
-  let login: Served;
-  let provider: Served;
-  beforeAll(async () => {
-    login = await serve((_, response) => { response.writeHead(200, { 'Content-Type': 'text/html' }).end('<title>login host</title>'); });
-    provider = await serve((request, response) => {
-      if (request.url === '/onward') response.writeHead(302, { Location: login.origin }).end();
-      else response.writeHead(200, { 'Content-Type': 'text/html' }).end('<title>provider</title>');
-    });
-  });
-  afterAll(async () => {
-    await login?.close();
-    await provider?.close();
-  });
-
-  /** Posts a form that is answered with 303 to the provider; the title of where the browser ends, or `blocked`. */
-  async function outcome(formAction: string[], path: string): Promise<string> {
-    const broker = await serve((request, response) => {
-      if (request.method === 'POST') response.writeHead(303, { Location: provider.origin + path }).end();
-      else response.writeHead(200, pageHeaders({ formAction, https: false })).end('<!DOCTYPE html><form method="post"><button>Go</button></form>');
-    });
-    try {
-      return await inTab({}, async (tab) => {
-        await tab.goto(broker.origin);
-        const refused = tab.waitForEvent('console', (message) => message.text().includes('form-action')).then(() => 'blocked', () => 'closed');
-        const arrived = tab.waitForURL((url) => url.origin !== broker.origin).then(() => tab.title(), () => refused);
-        await tab.click('button', { noWaitAfter: true });
-        return await Promise.race([refused, arrived]);
-      });
-    } finally {
-      await broker.close();
-    }
-  }
-
-  it('is blocked with our own origin alone', async () => {
-    expect(await outcome([], '/')).toBe('blocked');
-  });
-
-  it("with the provider's origin gets to the provider, but not to where the provider redirects on", async () => {
-    expect(await outcome([provider.origin], '/')).toBe('provider');
-    expect(await outcome([provider.origin], '/onward')).toBe('blocked');
-  });
-
-  it('with the scheme gets wherever the provider sends the browser', async () => {
-    expect(await outcome(['http:'], '/')).toBe('provider');
-    expect(await outcome(['http:'], '/onward')).toBe('login host');
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { isGrantryError } from '../../../src/protocol/errors.ts';
-import { renderPage } from '../../../src/web/pages/render.tsx';
 import type { Page } from '../../../src/web/pages/page.ts';
+import { renderPage } from '../../../src/web/pages/render.tsx';
 import { forbiddenAddresses, payloads } from './payloads.ts';
 import { addressFields, leaves, shapes } from './samples.ts';
 import { attribute, elements, structure } from './tree.ts';
@@ -36,7 +36,8 @@ describe('hostile text', () => {
   it.each(shapes)('%s: every text field is shown, and a secret value never is', (_, page) => {
     for (const leaf of leaves(page).filter(({ path }) => !isAddress(path))) {
       const secret = page.kind === 'connect' && page.inputs.some((input, index) => input.secret && leaf.path === `inputs.${index}.value`);
-      const select = page.kind === 'connect' && page.inputs.some((input, index) => input.choices !== undefined && leaf.path === `inputs.${index}.value`);
+      const select =
+        page.kind === 'connect' && page.inputs.some((input, index) => input.choices !== undefined && leaf.path === `inputs.${index}.value`);
       if (select) continue;
       expect(renderPage(leaf.replace('marker-7f3a')).html.includes('marker-7f3a'), leaf.path).toBe(!secret);
     }
@@ -45,7 +46,9 @@ describe('hostile text', () => {
 
 describe('hostile addresses', () => {
   const cases = shapes.flatMap(([name, page]) =>
-    leaves(page).filter(({ path }) => isAddress(path)).map((leaf): [string, string, Page, typeof leaf] => [name, leaf.path, page, leaf]),
+    leaves(page)
+      .filter(({ path }) => isAddress(path))
+      .map((leaf): [string, string, Page, typeof leaf] => [name, leaf.path, page, leaf]),
   );
 
   it.each(cases)('%s: %s is never anything but a web address or a path of ours', (_, path, page, leaf) => {
@@ -62,7 +65,8 @@ describe('hostile addresses', () => {
   });
 
   it.each(cases)('%s: %s drops the link or refuses the page for each forbidden address', (_, path, page, leaf) => {
-    const links = (html: string) => elements(html).filter((element) => element.tagName === 'a' && !attribute(element, 'href')?.startsWith('#')).length;
+    const links = (html: string) =>
+      elements(html).filter((element) => element.tagName === 'a' && !attribute(element, 'href')?.startsWith('#')).length;
     const before = links(renderPage(page).html);
     for (const address of forbiddenAddresses) {
       const html = rendered(leaf.replace(address));

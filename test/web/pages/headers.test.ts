@@ -28,13 +28,26 @@ describe('the headers of a hosted page', () => {
   });
 
   it('name each further form target once', () => {
-    expect(policy(['https://a.example', 'https://b.example:8443', 'https://a.example'])).toContain("form-action 'self' https://a.example https://b.example:8443;");
+    expect(policy(['https://a.example', 'https://b.example:8443', 'https://a.example'])).toContain(
+      "form-action 'self' https://a.example https://b.example:8443;",
+    );
     expect(policy(['https:'])).toContain("form-action 'self' https:;");
   });
 
   it.each([
-    "https://a.example; script-src 'unsafe-inline'", 'https://a.example script-src', 'https://a.example/path', 'https://*.example', '*', "'unsafe-inline'", 'data:', 'javascript:',
-    'https://a.example,https://b.example', 'https://a.example\r\nX-Other: 1', 'https://user@a.example', 'a.example', '',
+    "https://a.example; script-src 'unsafe-inline'",
+    'https://a.example script-src',
+    'https://a.example/path',
+    'https://*.example',
+    '*',
+    "'unsafe-inline'",
+    'data:',
+    'javascript:',
+    'https://a.example,https://b.example',
+    'https://a.example\r\nX-Other: 1',
+    'https://user@a.example',
+    'a.example',
+    '',
   ])('refuse %j as a form target', (value) => {
     expect(() => policy([value])).toThrow(expect.toSatisfy((error) => isGrantryError(error, 'address_refused')));
   });

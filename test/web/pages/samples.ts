@@ -1,5 +1,5 @@
-import type { ConnectPage, Page, PageInput } from '../../../src/web/pages/page.ts';
 import { failures } from '../../../src/web/pages/failures.ts';
+import type { ConnectPage, Page, PageInput } from '../../../src/web/pages/page.ts';
 
 const linkFailures = Object.keys(failures).filter((code): code is keyof typeof failures => code in failures);
 
@@ -23,11 +23,23 @@ const inputs: PageInput[] = [
 ];
 
 const connect: ConnectPage = {
-  kind: 'connect', ...parties, ...form, scopes: ['tickets:read', 'users:read'], host: 'acme.zendesk.com', inputs: [], reconnect: 'first', sends: 'to_provider',
+  kind: 'connect',
+  ...parties,
+  ...form,
+  scopes: ['tickets:read', 'users:read'],
+  host: 'acme.zendesk.com',
+  inputs: [],
+  reconnect: 'first',
+  sends: 'to_provider',
 };
 
 const outOfBand = {
-  kind: 'out_of_band' as const, ...form, project: names.project, provider: 'Nexmo', host: 'dashboard.nexmo.com', authorizeUrl: 'https://dashboard.nexmo.com/oauth/authorize?oauth_token=abc',
+  kind: 'out_of_band' as const,
+  ...form,
+  project: names.project,
+  provider: 'Nexmo',
+  host: 'dashboard.nexmo.com',
+  authorizeUrl: 'https://dashboard.nexmo.com/oauth/authorize?oauth_token=abc',
 };
 
 const unbroken = 'Wwwwwwwwwmmmmmmmmm'.repeat(12);
@@ -41,7 +53,12 @@ export const samples: Readonly<Record<string, Page>> = {
   'connect, inputs refused': { ...connect, inputs },
   'connect, directly': { ...connect, inputs: inputs.map(({ error: _, ...input }) => input), sends: 'directly' },
   'connect, long words': {
-    ...connect, project: unbroken, provider: unbroken, endUser: unbroken, host: `${unbroken}.example`, scopes: [`https://scopes.example/auth/${unbroken}`],
+    ...connect,
+    project: unbroken,
+    provider: unbroken,
+    endUser: unbroken,
+    host: `${unbroken}.example`,
+    scopes: [`https://scopes.example/auth/${unbroken}`],
     inputs: [{ name: 'x', label: unbroken, description: unbroken, example: unbroken, error: unbroken, secret: false, optional: true }],
   },
   'out of band, code': { ...outOfBand, verifier: 'required' },

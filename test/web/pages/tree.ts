@@ -29,7 +29,12 @@ export function text(node: Node): string {
 export function structure(html: string): string {
   const walk = (node: Node): string => {
     if (node.nodeName === '#text') return '';
-    const names = isElement(node) ? node.attrs.map((attr) => attr.name).sort().join(' ') : '';
+    const names = isElement(node)
+      ? node.attrs
+          .map((attr) => attr.name)
+          .sort()
+          .join(' ')
+      : '';
     return `${node.nodeName}[${names}](${children(node).map(walk).join('')})`;
   };
   return walk(parse(html));
