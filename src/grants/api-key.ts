@@ -11,7 +11,8 @@ import { isTokenText } from '../protocol/token-text.ts';
 export const apiKey: Grant<ApiKeyMethod> = {
   async start(ctx) {
     const value = expandText(ctx.method.value, templateValues(ctx));
-    if (!isTokenText(value)) throw new GrantryError('invalid_request', { detail: 'The API key is empty or holds characters that no header can carry.' });
+    if (!isTokenText(value))
+      throw new GrantryError('invalid_request', { detail: 'The API key is empty or holds characters that no header can carry.' });
     const credential = new Credential({
       kind: 'api_key',
       access_token: value,

@@ -24,7 +24,9 @@ export const authorizationCode: Grant<AuthorizationCodeMethod> = {
     const verifier = challenge === 'none' ? undefined : codeVerifier(random(verifierBytes));
     const flow = flowOf(ctx, redirectUri);
     const params = {
-      ...(verifier === undefined || challenge === 'none' ? {} : { code_challenge: codeChallenge(verifier, challenge), code_challenge_method: challenge }),
+      ...(verifier === undefined || challenge === 'none'
+        ? {}
+        : { code_challenge: codeChallenge(verifier, challenge), code_challenge_method: challenge }),
       ...(method.callback.response_mode === 'form_post' ? { response_mode: 'form_post' } : {}),
     };
     const standard = await authorizationParameters({ ...flow, state, scope, params });

@@ -11,7 +11,11 @@ type TokenClient<T> = {
   readonly _authorizeUrl: string;
   readonly _accessTokenUrl: string;
   readonly _clientId: string;
-  getOAuthAccessToken(code: unknown, params: Record<string, string>, done: (error: unknown, accessToken?: string, refreshToken?: string, results?: T) => void): void;
+  getOAuthAccessToken(
+    code: unknown,
+    params: Record<string, string>,
+    done: (error: unknown, accessToken?: string, refreshToken?: string, results?: T) => void,
+  ): void;
 };
 
 type Request = Parameters<OAuth2Strategy['authenticate']>[0];
@@ -71,7 +75,8 @@ function run<T extends { access_token: string }>(flow: Run<T>): Promise<Outcome<
         store: stateStore(flow),
       },
       // Five parameters: the strategy counts them.
-      (_accessToken: string, _refreshToken: string, results: T, _profile: unknown, verified: (error: null, user: object) => void) => verified(null, results),
+      (_accessToken: string, _refreshToken: string, results: T, _profile: unknown, verified: (error: null, user: object) => void) =>
+        verified(null, results),
     );
     Object.assign(strategy, {
       _oauth2: tokenClient(flow),

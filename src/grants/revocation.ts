@@ -79,5 +79,8 @@ function checkAuthority(template: string): void {
 }
 
 function isGone(status: number, document: unknown, { response, failure }: { response: TokenMethod['response']; failure: GrantryError }): boolean {
-  return failure.code === 'invalid_grant' || (failure.code === 'provider_error' && (status === 404 || status === 410 || gone.has(String(pointerValue(document, response.error)))));
+  return (
+    failure.code === 'invalid_grant' ||
+    (failure.code === 'provider_error' && (status === 404 || status === 410 || gone.has(String(pointerValue(document, response.error)))))
+  );
 }

@@ -29,7 +29,10 @@ export type TokenCall = {
  * One request to the token endpoint and what its answer holds; lifetimes count from the moment before it is sent.
  * Throws what `parseTokenAnswer` and the door throw, `invalid_client` when the registration is not enough, `invalid_request`.
  */
-export async function requestToken(ctx: GrantContext<TokenMethod>, { to, standard, params, values, requested }: TokenCall): Promise<CredentialFields> {
+export async function requestToken(
+  ctx: GrantContext<TokenMethod>,
+  { to, standard, params, values, requested }: TokenCall,
+): Promise<CredentialFields> {
   const { method, door, now } = ctx;
   const endpoint = endpointUrl(ctx, to?.endpoint ?? method.token_endpoint);
   const authentication = await authenticateClient(ctx, endpoint);

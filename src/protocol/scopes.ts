@@ -25,7 +25,10 @@ export function joinScopes(scopes: readonly string[], { separator, required }: S
  * The scopes that an answer names, as text or as an array, without duplicates and in their order; `requested` when it names none
  * (absent or null: RFC 6749 section 5.1), an empty list when it says that none was granted. undefined when it makes no sense.
  */
-export function readScopes(value: unknown, { separator, requested }: { separator: string; requested: readonly string[] }): readonly string[] | undefined {
+export function readScopes(
+  value: unknown,
+  { separator, requested }: { separator: string; requested: readonly string[] },
+): readonly string[] | undefined {
   if (value === undefined || value === null) return requested;
   const given: unknown[] | undefined = typeof value === 'string' ? value.split(separator) : Array.isArray(value) ? value : undefined;
   if (given === undefined || given.length > most) return undefined;

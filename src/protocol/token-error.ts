@@ -36,7 +36,11 @@ export type FailureRules = {
  *
  * @param document the parsed body; undefined when it could not be parsed
  */
-export function tokenFailure({ status, headers }: DoorResponse, document: unknown, { response, refused, now }: FailureRules): GrantryError | undefined {
+export function tokenFailure(
+  { status, headers }: DoorResponse,
+  document: unknown,
+  { response, refused, now }: FailureRules,
+): GrantryError | undefined {
   const failure = (code: ErrorCode, detail: string) => {
     const waitS = code === 'provider_unavailable' ? retryAfterS(headers, now) : undefined;
     return new GrantryError(code, { detail, ...(waitS === undefined ? {} : { retryAfterS: waitS }) });

@@ -8,10 +8,18 @@ import { type Local, serveHttp } from '../outside/local-servers.ts';
 import { contextFor, formOf, json, scriptedDoor } from './context.ts';
 
 const endpoints = { authorization_endpoint: 'https://as.acme.com/authorize', token_endpoint: 'https://as.acme.com/token' };
-const input: StartInput = { redirectUri: 'https://broker.acme.com/oauth/callback?x=1&y=a%2Fb', state: 's'.repeat(43), scopes: ['read', 'write'], endpoint: 'authorization' };
+const input: StartInput = {
+  redirectUri: 'https://broker.acme.com/oauth/callback?x=1&y=a%2Fb',
+  state: 's'.repeat(43),
+  scopes: ['read', 'write'],
+  endpoint: 'authorization',
+};
 const answer = { access_token: 'at-1', token_type: 'Bearer', expires_in: 3600, refresh_token: 'rt-1' };
 
-async function start(method: Record<string, unknown> = {}, { scopes = input.scopes, ...settings }: Parameters<typeof contextFor>[2] & { scopes?: readonly string[] } = {}) {
+async function start(
+  method: Record<string, unknown> = {},
+  { scopes = input.scopes, ...settings }: Parameters<typeof contextFor>[2] & { scopes?: readonly string[] } = {},
+) {
   const ctx = contextFor('authorization_code', { ...endpoints, ...method }, settings);
   const started = await authorizationCode.start(ctx, { ...input, scopes });
   if (started.kind !== 'redirect') throw new Error(started.kind);
@@ -19,7 +27,11 @@ async function start(method: Record<string, unknown> = {}, { scopes = input.scop
   return { ctx, started, url, query: [...url.searchParams] };
 }
 
-async function finish(method: Record<string, unknown>, door: ReturnType<typeof scriptedDoor>['door'], { code = 'code-1', keep = {}, ...settings }: Record<string, unknown> = {}) {
+async function finish(
+  method: Record<string, unknown>,
+  door: ReturnType<typeof scriptedDoor>['door'],
+  { code = 'code-1', keep = {}, ...settings }: Record<string, unknown> = {},
+) {
   const ctx = contextFor('authorization_code', { ...endpoints, ...method }, { door, ...settings });
   const pending = { redirectUri: input.redirectUri, scopes: input.scopes, codeVerifier: 'v'.repeat(43) };
   const credential = await authorizationCode.finish?.(ctx, pending, { code: code as string, keep: keep as Record<string, string> });
@@ -58,7 +70,13 @@ describe('the redirect', () => {
     const { query, url } = await start(
       {
         authorization: {
-          params: { access_type: 'offline', 'grant_options[]': '{mode}', again: '{scope}|{client_id}|{redirect_uri}', state: 'fixed', gone: '{hint}' },
+          params: {
+            access_type: 'offline',
+            'grant_options[]': '{mode}',
+            again: '{scope}|{client_id}|{redirect_uri}',
+            state: 'fixed',
+            gone: '{hint}',
+          },
           rename: { client_id: 'client_key', state: 'st' },
           omit: ['response_type'],
           fragment: 'wechat_redirect',
@@ -108,7 +126,10 @@ describe('the redirect', () => {
   });
 
   test('fills templates of the endpoint', async () => {
-    const method = { authorization_endpoint: 'https://{subdomain}.acme.com/{path}', inputs: { subdomain: { label: 'Subdomain' }, path: { label: 'Path' } } };
+    const method = {
+      authorization_endpoint: 'https://{subdomain}.acme.com/{path}',
+      inputs: { subdomain: { label: 'Subdomain' }, path: { label: 'Path' } },
+    };
     expect((await start(method, { inputs: { subdomain: 'shop', path: 'a/b' } })).started.redirect).toContain('https://shop.acme.com/a%2Fb?');
     await expect(start(method, { inputs: { subdomain: 'evil.net/', path: '' } })).rejects.toMatchObject({ code: 'invalid_request' });
   });
@@ -123,8 +144,17 @@ describe('the exchange', () => {
     const { door, sent } = scriptedDoor(json(answer));
     const fields = await finish({}, door, { keep: { realmId: '42' } });
     expect(sent).toHaveLength(1);
-    expect(sent[0]).toMatchObject({ method: 'POST', url: endpoints.token_endpoint, headers: { accept: 'application/json', authorization: 'Basic Y2xpZW50OnNlY3JldA==' } });
-    expect(formOf(sent[0])).toEqual({ grant_type: 'authorization_code', code: 'code-1', redirect_uri: input.redirectUri, code_verifier: 'v'.repeat(43) });
+    expect(sent[0]).toMatchObject({
+      method: 'POST',
+      url: endpoints.token_endpoint,
+      headers: { accept: 'application/json', authorization: 'Basic Y2xpZW50OnNlY3JldA==' },
+    });
+    expect(formOf(sent[0])).toEqual({
+      grant_type: 'authorization_code',
+      code: 'code-1',
+      redirect_uri: input.redirectUri,
+      code_verifier: 'v'.repeat(43),
+    });
     expect(fields).toEqual({
       kind: 'oauth2',
       access_token: 'at-1',
@@ -173,12 +203,25 @@ describe('the exchange', () => {
 
   test('speaks JSON, GET and other names where the definition says so', async () => {
     const asJson = scriptedDoor(json(answer));
-    await finish({ token: { format: 'json', rename: { code: 'auth_code' }, params: { type: 'web_server', at: '{redirect_uri}' }, headers: { 'X-App': '{client_id}' } } }, asJson.door);
+    await finish(
+      {
+        token: {
+          format: 'json',
+          rename: { code: 'auth_code' },
+          params: { type: 'web_server', at: '{redirect_uri}' },
+          headers: { 'X-App': '{client_id}' },
+        },
+      },
+      asJson.door,
+    );
     expect(JSON.parse(asJson.sent[0]?.body ?? '')).toMatchObject({ auth_code: 'code-1', type: 'web_server', at: input.redirectUri });
     expect(asJson.sent[0]?.headers).toMatchObject({ 'content-type': 'application/json', 'x-app': 'client' });
 
     const asGet = scriptedDoor(json(answer));
-    await finish({ token_endpoint: 'https://as.acme.com/token?v=5&code=evil', token: { method: 'GET' }, token_endpoint_auth_method: 'client_secret_post' }, asGet.door);
+    await finish(
+      { token_endpoint: 'https://as.acme.com/token?v=5&code=evil', token: { method: 'GET' }, token_endpoint_auth_method: 'client_secret_post' },
+      asGet.door,
+    );
     const url = new URL(asGet.sent[0]?.url ?? '');
     expect(asGet.sent[0]?.body).toBeUndefined();
     expect(url.searchParams.getAll('code')).toEqual(['code-1']);
@@ -236,7 +279,11 @@ describe('two providers over HTTP', () => {
     if (credential === undefined) throw new Error('no credential');
     const challenge = new URL(started.redirect).searchParams.get('code_challenge');
     const sent = new URLSearchParams(seen.at(-1)?.body);
-    expect(createHash('sha256').update(sent.get('code_verifier') ?? '').digest('base64url')).toBe(challenge);
+    expect(
+      createHash('sha256')
+        .update(sent.get('code_verifier') ?? '')
+        .digest('base64url'),
+    ).toBe(challenge);
     expect(sent.get('redirect_uri')).toBe(new URL(started.redirect).searchParams.get('redirect_uri'));
 
     const next = await authorizationCode.refresh?.(ctx, credential);
@@ -267,9 +314,16 @@ describe('two providers over HTTP', () => {
     const pending = { redirectUri: input.redirectUri, scopes: [] };
     const credential = await authorizationCode.finish?.(ctx, pending, { code: 'good', keep: {} });
     if (credential === undefined) throw new Error('no credential');
-    expect(seen.at(-1)).toEqual({ method: 'POST', url: '/authorize/token?code=good&client_id=client&client_secret=secret', body: '', authorization: undefined });
+    expect(seen.at(-1)).toEqual({
+      method: 'POST',
+      url: '/authorize/token?code=good&client_id=client&client_secret=secret',
+      body: '',
+      authorization: undefined,
+    });
     expect(credential.reveal()).toMatchObject({ access_token: 'pg-token', token_type: 'bearer', lifetimeS: null, scopes: [] });
-    expect(authorizationCode.present(ctx, credential, { method: 'GET', url: 'https://b.com/me?access_token=x&a=1' }).url).toBe('https://b.com/me?a=1&access_token=pg-token');
+    expect(authorizationCode.present(ctx, credential, { method: 'GET', url: 'https://b.com/me?access_token=x&a=1' }).url).toBe(
+      'https://b.com/me?a=1&access_token=pg-token',
+    );
     await expect(authorizationCode.finish?.(ctx, pending, { code: 'bad', keep: {} })).rejects.toMatchObject({ code: 'provider_error' });
     await expect(authorizationCode.refresh?.(ctx, credential)).rejects.toMatchObject({ code: 'unsupported' });
     await expect(authorizationCode.revoke?.(ctx, credential)).rejects.toMatchObject({ code: 'unsupported' });

@@ -5,9 +5,22 @@ import { clientAssertion } from '../../src/grants/client-assertion.ts';
 import { Credential } from '../../src/protocol/credential.ts';
 import { contextFor, formOf, json, now, scriptedDoor } from './context.ts';
 
-const endpoints = { authorization_endpoint: 'https://as.acme.com/a', token_endpoint: 'https://as.acme.com/t', revocation_endpoint: 'https://as.acme.com/r' };
+const endpoints = {
+  authorization_endpoint: 'https://as.acme.com/a',
+  token_endpoint: 'https://as.acme.com/t',
+  revocation_endpoint: 'https://as.acme.com/r',
+};
 const method = { ...endpoints, token_endpoint_auth_method: 'private_key_jwt' };
-const credential = new Credential({ kind: 'oauth2', access_token: 'at', refresh_token: 'rt', token_type: 'bearer', scopes: [], lifetimeS: 1, refreshLifetimeS: null, extras: {} });
+const credential = new Credential({
+  kind: 'oauth2',
+  access_token: 'at',
+  refresh_token: 'rt',
+  token_type: 'bearer',
+  scopes: [],
+  lifetimeS: 1,
+  refreshLifetimeS: null,
+  extras: {},
+});
 
 async function keyPair(alg = 'ES256') {
   const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true });
@@ -29,7 +42,11 @@ test.each(['ES256', 'RS256', 'PS512', 'EdDSA'])('%s: one minute, one use, one au
     expect(sent[index]?.headers).not.toHaveProperty('authorization');
     expect(form).not.toHaveProperty('client_secret');
     expect(form['client_assertion_type']).toBe('urn:ietf:params:oauth:client-assertion-type:jwt-bearer');
-    const { payload, protectedHeader } = await jwtVerify(form['client_assertion'] ?? '', publicKey, { issuer: 'client', subject: 'client', currentDate: now });
+    const { payload, protectedHeader } = await jwtVerify(form['client_assertion'] ?? '', publicKey, {
+      issuer: 'client',
+      subject: 'client',
+      currentDate: now,
+    });
     expect(payload.aud).toBe(audience);
     expect(protectedHeader).toEqual({ alg, kid: 'key-1', typ: 'JWT' });
     expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(60);

@@ -30,7 +30,11 @@ export function contextOf(method: Record<string, unknown>, { api = {}, declared 
 }
 
 /** The same context with the method's own type. */
-export function contextFor<G extends Method['grant']>(grant: G, method: Record<string, unknown>, settings?: Settings): GrantContext<Extract<Method, { grant: G }>> {
+export function contextFor<G extends Method['grant']>(
+  grant: G,
+  method: Record<string, unknown>,
+  settings?: Settings,
+): GrantContext<Extract<Method, { grant: G }>> {
   const ctx = contextOf({ grant, ...method }, settings);
   if (ctx.method.grant !== grant) throw new Error('another grant');
   return ctx as GrantContext<Extract<Method, { grant: G }>>;

@@ -7,7 +7,11 @@ import { contextFor } from './context.ts';
 const input = { redirectUri: '', state: '', scopes: [], endpoint: 'authorization' } as const;
 const request = { method: 'GET', url: 'https://api.acme.com/me?key=old&a=1' };
 
-async function present(grant: 'api_key' | 'basic', inputs: Record<string, string>, { api = {}, method = {} }: Record<string, Record<string, unknown>> = {}) {
+async function present(
+  grant: 'api_key' | 'basic',
+  inputs: Record<string, string>,
+  { api = {}, method = {} }: Record<string, Record<string, unknown>> = {},
+) {
   const ctx = contextFor(grant, method, { api, inputs });
   const started = await grantFor(ctx.method).start(ctx, input);
   if (started.kind !== 'credential') throw new Error(started.kind);
@@ -18,9 +22,20 @@ describe('api_key', () => {
   test('the input as it is, where the definition wants it, with the headers that each call needs', async () => {
     const inputs = { api_key: 'k-1' };
     expect((await present('api_key', inputs)).presented).toEqual({ url: request.url, headers: { Authorization: 'Bearer k-1' } });
-    expect((await present('api_key', inputs, { api: { token: { scheme: '' }, headers: { authorization: 'no', 'Client-Id': '{client_id}' } } })).presented.headers).toEqual({ Authorization: 'k-1', 'Client-Id': 'client' });
-    expect((await present('api_key', inputs, { api: { token: { in: 'query', name: 'key' } } })).presented).toEqual({ url: 'https://api.acme.com/me?a=1&key=k-1', headers: {} });
-    expect((await present('api_key', inputs, { method: { value: 'token={api_key}' } })).fields).toMatchObject({ kind: 'api_key', access_token: 'token=k-1', token_type: 'api_key', lifetimeS: null });
+    expect(
+      (await present('api_key', inputs, { api: { token: { scheme: '' }, headers: { authorization: 'no', 'Client-Id': '{client_id}' } } })).presented
+        .headers,
+    ).toEqual({ Authorization: 'k-1', 'Client-Id': 'client' });
+    expect((await present('api_key', inputs, { api: { token: { in: 'query', name: 'key' } } })).presented).toEqual({
+      url: 'https://api.acme.com/me?a=1&key=k-1',
+      headers: {},
+    });
+    expect((await present('api_key', inputs, { method: { value: 'token={api_key}' } })).fields).toMatchObject({
+      kind: 'api_key',
+      access_token: 'token=k-1',
+      token_type: 'api_key',
+      lifetimeS: null,
+    });
   });
 
   test.each(['', 'a b', 'a\r\nx: y', 'a\0', 'clé'])('%o could not be sent', async (api_key) => {

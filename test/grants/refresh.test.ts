@@ -17,7 +17,12 @@ const old: CredentialFields = {
   extras: { site: 'one', kept: 'yes' },
 };
 
-async function refresh(method: Record<string, unknown>, door: ReturnType<typeof scriptedDoor>['door'], fields: Partial<CredentialFields> = {}, settings = {}) {
+async function refresh(
+  method: Record<string, unknown>,
+  door: ReturnType<typeof scriptedDoor>['door'],
+  fields: Partial<CredentialFields> = {},
+  settings = {},
+) {
   const ctx = contextFor('authorization_code', { ...endpoints, ...method }, { door, ...settings });
   return (await authorizationCode.refresh?.(ctx, new Credential({ ...old, ...fields })))?.reveal();
 }
@@ -46,9 +51,19 @@ test('its own address, format, parameters and fields; names and omissions are th
   const { door, sent } = scriptedDoor(json({ data: { at: 'at-2' }, expires: 5 }));
   const next = await refresh(
     {
-      token: { rename: { refresh_token: 'rt', client_id: 'key' }, omit: ['grant_type'], params: { type: 'web_server' }, headers: { 'X-App': 'acme' } },
+      token: {
+        rename: { refresh_token: 'rt', client_id: 'key' },
+        omit: ['grant_type'],
+        params: { type: 'web_server' },
+        headers: { 'X-App': 'acme' },
+      },
       token_endpoint_auth_method: 'client_secret_post',
-      refresh: { endpoint: 'https://as.acme.com/again', format: 'json', params: { type: 'refresh', scope: '{scope}', was: '{access_token}', to: '{redirect_uri}' }, response: { access_token: '/data/at' } },
+      refresh: {
+        endpoint: 'https://as.acme.com/again',
+        format: 'json',
+        params: { type: 'refresh', scope: '{scope}', was: '{access_token}', to: '{redirect_uri}' },
+        response: { access_token: '/data/at' },
+      },
       response: { expires_in: '/expires' },
     },
     door,
@@ -73,11 +88,19 @@ test('exchange_current sends the access token where the definition puts it', asy
   await refresh(
     {
       token_endpoint_auth_method: 'none',
-      refresh: { how: 'exchange_current', method: 'GET', endpoint: 'https://graph.acme.com/refresh', params: { grant_type: 'ig_refresh_token', access_token: '{access_token}' } },
+      refresh: {
+        how: 'exchange_current',
+        method: 'GET',
+        endpoint: 'https://graph.acme.com/refresh',
+        params: { grant_type: 'ig_refresh_token', access_token: '{access_token}' },
+      },
     },
     door,
   );
-  expect(sent[0]).toMatchObject({ method: 'GET', url: 'https://graph.acme.com/refresh?client_id=client&grant_type=ig_refresh_token&access_token=at-1' });
+  expect(sent[0]).toMatchObject({
+    method: 'GET',
+    url: 'https://graph.acme.com/refresh?client_id=client&grant_type=ig_refresh_token&access_token=at-1',
+  });
 });
 
 test.each(['none', 'reissue'])('%s: there is no way without the end user', async (how) => {

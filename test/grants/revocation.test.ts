@@ -4,8 +4,20 @@ import { Credential } from '../../src/protocol/credential.ts';
 import { GrantryError } from '../../src/protocol/errors.ts';
 import { contextFor, formOf, json, scriptedDoor } from './context.ts';
 
-const base = { authorization_endpoint: 'https://as.acme.com/a', token_endpoint: 'https://as.acme.com/t', revocation_endpoint: 'https://as.acme.com/revoke' };
-const fields = { kind: 'oauth2', access_token: 'at', token_type: 'bearer', scopes: [], lifetimeS: null, refreshLifetimeS: null, extras: { user: 'u/1' } } as const;
+const base = {
+  authorization_endpoint: 'https://as.acme.com/a',
+  token_endpoint: 'https://as.acme.com/t',
+  revocation_endpoint: 'https://as.acme.com/revoke',
+};
+const fields = {
+  kind: 'oauth2',
+  access_token: 'at',
+  token_type: 'bearer',
+  scopes: [],
+  lifetimeS: null,
+  refreshLifetimeS: null,
+  extras: { user: 'u/1' },
+} as const;
 
 async function revoke(method: Record<string, unknown>, answer: Parameters<typeof scriptedDoor>[0], { refreshToken = true, ...settings } = {}) {
   const { door, sent } = scriptedDoor(answer);
@@ -33,7 +45,13 @@ test("the definition's way: method, address, body and authentication", async () 
     {
       revocation_endpoint: 'https://api.acme.com/applications/{client_id}/{extras.user}/token',
       token_endpoint_auth_method: 'client_secret_post',
-      revocation: { method: 'DELETE', format: 'json', params: { access_token: '{access_token}' }, authentication: 'client_secret_basic', headers: { 'X-Version': '1' } },
+      revocation: {
+        method: 'DELETE',
+        format: 'json',
+        params: { access_token: '{access_token}' },
+        authentication: 'client_secret_basic',
+        headers: { 'X-Version': '1' },
+      },
       response: { keep: { user: '/user' } },
     },
     { status: 204 },
@@ -48,14 +66,12 @@ test("the definition's way: method, address, body and authentication", async () 
   expect(bare).toEqual({ method: 'GET', url: `${base.revocation_endpoint}?token=at`, headers: { accept: 'application/json' } });
 });
 
-test.each([
-  [json({ error: 'invalid_token' }, 400)],
-  [json({ error: 'invalid_grant' }, 400)],
-  [json({}, 404)],
-  [{ status: 410 }],
-])('%o: it was gone already', async (answer) => {
-  await expect(revoke({}, answer)).resolves.toHaveLength(1);
-});
+test.each([[json({ error: 'invalid_token' }, 400)], [json({ error: 'invalid_grant' }, 400)], [json({}, 404)], [{ status: 410 }]])(
+  '%o: it was gone already',
+  async (answer) => {
+    await expect(revoke({}, answer)).resolves.toHaveLength(1);
+  },
+);
 
 test.each([
   [json({}, 503), 'provider_unavailable'],
@@ -80,11 +96,14 @@ test('a provider without such an endpoint, or one whose optional address nobody 
   await expect(revoke(optional, ok)).rejects.toMatchObject({ code: 'unsupported' });
 });
 
-test.each(['{extras.user}/revoke', 'https://{extras.user}.acme.com/revoke', 'https://{access_token}.acme.com/'])('%s: what was kept never chooses who gets the secret', async (endpoint) => {
-  await expect(revoke({ revocation_endpoint: endpoint }, ok)).rejects.toMatchObject({ name: 'GrantryError' });
-  const { door, sent } = scriptedDoor(ok);
-  const ctx = contextFor('authorization_code', { ...base, revocation_endpoint: endpoint }, { door });
-  const credential = new Credential({ ...fields, extras: { user: endpoint.startsWith('{') ? 'https://evil.com' : 'evil' } });
-  await expect(authorizationCode.revoke?.(ctx, credential)).rejects.toMatchObject({ code: 'address_refused' });
-  expect(sent).toHaveLength(0);
-});
+test.each(['{extras.user}/revoke', 'https://{extras.user}.acme.com/revoke', 'https://{access_token}.acme.com/'])(
+  '%s: what was kept never chooses who gets the secret',
+  async (endpoint) => {
+    await expect(revoke({ revocation_endpoint: endpoint }, ok)).rejects.toMatchObject({ name: 'GrantryError' });
+    const { door, sent } = scriptedDoor(ok);
+    const ctx = contextFor('authorization_code', { ...base, revocation_endpoint: endpoint }, { door });
+    const credential = new Credential({ ...fields, extras: { user: endpoint.startsWith('{') ? 'https://evil.com' : 'evil' } });
+    await expect(authorizationCode.revoke?.(ctx, credential)).rejects.toMatchObject({ code: 'address_refused' });
+    expect(sent).toHaveLength(0);
+  },
+);

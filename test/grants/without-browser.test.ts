@@ -36,7 +36,11 @@ describe('over HTTP', () => {
   });
 
   test('client credentials: obtain, and obtain again', async () => {
-    const ctx = contextFor('client_credentials', { token_endpoint: `http://127.0.0.1:${server.port}/token` }, { door: door.send, allowPrivateHosts: true });
+    const ctx = contextFor(
+      'client_credentials',
+      { token_endpoint: `http://127.0.0.1:${server.port}/token` },
+      { door: door.send, allowPrivateHosts: true },
+    );
     const started = await clientCredentials.start(ctx, input);
     expect(seen.at(-1)).toEqual({ url: '/token', body: 'grant_type=client_credentials&scope=a+b', authorization: 'Basic Y2xpZW50OnNlY3JldA==' });
     const fields = fieldsOf(started);
@@ -72,20 +76,26 @@ test('a refresh token is kept where the definition uses it', async () => {
   expect(fieldsOf(await clientCredentials.start(ctx, input))).toMatchObject({ refresh_token: 'rt' });
 });
 
-test.each(['client_secret_basic', 'basic_raw', 'client_secret_post', 'none'])('%s and no other authentication', async (token_endpoint_auth_method) => {
-  const { door, sent } = scriptedDoor(json({ access_token: 'at' }));
-  const ctx = contextFor('client_credentials', { token_endpoint: 'https://as.acme.com/t', token_endpoint_auth_method }, { door });
-  await clientCredentials.start(ctx, input);
-  const form = new URLSearchParams(sent[0]?.body);
-  expect(sent[0]?.headers?.['authorization'] !== undefined).toBe(token_endpoint_auth_method.includes('basic'));
-  expect(form.has('client_secret')).toBe(token_endpoint_auth_method === 'client_secret_post');
-  expect(form.has('client_assertion')).toBe(false);
-});
+test.each(['client_secret_basic', 'basic_raw', 'client_secret_post', 'none'])(
+  '%s and no other authentication',
+  async (token_endpoint_auth_method) => {
+    const { door, sent } = scriptedDoor(json({ access_token: 'at' }));
+    const ctx = contextFor('client_credentials', { token_endpoint: 'https://as.acme.com/t', token_endpoint_auth_method }, { door });
+    await clientCredentials.start(ctx, input);
+    const form = new URLSearchParams(sent[0]?.body);
+    expect(sent[0]?.headers?.['authorization'] !== undefined).toBe(token_endpoint_auth_method.includes('basic'));
+    expect(form.has('client_secret')).toBe(token_endpoint_auth_method === 'client_secret_post');
+    expect(form.has('client_assertion')).toBe(false);
+  },
+);
 
 test('an input that is missing is named, and nothing is sent', async () => {
   const { door, sent } = scriptedDoor();
   const ctx = contextFor('credential_exchange', { token_endpoint: 'https://as.acme.com/t', token: { params: { t: '{auth_token}' } } }, { door });
-  await expect(credentialExchange.start(ctx, { ...input, scopes: [] })).rejects.toMatchObject({ code: 'invalid_request', message: 'The value of {auth_token} is missing.' });
+  await expect(credentialExchange.start(ctx, { ...input, scopes: [] })).rejects.toMatchObject({
+    code: 'invalid_request',
+    message: 'The value of {auth_token} is missing.',
+  });
   expect(sent).toHaveLength(0);
 });
 

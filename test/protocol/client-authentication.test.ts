@@ -23,9 +23,12 @@ test('the others leave the header alone', () => {
   });
 });
 
-test.each(['client_secret_basic', 'basic_raw', 'client_secret_post', 'private_key_jwt'] as const)('%s without its secret is the operator’s fault', (method) => {
-  expect(() => clientAuthentication(method, { client_id: 'id' })).toThrow(expect.objectContaining({ code: 'invalid_client' }));
-});
+test.each(['client_secret_basic', 'basic_raw', 'client_secret_post', 'private_key_jwt'] as const)(
+  '%s without its secret is the operator’s fault',
+  (method) => {
+    expect(() => clientAuthentication(method, { client_id: 'id' })).toThrow(expect.objectContaining({ code: 'invalid_client' }));
+  },
+);
 
 test('an empty secret is one (installed applications of some providers have that)', () => {
   expect(decode(clientAuthentication('client_secret_basic', { client_id: 'id', client_secret: '' }).headers['authorization'])).toBe('id:');

@@ -146,21 +146,32 @@ describe('answers that are taken', () => {
       line: 'a\r\nb',
       error: 'not looked at',
     };
-    expect(parse({ body }, response)).toMatchObject({ access_token: 'at', refresh_token: 'rt', refreshLifetimeS: 100, extras: { site: 'https://x.acme.com', id: '7', live: 'false' } });
+    expect(parse({ body }, response)).toMatchObject({
+      access_token: 'at',
+      refresh_token: 'rt',
+      refreshLifetimeS: 100,
+      extras: { site: 'https://x.acme.com', id: '7', live: 'false' },
+    });
     expect(Object.keys(parse({ body }, response).extras)).toEqual(['site', 'id', 'live']);
     expect(refusal({ body: { ...body, msg: 'no' } }, response).code).toBe('provider_error');
     expect(refusal({ body: { ...body, code: 41 } }, { ...response, error_codes: { 41: 'invalid_grant' } }).code).toBe('invalid_grant');
   });
 
   test('a form, where the definition says so', () => {
-    expect(parse(raw('access_token=a%2Bt&expires_in=60&scope=a+b'), { format: 'form' })).toMatchObject({ access_token: 'a+t', lifetimeS: 60, scopes: ['a', 'b'] });
+    expect(parse(raw('access_token=a%2Bt&expires_in=60&scope=a+b'), { format: 'form' })).toMatchObject({
+      access_token: 'a+t',
+      lifetimeS: 60,
+      scopes: ['a', 'b'],
+    });
     expect(refusal(raw('{"access_token":"marker"}'), { format: 'form' }).code).toBe('bad_provider_answer');
     expect(refusal(raw('error=invalid_grant', 400), { format: 'form' }).code).toBe('invalid_grant');
     expect(refusal(raw('__proto__=x&constructor=y'), { format: 'form' }).code).toBe('bad_provider_answer');
   });
 
   test('JSON whatever its content type, with a byte order mark, the last of duplicates', () => {
-    expect(parse({ body: '\uFEFF{"access_token":"one","access_token":"two"}', raw: true, headers: { 'content-type': 'text/html' } }).access_token).toBe('two');
+    expect(
+      parse({ body: '\uFEFF{"access_token":"one","access_token":"two"}', raw: true, headers: { 'content-type': 'text/html' } }).access_token,
+    ).toBe('two');
   });
 
   test.each([null, '', false, 0, {}, []])('error %o is none', (error) => {
