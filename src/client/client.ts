@@ -1,0 +1,85 @@
+/** The client for callers of Grantry: the REST API with its errors as errors. It needs nothing but `fetch`. */
+
+export type GrantryClientOptions = {
+  /** The broker's address, such as https://connect.example.com. */
+  baseUrl: string;
+  apiKey: string;
+  /** With the root key: the project that is meant. */
+  project?: string;
+};
+
+/** A problem+json answer (RFC 9457); `code` is stable. */
+export class GrantryProblem extends Error {
+  override readonly name = 'GrantryProblem';
+  readonly status: number;
+  readonly code: string;
+  /** Seconds after which a retry makes sense. */
+  readonly retryAfterS: number | undefined;
+  readonly problem: Readonly<Record<string, unknown>>;
+
+  constructor(status: number, problem: Readonly<Record<string, unknown>>, retryAfterS: number | undefined) {
+    super(String(problem.detail ?? problem.title ?? `HTTP ${status}`));
+    this.status = status;
+    this.code = String(problem.code ?? 'unknown');
+    this.retryAfterS = retryAfterS;
+    this.problem = problem;
+  }
+}
+
+export type CallOptions = {
+  body?: unknown;
+  query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  /** Makes a repeated POST have one effect. */
+  idempotencyKey?: string;
+  contentType?: string;
+};
+
+export type GrantryClient = {
+  /** Any call of the API; the parsed answer, undefined for 204. Throws GrantryProblem. */
+  call<T = unknown>(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, options?: CallOptions): Promise<T>;
+  createConnectLink(link: { integration: string; end_user: { id: string; [field: string]: unknown }; [field: string]: unknown }): Promise<{ id: string; url: string; status: string; expires_at: string }>;
+  getConnectLink(id: string): Promise<{ id: string; status: string; connection_id: string | null; error: { code: string; detail: string } | null }>;
+  /** The token of a connection, fresh for at least `minTtlS` seconds. */
+  getToken(connectionId: string, wish?: { minTtlS?: number; force?: boolean }): Promise<Token>;
+};
+
+export type Token = {
+  connection_id: string;
+  token_type: string;
+  access_token?: string;
+  expires_at: string | null;
+  scopes: string[];
+  extras: Record<string, string>;
+  present: { in: 'header' | 'query'; name: string; value: string } | null;
+};
+
+export function createGrantryClient({ baseUrl, apiKey, project }: GrantryClientOptions): GrantryClient {
+  const base = baseUrl.replace(/\/+$/, '');
+  async function call<T>(method: string, path: string, { body, query, idempotencyKey, contentType }: CallOptions = {}): Promise<T> {
+    const url = new URL(base + path);
+    for (const [name, value] of Object.entries(query ?? {})) if (value !== undefined) url.searchParams.set(name, String(value));
+    const response = await fetch(url, {
+      method,
+      headers: {
+        authorization: `Bearer ${apiKey}`,
+        ...(project !== undefined && { 'grantry-project': project }),
+        ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }),
+        ...(body !== undefined && { 'content-type': contentType ?? 'application/json' }),
+      },
+      ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const answer: unknown = text === '' ? undefined : JSON.parse(text);
+    if (!response.ok) {
+      const after = response.headers.get('retry-after');
+      throw new GrantryProblem(response.status, typeof answer === 'object' && answer !== null ? { ...answer } : {}, after === null ? undefined : Number(after));
+    }
+    return answer as T;
+  }
+  return {
+    call,
+    createConnectLink: (link) => call('POST', '/v1/connect-links', { body: link }),
+    getConnectLink: (id) => call('GET', `/v1/connect-links/${encodeURIComponent(id)}`),
+    getToken: (id, { minTtlS, force } = {}) => call('GET', `/v1/connections/${encodeURIComponent(id)}/token`, { query: { min_ttl: minTtlS, force } }),
+  };
+}
