@@ -1,6 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { authorizationServerDefinition } from './authorization-server-definition.ts';
-import { type AuthorizationServerCounters, type AuthorizationServerSwitches, initialCounters, initialSwitches } from './authorization-server-state.ts';
+import {
+  type AuthorizationServerCounters,
+  type AuthorizationServerSwitches,
+  initialCounters,
+  initialSwitches,
+} from './authorization-server-state.ts';
 import { answerJson, answerPage, readBody, readForm, targetOf } from './exchange.ts';
 import { takeFault, withFault } from './fault.ts';
 import { type Later, type Listener, listen } from './listener.ts';
@@ -24,18 +29,12 @@ function publicPart({ d: _, ...key }: Record<string, string>): Record<string, st
   return key;
 }
 
-/** One request after the other: a token that comes twice at once is seen as used by the second. */
-function takingTurns(): (run: () => Promise<void>) => Promise<void> {
-  let last: Promise<void> = Promise.resolve();
-  return (run) => {
-    const turn = last.then(run);
-    last = turn.catch(() => undefined);
-    return turn;
-  };
-}
-
 /** Starts the authorization server (OAuth 2.0, OpenID Connect) with its API `GET /api/me`. */
-export async function startAuthorizationServer({ redirectUris }: { redirectUris: readonly string[] }): Promise<{ provider: SandboxAs; listener: Listener }> {
+export async function startAuthorizationServer({
+  redirectUris,
+}: {
+  redirectUris: readonly string[];
+}): Promise<{ provider: SandboxAs; listener: Listener }> {
   const listener = await listen();
   const { url } = listener;
   const switches = initialSwitches();
@@ -59,7 +58,6 @@ export async function startAuthorizationServer({ redirectUris }: { redirectUris:
   };
   const store = createOidcStore((id) => (Object.hasOwn(clients, id) ? clients[id]?.() : undefined));
   const oidc = await createOidc({ issuer: url, store, switches, counters });
-  const inTurn = takingTurns();
 
   listener.handle(async (request, response, later) => {
     const { pathname } = targetOf(request, url);
@@ -67,7 +65,7 @@ export async function startAuthorizationServer({ redirectUris }: { redirectUris:
     if (pathname === '/token/revocation') {
       return withFault(takeFault(switches, 'revocationFault'), { request, response, later }, () => {
         counters.revocations += 1;
-        return inTurn(() => oidc.handle(request, response));
+        return oidc.handle(request, response);
       });
     }
     if (pathname === '/api/me') return me(oidc, counters, request, response);
@@ -84,7 +82,7 @@ export async function startAuthorizationServer({ redirectUris }: { redirectUris:
       const grantType = new URLSearchParams(await readBody(request)).get('grant_type') ?? 'none';
       counters.token[grantType] = (counters.token[grantType] ?? 0) + 1;
     }
-    await withFault(fault, { request, response, later }, () => inTurn(() => oidc.handle(request, response)));
+    await withFault(fault, { request, response, later }, () => oidc.handle(request, response));
   }
 
   const provider: SandboxAs = {

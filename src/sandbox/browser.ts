@@ -119,7 +119,9 @@ export function createBrowser({ cookies = createCookieJar(), stopBefore }: Visit
         'sec-fetch-mode': 'navigate',
         'sec-fetch-dest': 'document',
         ...(cookie === '' ? {} : { cookie }),
-        ...(method === 'GET' ? {} : { origin: originOf(first), 'content-type': 'application/x-www-form-urlencoded', 'content-length': String(Buffer.byteLength(body)) }),
+        ...(method === 'GET'
+          ? {}
+          : { origin: originOf(first), 'content-type': 'application/x-www-form-urlencoded', 'content-length': String(Buffer.byteLength(body)) }),
       };
       const answer = await exchange(url, method, headers, body);
       await cookies.keep(url.href, answer.setCookie);

@@ -92,7 +92,10 @@ export const hostileAnswers: Readonly<Record<string, Answer>> = {
   'chunked garbage': raw('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n', (socket) => socket.end()),
   'not http': raw('SSH-2.0-OpenSSH_9.0\r\n', (socket) => socket.end()),
   '64 kB of headers': raw(`HTTP/1.1 200 OK\r\nx-long: ${'h'.repeat(65_536)}\r\ncontent-length: 2\r\n\r\n{}`, (socket) => socket.end()),
-  'invalid utf-8': answer(200, Buffer.concat([Buffer.from('{"access_token":"a'), Buffer.from([0xff, 0xfe, 0xc0]), Buffer.from('","token_type":"Bearer"}')])),
+  'invalid utf-8': answer(
+    200,
+    Buffer.concat([Buffer.from('{"access_token":"a'), Buffer.from([0xff, 0xfe, 0xc0]), Buffer.from('","token_type":"Bearer"}')]),
+  ),
   'utf-16': answer(200, Buffer.from(`\ufeff${good}`, 'utf16le')),
   'deep nesting': answer(200, `${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`),
   'deep arrays': answer(200, '['.repeat(60_000)),

@@ -32,7 +32,11 @@ function textOf(node: Node): string {
   return childrenOf(node).map(textOf).join('') + (isBlock ? '\n' : '');
 }
 
-const squeeze = (text: string) => text.replace(/[\t\r ]+/g, ' ').replace(/ ?\n[\n ]*/g, '\n').trim();
+const squeeze = (text: string) =>
+  text
+    .replace(/[\t\r ]+/g, ' ')
+    .replace(/ ?\n[\n ]*/g, '\n')
+    .trim();
 
 function fieldOf(element: Element): readonly (readonly [string, string])[] {
   const name = attribute(element, 'name');
@@ -58,8 +62,12 @@ function formOf(form: Element, all: readonly Element[]): HtmlForm {
     return owner === undefined ? inside.has(element) : owner === id;
   });
   const isButton = (element: Element) =>
-    (element.tagName === 'button' || element.tagName === 'input') && ['submit', 'image'].includes(inputType(element)) && attribute(element, 'disabled') === undefined;
-  const inputs = owned.filter((element) => ['input', 'select', 'textarea'].includes(element.tagName) && !['submit', 'image', 'button', 'reset'].includes(inputType(element)));
+    (element.tagName === 'button' || element.tagName === 'input') &&
+    ['submit', 'image'].includes(inputType(element)) &&
+    attribute(element, 'disabled') === undefined;
+  const inputs = owned.filter(
+    (element) => ['input', 'select', 'textarea'].includes(element.tagName) && !['submit', 'image', 'button', 'reset'].includes(inputType(element)),
+  );
   return {
     action: attribute(form, 'action') ?? '',
     method: attribute(form, 'method')?.toLowerCase() === 'post' ? 'POST' : 'GET',

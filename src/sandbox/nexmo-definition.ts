@@ -24,15 +24,27 @@ function definition(url: string, { id, name, prefix }: Way, more: Record<string,
 /** The provider's three ways: Nexmo's own, with a callback, and with a PIN that the user carries over. */
 export function nexmoDefinitions(url: string): { definition: string; definitionWithCallback: string; definitionWithPin: string } {
   return {
-    definition: definition(url, { id: 'sandbox-nexmo', name: 'Sandbox Nexmo', prefix: '/oauth' }, {
-      callback: { mode: 'oob', verifier: 'absent', confirmed: 'absent' },
-      reconnect: 'invalidates_existing',
-    }),
-    definitionWithCallback: definition(url, { id: 'sandbox-oauth1', name: 'Sandbox OAuth 1.0a', prefix: '/oauth1' }, {
-      callback: { mode: 'url', verifier: 'required', confirmed: 'required', denied: ['denied'] },
-    }),
-    definitionWithPin: definition(url, { id: 'sandbox-oauth1-pin', name: 'Sandbox OAuth 1.0a with a PIN', prefix: '/oauth1' }, {
-      callback: { mode: 'oob', verifier: 'required', confirmed: 'required' },
-    }),
+    definition: definition(
+      url,
+      { id: 'sandbox-nexmo', name: 'Sandbox Nexmo', prefix: '/oauth' },
+      {
+        callback: { mode: 'oob', verifier: 'absent', confirmed: 'absent' },
+        reconnect: 'invalidates_existing',
+      },
+    ),
+    definitionWithCallback: definition(
+      url,
+      { id: 'sandbox-oauth1', name: 'Sandbox OAuth 1.0a', prefix: '/oauth1' },
+      {
+        callback: { mode: 'url', verifier: 'required', confirmed: 'required', denied: ['denied'] },
+      },
+    ),
+    definitionWithPin: definition(
+      url,
+      { id: 'sandbox-oauth1-pin', name: 'Sandbox OAuth 1.0a with a PIN', prefix: '/oauth1' },
+      {
+        callback: { mode: 'oob', verifier: 'required', confirmed: 'required' },
+      },
+    ),
   };
 }

@@ -1,10 +1,11 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { answerForm, answerJson, answerPage, readBody, readForm, redirectTo, targetOf, withParams } from './exchange.ts';
-import { type Fault, takeFault, withFault } from './fault.ts';
+import { takeFault, withFault } from './fault.ts';
 import { type Listener, listen } from './listener.ts';
 import { boundedMap } from './memory.ts';
 import { nexmoDefinitions } from './nexmo-definition.ts';
+import { initialNexmoCounters, initialNexmoSwitches, type NexmoCounters, type NexmoSwitches } from './nexmo-state.ts';
 import { createVerifier, type Refused, type Verified } from './oauth1-verifier.ts';
 import { approvalPage, escapeHtml, page } from './page.ts';
 import type { SandboxProvider } from './provider.ts';
@@ -13,36 +14,6 @@ import type { SandboxProvider } from './provider.ts';
  * Nexmo's OAuth 1.0a below /oauth: out of band, no verifier; the user approves and goes back by herself.
  * Below /oauth1 the same with RFC 5849's verifier: by callback, or as a PIN when oauth_callback is `oob`.
  */
-
-export type NexmoSwitches = {
-  /**
-   * Nexmo ends the present access token when a new request token is asked for. At that moment no user is known yet,
-   * so every access token of the consumer ends (only below /oauth, as at Nexmo).
-   */
-  requestTokenEnds: 'all_of_consumer' | 'none';
-  /** oauth_callback_confirmed in the answer with the request token (below /oauth1). */
-  confirmed: 'true' | 'false' | 'missing';
-  /** Whose oauth_token comes with the callback. */
-  callbackToken: 'own' | 'wrong';
-  /** The callback's parameter that says the user declined; it carries the request token. */
-  deniedParameter: string;
-  /** How far this server's clock is ahead, in seconds; beyond 300 every request is `timestamp_refused`. */
-  clockSkewS: number;
-  /** What goes wrong at request_token and access_token. */
-  fault: Fault;
-};
-
-export type NexmoCounters = {
-  request_token: number;
-  authorize: number;
-  authenticate: number;
-  access_token: number;
-  tokens_issued: number;
-  tokens_ended: number;
-  /** Refused requests by problem: signature_invalid, nonce_used, timestamp_refused, ... */
-  refused: Record<string, number>;
-  api_ok: number;
-};
 
 export type SandboxNexmo = SandboxProvider<NexmoSwitches, NexmoCounters> & {
   /** id `sandbox-oauth1`: url callback with verifier and oauth_callback_confirmed. */
@@ -62,24 +33,8 @@ export async function startNexmo({ redirectUris }: { redirectUris: readonly stri
   const listener = await listen();
   const { url } = listener;
   const client = { client_id: 'sandbox-nexmo-app', client_secret: `n&x%${newToken()}` };
-  const switches: NexmoSwitches = {
-    requestTokenEnds: 'all_of_consumer',
-    confirmed: 'true',
-    callbackToken: 'own',
-    deniedParameter: 'denied',
-    clockSkewS: 0,
-    fault: { kind: 'none' },
-  };
-  const counters: NexmoCounters = {
-    request_token: 0,
-    authorize: 0,
-    authenticate: 0,
-    access_token: 0,
-    tokens_issued: 0,
-    tokens_ended: 0,
-    refused: {},
-    api_ok: 0,
-  };
+  const switches = initialNexmoSwitches();
+  const counters = initialNexmoCounters();
   const registered = new Set(redirectUris);
   const requestTokens = boundedMap<string, RequestToken>();
   const accessTokens = boundedMap<string, { secret: string; user: string }>();
@@ -101,14 +56,18 @@ export async function startNexmo({ redirectUris }: { redirectUris: readonly stri
 
   async function verified(request: IncomingMessage, secretOf: (token: string) => string | undefined): Promise<Verified | Refused> {
     const { authorization = '', host = '', 'content-type': contentType = '' } = request.headers;
-    return check({ method: request.method ?? '', host, target: request.url ?? '', authorization, contentType, body: await readBody(request) }, secretOf);
+    return check(
+      { method: request.method ?? '', host, target: request.url ?? '', authorization, contentType, body: await readBody(request) },
+      secretOf,
+    );
   }
 
   async function requestToken(way: RequestToken['way'], request: IncomingMessage, response: ServerResponse): Promise<void> {
     const result = await verified(request, (token) => (token === '' ? '' : undefined));
     if (result.kind === 'refused') return refuse(response, result);
     const callback = result.params.get('oauth_callback') ?? '';
-    if (way === 'verifier' && callback !== 'oob' && !registered.has(callback)) return refuse(response, { status: 400, problem: 'parameter_rejected' });
+    if (way === 'verifier' && callback !== 'oob' && !registered.has(callback))
+      return refuse(response, { status: 400, problem: 'parameter_rejected' });
 
     if (way === 'plain' && switches.requestTokenEnds === 'all_of_consumer') {
       counters.tokens_ended += accessTokens.size;

@@ -123,7 +123,12 @@ export async function createOidc({ issuer, store, switches, counters }: World): 
     async question(request, response) {
       const details = await provider.interactionDetails(request, response).catch(() => undefined);
       if (details === undefined) return undefined;
-      return { client: String(details.params.client_id), scopes: String(details.params.scope ?? '').split(' ').filter(Boolean) };
+      return {
+        client: String(details.params.client_id),
+        scopes: String(details.params.scope ?? '')
+          .split(' ')
+          .filter(Boolean),
+      };
     },
     async answer(request, response, approval) {
       if (approval.kind === 'deny') {
@@ -131,7 +136,9 @@ export async function createOidc({ issuer, store, switches, counters }: World): 
       }
       const { params } = await provider.interactionDetails(request, response);
       const grant = new provider.Grant({ accountId: approval.user, clientId: String(params.client_id) });
-      for (const scope of String(params.scope ?? '').split(' ').filter(Boolean)) {
+      for (const scope of String(params.scope ?? '')
+        .split(' ')
+        .filter(Boolean)) {
         if (approval.withheldScopes.includes(scope)) grant.rejectOIDCScope(scope);
         else grant.addOIDCScope(scope);
       }

@@ -74,8 +74,7 @@ export async function startPhonegap(): Promise<{ provider: SandboxPhonegap; list
   const authTokens = boundedMap<string, string>();
 
   const refuse = (response: ServerResponse) => answerJson(response, switches.errorStatus, { error: 'invalid request' });
-  const isClient = (query: URLSearchParams) =>
-    query.get('client_id') === client.client_id && query.get('client_secret') === client.client_secret;
+  const isClient = (query: URLSearchParams) => query.get('client_id') === client.client_id && query.get('client_secret') === client.client_secret;
   const issue = (response: ServerResponse, user: string) => {
     const token = newToken();
     tokens.set(token, { user });

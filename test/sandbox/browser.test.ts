@@ -55,7 +55,14 @@ it('submits a form as a browser would, with the button that was pressed', async 
   expect(page.title).toBe('A form');
   const sent = shown(await page.submit({ b: 'é &', c: 'on' }, 'Send it'));
   expect(sent.method).toBe('POST');
-  expect([...new URLSearchParams(sent.body)]).toEqual([['a', '1&2'], ['s', '2'], ['t', 'lines'], ['b', 'é &'], ['c', 'on'], ['go', 'yes']]);
+  expect([...new URLSearchParams(sent.body)]).toEqual([
+    ['a', '1&2'],
+    ['s', '2'],
+    ['t', 'lines'],
+    ['b', 'é &'],
+    ['c', 'on'],
+    ['go', 'yes'],
+  ]);
   expect(shown(await page.submit({}, 'no'))).toMatchObject({ target: '/show?no' });
   expect(shown(await page.submit({ q: 'a b' }))).toMatchObject({ method: 'GET', target: '/search?q=a+b' });
   expect(shown(await page.follow('Go there'))).toMatchObject({ target: '/show?link' });

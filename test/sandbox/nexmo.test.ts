@@ -1,6 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { SandboxNexmo } from '../../src/sandbox/nexmo.ts';
+import { initialNexmoSwitches } from '../../src/sandbox/nexmo-state.ts';
 import type { Sandbox } from '../../src/sandbox/sandbox.ts';
 import { browser, callback, callbackOf, startWorld } from './world.ts';
 
@@ -13,14 +14,7 @@ beforeAll(async () => {
 });
 afterAll(() => sandbox.stop());
 beforeEach(() => {
-  Object.assign(nexmo.switches, {
-    requestTokenEnds: 'all_of_consumer',
-    confirmed: 'true',
-    callbackToken: 'own',
-    deniedParameter: 'denied',
-    clockSkewS: 0,
-    fault: { kind: 'none' },
-  });
+  Object.assign(nexmo.switches, initialNexmoSwitches());
 });
 
 type Token = { oauth_token: string; oauth_token_secret: string };
@@ -39,10 +33,17 @@ async function signed(method: string, path: string, { token, ...more }: { token?
     ...(token === undefined ? {} : { oauth_token: token.oauth_token }),
     ...Object.fromEntries(Object.entries(more).map(([name, value]) => [name, String(value)])),
   };
-  const query = Object.keys(params).sort().map((name) => `${name}=${encode(params[name] ?? '')}`).join('&');
+  const query = Object.keys(params)
+    .sort()
+    .map((name) => `${name}=${encode(params[name] ?? '')}`)
+    .join('&');
   const key = `${encode(nexmo.client.client_secret)}&${encode(token?.oauth_token_secret ?? '')}`;
-  params.oauth_signature = createHmac('sha1', key).update(`${method}&${encode(url)}&${encode(query)}`).digest('base64');
-  const authorization = `OAuth ${Object.entries(params).map(([name, value]) => `${name}="${encode(value)}"`).join(', ')}`;
+  params.oauth_signature = createHmac('sha1', key)
+    .update(`${method}&${encode(url)}&${encode(query)}`)
+    .digest('base64');
+  const authorization = `OAuth ${Object.entries(params)
+    .map(([name, value]) => `${name}="${encode(value)}"`)
+    .join(', ')}`;
   const response = await fetch(url, { method, headers: { authorization } });
   const text = await response.text();
   return { status: response.status, text, form: Object.fromEntries(new URLSearchParams(text)) };
@@ -52,7 +53,8 @@ const tokenOf = ({ form }: { form: Record<string, string> }): Token => ({
   oauth_token: form.oauth_token ?? '',
   oauth_token_secret: form.oauth_token_secret ?? '',
 });
-const requestToken = async (prefix = '/oauth', oauth_callback = 'oob') => tokenOf(await signed('POST', `${prefix}/request_token`, { oauth_callback }));
+const requestToken = async (prefix = '/oauth', oauth_callback = 'oob') =>
+  tokenOf(await signed('POST', `${prefix}/request_token`, { oauth_callback }));
 const decide = async (token: Token, { user = 'alice', button = 'Approve', page = '/oauth/authorize' } = {}) =>
   (await browser().open(`${nexmo.url}${page}?oauth_token=${token.oauth_token}`)).submit({ user }, button);
 
@@ -106,7 +108,9 @@ describe('out of band without a verifier', () => {
 
   it('refuses the token of a user who withdrew, and a secret that is not its own', async () => {
     const access = await connect('mallory');
-    expect((await signed('GET', '/api/me', { token: { ...access, oauth_token_secret: 'other' } })).form).toEqual({ oauth_problem: 'signature_invalid' });
+    expect((await signed('GET', '/api/me', { token: { ...access, oauth_token_secret: 'other' } })).form).toEqual({
+      oauth_problem: 'signature_invalid',
+    });
     nexmo.revokeUser('mallory');
     expect((await signed('GET', '/api/me', { token: access })).status).toBe(401);
   });
@@ -146,7 +150,9 @@ describe('with a callback and a verifier', () => {
   });
 
   it('refuses a callback that is not registered', async () => {
-    expect((await signed('POST', '/oauth1/request_token', { oauth_callback: 'http://localhost:1/x' })).form).toEqual({ oauth_problem: 'parameter_rejected' });
+    expect((await signed('POST', '/oauth1/request_token', { oauth_callback: 'http://localhost:1/x' })).form).toEqual({
+      oauth_problem: 'parameter_rejected',
+    });
   });
 
   it('leaves the confirmation out, answers with a wrong token, names the denied token, as the switches say', async () => {

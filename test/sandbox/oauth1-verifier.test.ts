@@ -21,7 +21,9 @@ const header = (changes: Record<string, string> = {}, raw = '') => {
     oauth_signature: sha1(rfcBaseString),
     ...changes,
   };
-  return `OAuth ${Object.entries(params).map(([name, value]) => `${name}="${encodeURIComponent(value)}"`).join(',\r\n  ')}${raw}`.replaceAll('\r\n', '');
+  return `OAuth ${Object.entries(params)
+    .map(([name, value]) => `${name}="${encodeURIComponent(value)}"`)
+    .join(',\r\n  ')}${raw}`.replaceAll('\r\n', '');
 };
 
 const request = (changes: Partial<SignedRequest> = {}): SignedRequest => ({

@@ -6,6 +6,22 @@ import { startSandbox } from '../../src/sandbox/sandbox.ts';
 
 const publicUrl = 'http://localhost:39999';
 
+// The first test of the file: what a library says while it is loaded, it says once.
+it('prints nothing', async () => {
+  const spies = [
+    vi.spyOn(process.stdout, 'write'),
+    vi.spyOn(process.stderr, 'write'),
+    ...(['log', 'info', 'warn', 'error'] as const).map((name) => vi.spyOn(console, name)),
+  ];
+  const { providers, stop } = await startSandbox({ publicUrl });
+  await fetch(`${providers.authorizationServer.url}/token`, { method: 'POST' });
+  await fetch(`${providers.authorizationServer.url}/auth?client_id=x`);
+  await stop();
+  const calls = spies.flatMap((spy) => spy.mock.calls);
+  vi.restoreAllMocks();
+  expect(calls).toEqual([]);
+});
+
 it('gives definitions that the schema takes, under their ids', async () => {
   const { providers, stop } = await startSandbox({ publicUrl });
   await stop();
@@ -53,15 +69,4 @@ it('ends every answer and every timer when it stops', async () => {
   await stop();
   await open;
   await expect(fetch(hostile.url)).rejects.toThrow();
-});
-
-it('prints nothing', async () => {
-  const spies = [vi.spyOn(process.stdout, 'write'), vi.spyOn(process.stderr, 'write'), ...(['log', 'info', 'warn', 'error'] as const).map((name) => vi.spyOn(console, name))];
-  const { providers, stop } = await startSandbox({ publicUrl });
-  await fetch(`${providers.authorizationServer.url}/token`, { method: 'POST' });
-  await fetch(`${providers.authorizationServer.url}/auth?client_id=x`);
-  await stop();
-  const calls = spies.flatMap((spy) => spy.mock.calls);
-  vi.restoreAllMocks();
-  expect(calls).toEqual([]);
 });

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { type Browser, createBrowser, type Page } from '../../src/sandbox/browser.ts';
 import type { SandboxAs } from '../../src/sandbox/authorization-server.ts';
+import { type Browser, createBrowser, type Page } from '../../src/sandbox/browser.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
 
 /** A broker that is not there: only its callback's address is known to the providers. */
@@ -32,7 +32,10 @@ export async function post(url: string, form: Record<string, string>, headers: R
 export const getMe = (as: SandboxAs, token: unknown) => fetch(`${as.url}/api/me`, { headers: { authorization: `Bearer ${token}` } });
 
 /** The code flow up to the callback, with the verifier that belongs to it. */
-export async function authorize(as: SandboxAs, { user = 'alice', button = 'Approve', scope = 'read offline_access', client = as.client.client_id, tab = browser() } = {}) {
+export async function authorize(
+  as: SandboxAs,
+  { user = 'alice', button = 'Approve', scope = 'read offline_access', client = as.client.client_id, tab = browser() } = {},
+) {
   const verifier = randomBytes(32).toString('base64url');
   const query = new URLSearchParams({
     client_id: client,
