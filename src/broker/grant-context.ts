@@ -34,9 +34,25 @@ export async function getIntegrationOf(world: World, project: string, id: string
 /** What a grant is given. */
 export function grantContext(
   world: World,
-  { definition, method, client, inputs }: { definition: Definition; method: string; client: ClientRegistration; inputs: Readonly<Record<string, string>> },
+  {
+    definition,
+    method,
+    client,
+    inputs,
+    requestedScopes,
+    redirectUri,
+  }: {
+    definition: Definition;
+    method: string;
+    client: ClientRegistration;
+    inputs: Readonly<Record<string, string>>;
+    requestedScopes?: readonly string[];
+    redirectUri?: string | undefined;
+  },
 ): GrantContext<Method> {
   return {
+    ...(requestedScopes !== undefined && { requestedScopes }),
+    ...(redirectUri !== undefined && { redirectUri }),
     definition,
     method: methodOf(definition, method).method,
     client,

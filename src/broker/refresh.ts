@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { grantFor } from '../grants/index.ts';
-import type { Credential } from '../protocol/credential.ts';
+import { Credential } from '../protocol/credential.ts';
 import { type ErrorCode, GrantryError, isGrantryError } from '../protocol/errors.ts';
 import { findProvider } from './catalog.ts';
 import { openCredential, storeCredential } from './credentials.ts';
 import { getIntegrationOf, grantContext, openClient } from './grant-context.ts';
-import { markMisconfigured, markRecovered } from './integrations.ts';
+import { markMisconfigured, markRecovered, redirectUriOf } from './integrations.ts';
 import { connectionInputsPlace } from './places.ts';
 import type { ConnectionRecord, ConnectionStatus, IntegrationRecord, NewEvent } from './records.ts';
 import { openInputs } from './secrets.ts';
@@ -78,7 +78,8 @@ export async function connectionContext(world: World, row: ConnectionRecord): Pr
   ]);
   if (provider === undefined) throw new GrantryError('conflict', { detail: `The definition of "${row.provider_id}" no longer exists.` });
   const client = await openClient(world, integration);
-  return { ctx: grantContext(world, { definition: provider.definition, method: row.method, client, inputs }), integration };
+  const redirectUri = redirectUriOf(world, { ...integration, method: row.method }, provider) ?? undefined;
+  return { ctx: grantContext(world, { definition: provider.definition, method: row.method, client, inputs, requestedScopes: row.requested_scopes, redirectUri }), integration };
 }
 
 async function refreshClaimed(world: World, claim: Claim): Promise<RefreshOutcome> {
@@ -92,7 +93,7 @@ async function refreshClaimed(world: World, claim: Claim): Promise<RefreshOutcom
     if (grant.refresh === undefined) throw new GrantryError('unsupported', { detail: 'This grant cannot be refreshed.' });
     const credential = await openCredential(world, row);
     const sentAt = world.now();
-    const renewed: Credential = await grant.refresh(context.ctx, credential);
+    const renewed = keepRefreshEnd(row, credential, await grant.refresh(context.ctx, credential), sentAt);
     next = await storeCredential(world, { ...row, token_version: row.token_version + 1 }, { method: context.ctx.method, credential: renewed, sentAt });
   } catch (error) {
     return failed(world, claim, integration, error);
@@ -100,6 +101,13 @@ async function refreshClaimed(world: World, claim: Claim): Promise<RefreshOutcom
   const saved = await commitFirst(world, claim, next);
   if (integration !== undefined) await markRecovered(world, integration);
   return saved;
+}
+
+/** An answer that keeps the refresh token and is silent about its end leaves the end that is known. */
+function keepRefreshEnd({ refresh_expires_at }: ConnectionRecord, old: Credential, renewed: Credential, sentAt: Date): Credential {
+  const fields = renewed.reveal();
+  if (refresh_expires_at === null || fields.refreshLifetimeS !== null || fields.refresh_token !== old.reveal().refresh_token) return renewed;
+  return new Credential({ ...fields, refreshLifetimeS: Math.round((refresh_expires_at.getTime() - sentAt.getTime()) / 1000) });
 }
 
 /** The new credential is the only copy there is: until it is saved nothing else is done, and a Postgres that is away is waited for. */

@@ -1,8 +1,10 @@
+import passport from 'passport';
 import OAuth2Strategy from 'passport-oauth2';
 import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 
 /**
- * passport-oauth2, driven so that only its protocol is used: a fresh strategy for every call, no session, no profile, none of its I/O.
+ * passport runs passport-oauth2 so that only its protocol is used: a fresh strategy for every call, handed over by itself and never
+ * registered under a name that other requests share; no session, no profile, none of its I/O.
  * It is given a request of ours that holds nothing but a checked code, because on its own it follows unchecked callbacks.
  */
 
@@ -18,7 +20,7 @@ type TokenClient<T> = {
   ): void;
 };
 
-type Request = Parameters<OAuth2Strategy['authenticate']>[0];
+type Handler = ReturnType<typeof passport.authenticate>;
 type Outcome<T> = { kind: 'redirect'; location: string } | { kind: 'success'; results: T };
 
 type Flow = {
@@ -78,16 +80,21 @@ function run<T extends { access_token: string }>(flow: Run<T>): Promise<Outcome<
       (_accessToken: string, _refreshToken: string, results: T, _profile: unknown, verified: (error: null, user: object) => void) =>
         verified(null, results),
     );
-    Object.assign(strategy, {
-      _oauth2: tokenClient(flow),
-      authorizationParams: () => ({ ...flow.params }),
-      redirect: (location: string) => resolve({ kind: 'redirect', location }),
-      success: (results: T) => resolve({ kind: 'success', results }),
-      fail: () => reject(new GrantryError('invalid_callback')),
-      error: (error: unknown) => reject(ownError(error)),
-    });
+    Object.assign(strategy, { _oauth2: tokenClient(flow), authorizationParams: () => ({ ...flow.params }) });
+    const settled = (error: unknown, results?: T | false | null): void => {
+      if (error !== null && error !== undefined) reject(ownError(error));
+      else if (results) resolve({ kind: 'success', results });
+      else reject(new GrantryError('invalid_callback'));
+    };
+    // All that passport does with a response when a strategy redirects.
+    const response = {
+      statusCode: 200,
+      setHeader: (name: string, value: string) => name === 'Location' && resolve({ kind: 'redirect', location: value }),
+      end: () => {},
+    };
+    const handler: Handler = passport.authenticate(strategy, { session: false }, settled);
     try {
-      strategy.authenticate({ query: flow.query } as unknown as Request);
+      handler({ query: flow.query }, response, (error: unknown) => reject(ownError(error)));
     } catch (error) {
       reject(ownError(error));
     }
