@@ -3,8 +3,6 @@ import { GrantryError } from './errors.ts';
 
 /** What IANA gives out as globally reachable IPv6; all the rest is reserved, local, a tunnel or somebody's overlay. */
 const globalIpv6 = ipaddr.IPv6.parse('2000::');
-/** IETF protocol assignments: Teredo, ORCHID, benchmarking, AMT (RFC 2928). */
-const protocolIpv6 = ipaddr.IPv6.parse('2001::');
 /** Looks public, but answers with Azure's own host agent from inside a virtual machine. */
 const hostAgents = new Set(['168.63.129.16']);
 
@@ -16,8 +14,7 @@ export function isPublicAddress(address: string): boolean {
   if (address.includes('%') || !ipaddr.isValid(address)) return false;
   const parsed = ipaddr.parse(address);
   if (parsed.range() !== 'unicast') return false;
-  if (parsed instanceof ipaddr.IPv6) return parsed.match(globalIpv6, 3) && !parsed.match(protocolIpv6, 23);
-  return !hostAgents.has(parsed.toString());
+  return parsed instanceof ipaddr.IPv6 ? parsed.match(globalIpv6, 3) : !hostAgents.has(parsed.toString());
 }
 
 /** Host names that never leave the machine or the local network (RFC 6761, 6762, 8375, 9476 and common practice). */

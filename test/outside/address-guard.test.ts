@@ -18,7 +18,7 @@ describe('the guard, private hosts not allowed', () => {
     await expect(lookUp(guardOf('1.1.1.1', address, '8.8.8.8'))).rejects.toSatisfy(refused);
   });
 
-  it.each(['127.1', '0x7f000001', 'x.org', ''])('refuses a name that resolves to no plain address: %j', async (address) => {
+  it.each(['127.1', '1.1', '0x1.1.1.1', '1.1.1.1 ', '0x7f000001', 'x.org', ''])('refuses a name that resolves to no plain address: %j', async (address) => {
     await expect(lookUp(guardOf(address))).rejects.toSatisfy(refused);
   });
 

@@ -108,7 +108,13 @@ describe('an answer that is too large', () => {
 
 describe('an answer that takes too long', () => {
   it('may not come', async () => {
-    expect(await outcome(serveTcp((socket) => void socket.resume()), short)).toBe('no_answer');
+    let gone = () => {};
+    const closed = new Promise<void>((resolve) => {
+      gone = resolve;
+    });
+    expect(await outcome(serveTcp((socket) => void socket.resume().on('close', gone)), short)).toBe('no_answer');
+    // The connection is given up too, not only the wait for it.
+    await closed;
   });
 
   it('may stop in its headers, or behind them', async () => {
@@ -142,6 +148,7 @@ describe('an answer that is cut', () => {
     ['in its headers', head],
     ['in its body', `${head}content-length: 10\r\n\r\n{"a":`],
     ['in its body, though it says close', `${head}connection: close\r\ncontent-length: 10\r\n\r\n{"a":`],
+    ['in its chunks, though it says close', `${head}connection: close\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{"a":\r\n`],
     ['in its chunks', `${head}transfer-encoding: chunked\r\n\r\n5\r\n{"a":\r\n`],
   ])('%s, by an end or a reset, is no answer', async (_, bytes) => {
     expect(await outcome(serveBytes(bytes, (socket) => void socket.end()))).toBe('no_answer');
@@ -197,9 +204,10 @@ describe('an answer that nobody can read', () => {
   });
 
   it.each(['gzip', 'GZIP', 'br', 'deflate', 'zstd', 'identity, gzip', 'x-unknown'])('is not taken in the encoding %s', async (encoding) => {
-    const body = gzipSync('{}');
-    const server = serveHttp((_, response) => void response.writeHead(200, { 'content-encoding': encoding }).end(body));
-    expect(await outcome(server)).toBe('bad_provider_answer');
+    for (const body of [gzipSync('{}'), '{}']) {
+      const server = serveHttp((_, response) => void response.writeHead(200, { 'content-encoding': encoding }).end(body));
+      expect(await outcome(server)).toBe('bad_provider_answer');
+    }
   });
 
   it.each(['identity', 'Identity', ''])('is taken in the encoding %j', async (encoding) => {

@@ -2,7 +2,7 @@ import { createServer as createHttpServer, type RequestListener } from 'node:htt
 import { createServer as createHttpsServer } from 'node:https';
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
 
-export type Local = { port: number; /** How many connections were made. */ connections: () => number; close(): Promise<void> };
+export type Local = { port: number; /** How many connections were made. */ connections: () => number; /** How many of them are open still. */ open: () => number; close(): Promise<void> };
 
 /** Real servers on the loopback interface, closed with all their connections by `close`. */
 async function listen(server: Server, host: string): Promise<Local> {
@@ -19,6 +19,7 @@ async function listen(server: Server, host: string): Promise<Local> {
   return {
     port: address.port,
     connections: () => connections,
+    open: () => sockets.size,
     close: () =>
       new Promise<void>((resolve) => {
         server.close(() => resolve());
