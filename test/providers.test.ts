@@ -13,7 +13,9 @@ const { $schema: _, ...schema } = definitionJsonSchema();
 const validator = z.fromJSONSchema(schema);
 
 const expected =
-  'generic-oauth2 github google hubspot microsoft nexmo notion phonegap-build quickbooks salesforce shopify slack stripe trello x xero zendesk'.split(' ');
+  'generic-oauth2 github google hubspot microsoft nexmo notion phonegap-build quickbooks salesforce shopify slack stripe trello x xero zendesk'.split(
+    ' ',
+  );
 
 const method = (id: string, name: string) => providers.get(id)?.methods[name];
 
@@ -71,7 +73,10 @@ describe('the shipped providers', () => {
   });
 
   it('Slack tells its two kinds of token apart', () => {
-    expect(method('slack', 'bot')).toMatchObject({ scopes: { param: 'scope', separator: ',' }, response: { access_token: '/access_token', token_types: ['bot'] } });
+    expect(method('slack', 'bot')).toMatchObject({
+      scopes: { param: 'scope', separator: ',' },
+      response: { access_token: '/access_token', token_types: ['bot'] },
+    });
     expect(method('slack', 'user')).toMatchObject({
       scopes: { param: 'user_scope', separator: ',' },
       response: { access_token: '/authed_user/access_token', token_types: ['user'], success: { pointer: '/ok', equals: true } },
@@ -80,7 +85,9 @@ describe('the shipped providers', () => {
   });
 
   it('those whose callback names an issuer say which', () => {
-    const issuers = expected.flatMap((id) => Object.values(providers.get(id)?.methods ?? {}).map((each) => ('issuer' in each ? each.issuer : undefined)));
+    const issuers = expected.flatMap((id) =>
+      Object.values(providers.get(id)?.methods ?? {}).map((each) => ('issuer' in each ? each.issuer : undefined)),
+    );
     expect([...new Set(issuers)].filter((issuer) => issuer !== undefined)).toEqual([
       '{issuer}',
       'https://github.com/login/oauth',

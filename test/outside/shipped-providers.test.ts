@@ -11,7 +11,8 @@ beforeEach(async () => {
 afterEach(() => rm(dir, { recursive: true }));
 
 const put = (file: string, text: string) => writeFile(join(dir, file), text);
-const app = (id: string, more = '') => `id: ${id}\nname: ${id}\n${more}methods: { app: { grant: client_credentials, token_endpoint: 'https://${id}.com/token' } }\n`;
+const app = (id: string, more = '') =>
+  `id: ${id}\nname: ${id}\n${more}methods: { app: { grant: client_credentials, token_endpoint: 'https://${id}.com/token' } }\n`;
 
 it('reads what is called .yaml, in order of the ids', async () => {
   await put('zebra.yaml', app('zebra'));

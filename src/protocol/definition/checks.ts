@@ -16,7 +16,8 @@ const fault = (path: Path, detail: string): Fault => ({ pointer: pointerOf(path)
 
 function nameDetail(name: string, { place, inputs }: { place: Place; inputs: Inputs }): string | undefined {
   if (place.builtIns.includes(name)) return undefined;
-  if (name.startsWith('extras.')) return place.kept.includes(name.slice('extras.'.length)) ? undefined : `{${name}} is not a value that is kept, or has none here.`;
+  if (name.startsWith('extras.'))
+    return place.kept.includes(name.slice('extras.'.length)) ? undefined : `{${name}} is not a value that is kept, or has none here.`;
   const input = Object.hasOwn(inputs, name) ? inputs[name] : undefined;
   if (input === undefined) return `{${name}} is not a declared input, or has no value here.`;
   if (place.shown && input.secret) return `{${name}} is secret, and the end user's browser would show it.`;
@@ -87,7 +88,9 @@ export function definitionFaults(definition: Definition, options: Options): Faul
         ...declarationFaults(method.inputs, [...path, 'inputs'], options),
         ...methodPlaces(method, path).flatMap((place) => placeFaults(place, inputs, options)),
         ...('token' in method ? headerFaults(method.token.headers, [...path, 'token', 'headers'], ['authorization', 'content-type']) : []),
-        ...('revocation' in method ? headerFaults(method.revocation.headers, [...path, 'revocation', 'headers'], ['authorization', 'content-type']) : []),
+        ...('revocation' in method
+          ? headerFaults(method.revocation.headers, [...path, 'revocation', 'headers'], ['authorization', 'content-type'])
+          : []),
         ...[...parameterFaults(method, path), ...consistencyFaults(method, path)].map(([at, detail]) => fault(at, detail)),
       ];
     }),

@@ -45,13 +45,21 @@ function authorizationCodeFaults(method: Extract<Method, { grant: 'authorization
   return [
     ...callbackFaults(callback, at),
     ...found(callbackOwn.has(callback.code) && callback.code !== 'code', [...at, 'code'], `${callback.code} has another meaning in a callback.`),
-    ...found(callback.keep.includes(callback.code) && callback.code !== 'code', [...at, 'keep', callback.keep.indexOf(callback.code)], 'The code is never kept.'),
+    ...found(
+      callback.keep.includes(callback.code) && callback.code !== 'code',
+      [...at, 'keep', callback.keep.indexOf(callback.code)],
+      'The code is never kept.',
+    ),
     ...found(
       callback.response_mode === 'form_post' && callback.state === 'not_echoed',
       [...at, 'state'],
       'A form_post callback arrives without the flow cookie, so state must be echoed.',
     ),
-    ...found(signed !== undefined && (callbackOwn.has(signed) || signed === callback.code), [...at, 'signature', 'param'], `${signed} cannot hold the signature.`),
+    ...found(
+      signed !== undefined && (callbackOwn.has(signed) || signed === callback.code),
+      [...at, 'signature', 'param'],
+      `${signed} cannot hold the signature.`,
+    ),
   ];
 }
 
@@ -60,15 +68,25 @@ function tokenMethodFaults(method: Extract<Method, { token: unknown }>, path: Pa
   const bare = Object.keys(refresh.params).length === 0 && refresh.endpoint === undefined;
   return [
     ...found(refresh.how === 'exchange_current' && bare, [...path, 'refresh', 'how'], 'exchange_current needs refresh.params or refresh.endpoint.'),
-    ...found(refresh.how === 'none' && refresh.keep_alive !== undefined, [...path, 'refresh', 'keep_alive'], 'What is never refreshed is not kept alive.'),
-    ...found(revocation.params !== undefined && method.revocation_endpoint === undefined, [...path, 'revocation', 'params'], 'There is no revocation_endpoint.'),
+    ...found(
+      refresh.how === 'none' && refresh.keep_alive !== undefined,
+      [...path, 'refresh', 'keep_alive'],
+      'What is never refreshed is not kept alive.',
+    ),
+    ...found(
+      revocation.params !== undefined && method.revocation_endpoint === undefined,
+      [...path, 'revocation', 'params'],
+      'There is no revocation_endpoint.',
+    ),
     ...keptSecretFaults(response.keep, [...path, 'response', 'keep'], {
       access_token: response.access_token,
       refresh_token: response.refresh_token,
       refreshed_access_token: refresh.response.access_token,
       refreshed_refresh_token: refresh.response.refresh_token,
     }),
-    ...response.token_types.flatMap((type, index) => found(type !== type.toLowerCase(), [...path, 'response', 'token_types', index], 'Must be in lower case.')),
+    ...response.token_types.flatMap((type, index) =>
+      found(type !== type.toLowerCase(), [...path, 'response', 'token_types', index], 'Must be in lower case.'),
+    ),
     ...zeroFaults([
       [[...path, 'response', 'lifetime'], response.lifetime],
       [[...path, 'refresh', 'keep_alive'], refresh.keep_alive],
@@ -81,7 +99,11 @@ function oauth1Faults(method: Extract<Method, { grant: 'oauth1' }>, path: Path):
   const endpoints = ['request_token_endpoint', 'access_token_endpoint'] as const;
   return [
     ...callbackFaults(callback, [...path, 'callback']),
-    ...found(callback.mode === 'oob' && callback.keep.length > 0, [...path, 'callback', 'keep'], 'Out of band nothing comes back that could be kept.'),
+    ...found(
+      callback.mode === 'oob' && callback.keep.length > 0,
+      [...path, 'callback', 'keep'],
+      'Out of band nothing comes back that could be kept.',
+    ),
     // RFC 5849 section 3.4.4: the secrets travel in the open.
     ...endpoints.flatMap((name) =>
       found(method.signature_method === 'PLAINTEXT' && /^http:/i.test(method[name]), [...path, name], 'PLAINTEXT signatures need https.'),
@@ -96,7 +118,9 @@ export function consistencyFaults(method: Method, path: Path): Found[] {
   const { default: asked = [], separator = ' ' } = 'scopes' in method ? method.scopes : {};
   const issuer = 'issuer' in method ? method.issuer : undefined;
   return [
-    ...asked.flatMap((scope, index) => found(scope.includes(separator), [...path, 'scopes', 'default', index], 'Holds the separator: list the scopes one by one.')),
+    ...asked.flatMap((scope, index) =>
+      found(scope.includes(separator), [...path, 'scopes', 'default', index], 'Holds the separator: list the scopes one by one.'),
+    ),
     ...found(issuer !== undefined && /[?#]/.test(issuer), [...path, 'issuer'], 'An issuer has no query and no fragment (RFC 8414 section 2).'),
     ...(method.grant === 'authorization_code' ? authorizationCodeFaults(method, path) : []),
     ...(method.grant === 'oauth1' ? oauth1Faults(method, path) : []),

@@ -43,7 +43,7 @@ function compose(text: string): Document {
 }
 
 /** The values of a node; what a definition has no use for (aliases, tags) is a fault. */
-function valueOf(node: unknown, path: Path, faults: Fault[]): unknown {
+function readNode(node: unknown, path: Path, faults: Fault[]): unknown {
   const fault = (detail: string) => faults.push({ pointer: pointerOf(path), detail });
   if (isAlias(node)) {
     fault('Aliases (*name) are not allowed.');
@@ -51,12 +51,12 @@ function valueOf(node: unknown, path: Path, faults: Fault[]): unknown {
   }
   if (isNode(node) && node.tag !== undefined) fault('Tags (!name) are not allowed.');
   if (isScalar(node)) return node.value;
-  if (isSeq(node)) return node.items.map((item, index) => valueOf(item, [...path, index], faults));
+  if (isSeq(node)) return node.items.map((item, index) => readNode(item, [...path, index], faults));
   if (!isMap(node)) return null;
   return Object.fromEntries(
     node.items.map(({ key, value }) => {
       const name = String(isScalar(key) ? key.value : key);
-      return [name, valueOf(value, [...path, name], faults)];
+      return [name, readNode(value, [...path, name], faults)];
     }),
   );
 }
@@ -68,7 +68,7 @@ function valueOf(node: unknown, path: Path, faults: Fault[]): unknown {
 export function readDocument(text: string): Plain {
   if (new TextEncoder().encode(text).length > maxBytes) throw refuse('The text is larger than 64 KiB.');
   const faults: Fault[] = [];
-  const value = valueOf(compose(text).contents, [], faults);
+  const value = readNode(compose(text).contents, [], faults);
   if (faults.length > 0) throw invalidDefinition(faults);
   return copyPlain(value);
 }

@@ -44,7 +44,10 @@ function chainOf(definition: PlainObject, base: Base): PlainObject[] {
 export function extendDefinition(definition: Plain, base: Base): Plain {
   if (!isPlainObject(definition) || typeof definition.extends !== 'string') return definition;
   const [first = definition, ...bases] = chainOf(definition, base);
-  const inherited = bases.reduceRight<Plain>((under, next) => merge(under, Object.fromEntries(Object.entries(next).filter(([name]) => !own.has(name)))), {});
+  const inherited = bases.reduceRight<Plain>(
+    (under, next) => merge(under, Object.fromEntries(Object.entries(next).filter(([name]) => !own.has(name)))),
+    {},
+  );
   const { extends: _, ...rest } = first;
   return merge(inherited, rest);
 }

@@ -5,7 +5,17 @@ type Found = [Path, string];
 type Rewriting = { params: Readonly<Record<string, string>>; rename: Readonly<Record<string, string>>; omit: readonly string[] };
 
 /** Filled by the broker on every request of a flow; a fixed value would break what they protect. */
-const reserved = new Set(['state', 'code_challenge', 'code_challenge_method', 'redirect_uri', 'client_id', 'response_type', 'code', 'client_secret', 'code_verifier']);
+const reserved = new Set([
+  'state',
+  'code_challenge',
+  'code_challenge_method',
+  'redirect_uri',
+  'client_id',
+  'response_type',
+  'code',
+  'client_secret',
+  'code_verifier',
+]);
 
 /** Parameters whose fixed value would overwrite what the broker sends. */
 function reservedFaults(params: Readonly<Record<string, string>>, path: Path, more: readonly string[] = []): Found[] {
@@ -36,7 +46,17 @@ function rewritingFaults({ params, rename, omit }: Rewriting, path: Path, standa
   return found;
 }
 
-const tokenParameters = ['grant_type', 'code', 'redirect_uri', 'client_id', 'client_secret', 'code_verifier', 'refresh_token', 'client_assertion', 'client_assertion_type'];
+const tokenParameters = [
+  'grant_type',
+  'code',
+  'redirect_uri',
+  'client_id',
+  'client_secret',
+  'code_verifier',
+  'refresh_token',
+  'client_assertion',
+  'client_assertion_type',
+];
 
 function tokenFaults(method: Extract<Method, { token: unknown }>, path: Path): Found[] {
   const { token, refresh, revocation } = method;
@@ -49,7 +69,11 @@ function tokenFaults(method: Extract<Method, { token: unknown }>, path: Path): F
       name === 'client_secret' ? [[[...path, 'revocation', 'params', name], `${name} is set by the broker.`]] : [],
     ),
     // A parameter that carries the scope is added on purpose where the standard has none.
-    ...rewritingFaults(token, [...path, 'token'], [...new Set(standard)].filter((name) => !Object.hasOwn(token.params, name) || token.omit.includes(name))),
+    ...rewritingFaults(
+      token,
+      [...path, 'token'],
+      [...new Set(standard)].filter((name) => !Object.hasOwn(token.params, name) || token.omit.includes(name)),
+    ),
     ...(token.method === 'GET' && token.format !== 'query' ? [[[...path, 'token', 'format'], bodyless] satisfies Found] : []),
     ...((refresh.method ?? token.method) === 'GET' && (refresh.format ?? token.format) !== 'query' && (refresh.method ?? refresh.format) !== undefined
       ? [[[...path, 'refresh', 'format'], bodyless] satisfies Found]
@@ -63,13 +87,21 @@ function tokenFaults(method: Extract<Method, { token: unknown }>, path: Path): F
 function authorizationFaults(method: Extract<Method, { authorization: unknown }>, path: Path): Found[] {
   const { authorization, scopes, callback } = method;
   const at = [...path, 'authorization'];
-  const own = method.grant === 'oauth1' ? ['oauth_token', 'oauth_callback'] : ['response_type', 'client_id', 'redirect_uri', 'state', 'code_challenge', 'code_challenge_method'];
+  const own =
+    method.grant === 'oauth1'
+      ? ['oauth_token', 'oauth_callback']
+      : ['response_type', 'client_id', 'redirect_uri', 'state', 'code_challenge', 'code_challenge_method'];
   const challenge = method.grant === 'authorization_code' && method.code_challenge_method !== 'none';
   return [
     ...reservedFaults(authorization.params, [...at, 'params'], [scopes.param]),
-    ...rewritingFaults(authorization, at, [...new Set([...own, 'scope', scopes.param])].filter((name) => !Object.hasOwn(authorization.params, name))),
+    ...rewritingFaults(
+      authorization,
+      at,
+      [...new Set([...own, 'scope', scopes.param])].filter((name) => !Object.hasOwn(authorization.params, name)),
+    ),
     ...authorization.omit.flatMap((name, index): Found[] => {
-      if (name === 'state' && callback.state === 'echoed') return [[[...at, 'omit', index], 'Without state the callback must say state: not_echoed.']];
+      if (name === 'state' && callback.state === 'echoed')
+        return [[[...at, 'omit', index], 'Without state the callback must say state: not_echoed.']];
       if (challenge && name.startsWith('code_challenge')) return [[[...at, 'omit', index], 'Say code_challenge_method: none instead.']];
       return [];
     }),

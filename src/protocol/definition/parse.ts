@@ -19,7 +19,9 @@ export type ParseOptions = {
  */
 function withoutRefused(value: Plain, issues: readonly { code: string; path: PropertyKey[]; keys?: string[] }[]): Plain {
   const unknown = issues.flatMap(({ code, path, keys }) => (code === 'unrecognized_keys' ? (keys ?? []).map((key) => [...path, key]) : []));
-  const methods = issues.flatMap(({ code, path }) => (code !== 'unrecognized_keys' && path[0] === 'methods' && path.length > 1 ? [path.slice(0, 2)] : []));
+  const methods = issues.flatMap(({ code, path }) =>
+    code !== 'unrecognized_keys' && path[0] === 'methods' && path.length > 1 ? [path.slice(0, 2)] : [],
+  );
   const drop = new Set([...unknown, ...methods].map((path) => JSON.stringify(path.map(String))));
   const copy = (inner: Plain, path: readonly string[]): Plain => {
     if (Array.isArray(inner)) return inner.map((entry, index) => copy(entry, [...path, String(index)]));

@@ -42,18 +42,21 @@ function parse(pattern: string): readonly Atom[] | string {
   let rest = pattern.replace(/^\^/, '').replace(/(?<!\\)((?:\\\\)*)\$$/, '$1');
   while (rest !== '') {
     const source = atomAt(rest);
-    if (source === undefined) return `${JSON.stringify([...rest][0])} is not allowed in a pattern at this place; no groups, alternatives or references.`;
+    if (source === undefined)
+      return `${JSON.stringify([...rest][0])} is not allowed in a pattern at this place; no groups, alternatives or references.`;
     const fits = compile(source);
     if (fits === undefined) return `${source} is not a character class.`;
     rest = rest.slice(source.length);
     const quantifier = quantifierAt.exec(rest);
     rest = rest.slice(quantifier?.[0].length ?? 0);
     const { min, max } = repeat(quantifier);
-    if (min > max || min > maxRepeat || (max > maxRepeat && max !== Number.POSITIVE_INFINITY)) return `${quantifier?.[0]} is not a range of at most ${maxRepeat}.`;
+    if (min > max || min > maxRepeat || (max > maxRepeat && max !== Number.POSITIVE_INFINITY))
+      return `${quantifier?.[0]} is not a range of at most ${maxRepeat}.`;
     atoms.push({ fits, min, max });
   }
   if (atoms.length === 0) return 'The pattern is empty.';
-  if (atoms.filter(({ max }) => max === Number.POSITIVE_INFINITY).length > maxUnbounded) return `At most ${maxUnbounded} parts of a pattern may repeat without end.`;
+  if (atoms.filter(({ max }) => max === Number.POSITIVE_INFINITY).length > maxUnbounded)
+    return `At most ${maxUnbounded} parts of a pattern may repeat without end.`;
   return atoms;
 }
 

@@ -105,7 +105,8 @@ export function apiPlaces({ api, methods }: Pick<Definition, 'api' | 'methods'>)
   const leading = all.flatMap(fromAnswer).filter((name) => !written.has(name));
   const path = api.probe?.path;
   const traits = { kept, leading };
-  const probe = path === undefined ? [] : path.startsWith('/') ? [text(['api', 'probe', 'path'], path, { kept })] : url(['api', 'probe', 'path'], path, traits);
+  const probe =
+    path === undefined ? [] : path.startsWith('/') ? [text(['api', 'probe', 'path'], path, { kept })] : url(['api', 'probe', 'path'], path, traits);
   return [
     ...url(['api', 'base_url'], api.base_url, { ...traits, ...optional }),
     ...each(['api', 'headers'], api.headers, { ...optional, kept, builtIns: ['client_id'] }),

@@ -47,7 +47,13 @@ const refusals: [string, string, unknown, string, RegExp][] = [
   // Templates and their names.
   ['a brace that stands alone', `${web}/token_endpoint`, 'https://acme.com/{tenant', `${web}/token_endpoint`, /brace/],
   ['a name that is none', `${web}/token/params/x`, '{a-b}', `${web}/token/params/x`, /not a variable name/],
-  ['an undeclared name in an address', `${web}/token_endpoint`, 'https://acme.com/{nobody}', `${web}/token_endpoint`, /\{nobody\} is not a declared input/],
+  [
+    'an undeclared name in an address',
+    `${web}/token_endpoint`,
+    'https://acme.com/{nobody}',
+    `${web}/token_endpoint`,
+    /\{nobody\} is not a declared input/,
+  ],
   ['an undeclared name in a parameter', `${web}/authorization/params/x`, '{nobody}', `${web}/authorization/params/x`, /\{nobody\}/],
   ['a name of Object.prototype', `${web}/token/params/x`, '{toString}', `${web}/token/params/x`, /\{toString\}/],
   ['an input of another method', '/methods/signed/authorization/params/x', '{only_web}', '/methods/signed/authorization/params/x', /\{only_web\}/],
@@ -58,13 +64,25 @@ const refusals: [string, string, unknown, string, RegExp][] = [
   ['a token in the API address', '/api/base_url', 'https://acme.com/{access_token}', '/api/base_url', /access_token/],
   ['a value that nobody keeps', '/api/headers/X', '{extras.nothing}', '/api/headers/X', /not a value that is kept/],
   ['what the answer keeps, before the answer', `${web}/token/params/x`, '{extras.account}', `${web}/token/params/x`, /not a value that is kept/],
-  ['a kept value in the token endpoint', `${web}/token_endpoint`, 'https://acme.com/{extras.account}', `${web}/token_endpoint`, /not a value that is kept/],
+  [
+    'a kept value in the token endpoint',
+    `${web}/token_endpoint`,
+    'https://acme.com/{extras.account}',
+    `${web}/token_endpoint`,
+    /not a value that is kept/,
+  ],
   ['an optional input in a required address', `${web}/token_endpoint`, 'https://acme.com/{extra}', `${web}/token_endpoint`, /optional/],
   ['an optional input in a signed request', `${signed}/authorization/params/x`, '{extra}', `${signed}/authorization/params/x`, /optional/],
   ['a secret in the authorization address', `${web}/authorization_endpoint`, 'https://acme.com/{key}', `${web}/authorization_endpoint`, /secret/],
   ['a secret in an authorization parameter', `${web}/authorization/params/x`, 'a{key}', `${web}/authorization/params/x`, /secret/],
   ['a secret on a signed page', `${signed}/authorization_endpoint`, 'https://acme.com/?k={key}', `${signed}/authorization_endpoint`, /secret/],
-  ['a secret on the other signed page', `${signed}/authentication_endpoint`, 'https://acme.com/?k={key}', `${signed}/authentication_endpoint`, /secret/],
+  [
+    'a secret on the other signed page',
+    `${signed}/authentication_endpoint`,
+    'https://acme.com/?k={key}',
+    `${signed}/authentication_endpoint`,
+    /secret/,
+  ],
   ['a probe that names a stranger', '/api/probe/path', '/me/{nobody}', '/api/probe/path', /\{nobody\}/],
   ['a realm that names a stranger', `${signed}/realm`, '{nobody}', `${signed}/realm`, /\{nobody\}/],
 
@@ -127,22 +145,82 @@ const refusals: [string, string, unknown, string, RegExp][] = [
 
   // Parameters.
   ...['state', 'code_challenge', 'redirect_uri', 'client_id', 'response_type', 'code', 'client_secret', 'scope', 'oauth_token'].map(
-    (name): [string, string, unknown, string, RegExp] => [`a fixed ${name} at the authorization`, `${web}/authorization`, { params: { [name]: 'x' } }, `${web}/authorization/params/${name}`, /set by the broker/],
+    (name): [string, string, unknown, string, RegExp] => [
+      `a fixed ${name} at the authorization`,
+      `${web}/authorization`,
+      { params: { [name]: 'x' } },
+      `${web}/authorization/params/${name}`,
+      /set by the broker/,
+    ],
   ),
   ...['state', 'redirect_uri', 'client_id', 'code', 'client_secret', 'code_verifier', 'refresh_token'].map(
-    (name): [string, string, unknown, string, RegExp] => [`a fixed ${name} at the exchange`, `${web}/token/params/${name}`, 'x', `${web}/token/params/${name}`, /set by the broker/],
+    (name): [string, string, unknown, string, RegExp] => [
+      `a fixed ${name} at the exchange`,
+      `${web}/token/params/${name}`,
+      'x',
+      `${web}/token/params/${name}`,
+      /set by the broker/,
+    ],
   ),
   ['a fixed client_secret at the refresh', `${web}/refresh/params/client_secret`, 'x', `${web}/refresh/params/client_secret`, /set by the broker/],
-  ['a fixed client_secret at the revocation', `${web}/revocation/params/client_secret`, 'x', `${web}/revocation/params/client_secret`, /set by the broker/],
-  ['a fixed oauth_callback', `${signed}/request_token/params/oauth_callback`, 'x', `${signed}/request_token/params/oauth_callback`, /set by the broker/],
-  ['a parameter added and left out', `${web}/token`, { params: { grant_type: 'x' }, omit: ['grant_type'] }, `${web}/token/params/grant_type`, /both added and left out/],
-  ['a parameter renamed and left out', `${web}/token`, { rename: { grant_type: 'x' }, omit: ['grant_type'] }, `${web}/token/rename/grant_type`, /both renamed and left out/],
+  [
+    'a fixed client_secret at the revocation',
+    `${web}/revocation/params/client_secret`,
+    'x',
+    `${web}/revocation/params/client_secret`,
+    /set by the broker/,
+  ],
+  [
+    'a fixed oauth_callback',
+    `${signed}/request_token/params/oauth_callback`,
+    'x',
+    `${signed}/request_token/params/oauth_callback`,
+    /set by the broker/,
+  ],
+  [
+    'a parameter added and left out',
+    `${web}/token`,
+    { params: { grant_type: 'x' }, omit: ['grant_type'] },
+    `${web}/token/params/grant_type`,
+    /both added and left out/,
+  ],
+  [
+    'a parameter renamed and left out',
+    `${web}/token`,
+    { rename: { grant_type: 'x' }, omit: ['grant_type'] },
+    `${web}/token/rename/grant_type`,
+    /both renamed and left out/,
+  ],
   ['a parameter left out twice', `${web}/token/omit`, ['grant_type', 'grant_type'], `${web}/token/omit/1`, /twice/],
   ['a parameter left out that is none', `${web}/token/omit`, ['grant-type'], `${web}/token/omit/0`, /no parameter grant-type/],
-  ['a parameter renamed that is none', `${web}/authorization/rename`, { clientid: 'x' }, `${web}/authorization/rename/clientid`, /no parameter clientid/],
-  ['two parameters of one name', `${web}/authorization/rename`, { client_id: 'a', redirect_uri: 'a' }, `${web}/authorization/rename/redirect_uri`, /a is sent already/],
-  ['a parameter renamed to a standard one', `${web}/authorization/rename`, { client_id: 'state' }, `${web}/authorization/rename/client_id`, /state is sent already/],
-  ['a parameter renamed to an added one', `${web}/authorization/rename`, { client_id: 'prompt' }, `${web}/authorization/rename/client_id`, /prompt is sent already/],
+  [
+    'a parameter renamed that is none',
+    `${web}/authorization/rename`,
+    { clientid: 'x' },
+    `${web}/authorization/rename/clientid`,
+    /no parameter clientid/,
+  ],
+  [
+    'two parameters of one name',
+    `${web}/authorization/rename`,
+    { client_id: 'a', redirect_uri: 'a' },
+    `${web}/authorization/rename/redirect_uri`,
+    /a is sent already/,
+  ],
+  [
+    'a parameter renamed to a standard one',
+    `${web}/authorization/rename`,
+    { client_id: 'state' },
+    `${web}/authorization/rename/client_id`,
+    /state is sent already/,
+  ],
+  [
+    'a parameter renamed to an added one',
+    `${web}/authorization/rename`,
+    { client_id: 'prompt' },
+    `${web}/authorization/rename/client_id`,
+    /prompt is sent already/,
+  ],
   ['state left out and waited for', `${web}/authorization/omit`, ['state'], `${web}/authorization/omit/0`, /not_echoed/],
   ['a challenge left out in silence', `${web}/authorization/omit`, ['code_challenge'], `${web}/authorization/omit/0`, /code_challenge_method: none/],
   ['a fragment with #', `${web}/authorization/fragment`, '#x', `${web}/authorization/fragment`, /Must not hold/],
@@ -152,7 +230,13 @@ const refusals: [string, string, unknown, string, RegExp][] = [
   ['a header of the transport', '/api/headers/Host', 'evil.com', '/api/headers/Host', /set by the broker/],
   ["the token's own header", '/api/headers/authorization', 'x', '/api/headers/authorization', /set by the broker/],
   ['a content type at the exchange', `${web}/token/headers/Content-Type`, 'x', `${web}/token/headers/Content-Type`, /set by the broker/],
-  ['an Authorization header at the revocation', `${web}/revocation/headers/Authorization`, 'x', `${web}/revocation/headers/Authorization`, /set by the broker/],
+  [
+    'an Authorization header at the revocation',
+    `${web}/revocation/headers/Authorization`,
+    'x',
+    `${web}/revocation/headers/Authorization`,
+    /set by the broker/,
+  ],
   ['a token header that is none', '/api/token', { name: 'X Token' }, '/api/token/name', /header name/],
 
   // Contradictions.
@@ -170,8 +254,20 @@ const refusals: [string, string, unknown, string, RegExp][] = [
   ['a parameter kept twice', `${web}/callback/keep`, ['realm', 'realm'], `${web}/callback/keep/1`, /twice/],
   ['a denial that is no error code', `${web}/callback/denied`, ['no"pe'], `${web}/callback/denied/0`, /error code/],
   ['a code that is the state', `${web}/callback/code`, 'state', `${web}/callback/code`, /another meaning/],
-  ['a signature that is the code', `${web}/callback/signature`, { algorithm: 'hmac_sha256_hex', param: 'code' }, `${web}/callback/signature/param`, /cannot hold/],
-  ['a form_post without state', `${web}/callback`, { keep: ['realm'], response_mode: 'form_post', state: 'not_echoed' }, `${web}/callback/state`, /cookie/],
+  [
+    'a signature that is the code',
+    `${web}/callback/signature`,
+    { algorithm: 'hmac_sha256_hex', param: 'code' },
+    `${web}/callback/signature/param`,
+    /cannot hold/,
+  ],
+  [
+    'a form_post without state',
+    `${web}/callback`,
+    { keep: ['realm'], response_mode: 'form_post', state: 'not_echoed' },
+    `${web}/callback/state`,
+    /cookie/,
+  ],
   ['keeping what never comes', `${signed}/callback`, { mode: 'oob', keep: ['x'] }, `${signed}/callback/keep`, /Out of band/],
   ['a scope that holds the separator', `${web}/scopes/default`, ['read', 'read write'], `${web}/scopes/default/1`, /separator/],
   ['an account without a probe', '/api/probe', undefined, '/api/account', /Needs api.probe/],
@@ -195,12 +291,27 @@ describe('a definition is refused, with a pointer, for', () => {
   });
 
   it('tokens kept from where this provider puts them, and from around there', () => {
-    const response = { access_token: '/user/token', refresh_token: '/r', keep: { a: '/user/token', b: '/user', c: '/r', d: '/user/name', account: '/a', home: '/h' } };
-    expect(check(put(sample(), `${web}/response`, response)).map(({ pointer }) => pointer)).toEqual(['a', 'b', 'c'].map((name) => `${web}/response/keep/${name}`));
+    const response = {
+      access_token: '/user/token',
+      refresh_token: '/r',
+      keep: { a: '/user/token', b: '/user', c: '/r', d: '/user/name', account: '/a', home: '/h' },
+    };
+    expect(check(put(sample(), `${web}/response`, response)).map(({ pointer }) => pointer)).toEqual(
+      ['a', 'b', 'c'].map((name) => `${web}/response/keep/${name}`),
+    );
+  });
+
+  it('an API that is a value from the answer, when the callback may bring it as well', () => {
+    const tree = put(put(sample(), '/api/base_url', '{extras.home}'), `${web}/callback/keep`, ['realm', 'home']);
+    expect(check(tree)).toEqual([{ pointer: '/api/base_url', detail: expect.stringMatching(/beginning/) }]);
   });
 
   it('the credentials of api_key and basic when their inputs are not declared', () => {
-    const tree = { id: 'a', name: 'A', methods: { key: { grant: 'api_key' }, basic: { grant: 'basic', inputs: { username: { label: 'U', optional: true } } } } };
+    const tree = {
+      id: 'a',
+      name: 'A',
+      methods: { key: { grant: 'api_key' }, basic: { grant: 'basic', inputs: { username: { label: 'U', optional: true } } } },
+    };
     expect(check(tree).map(({ pointer }) => pointer)).toEqual(['/methods/key/value', '/methods/basic/username', '/methods/basic/password']);
   });
 
@@ -211,14 +322,25 @@ describe('a definition is refused, with a pointer, for', () => {
 });
 
 describe('with private hosts allowed', () => {
-  it.each(['http://127.0.0.1:4000/token', 'http://localhost/token', 'https://db.internal/token', 'http://{tenant}.localhost:3000/token', 'http://{site}/token', '{server}/token'])(
-    '%s may be called',
-    (address) => {
-      expect(check(put(sample(), `${web}/token_endpoint`, address), true)).toEqual([]);
-    },
-  );
+  it.each([
+    'http://127.0.0.1:4000/token',
+    'http://localhost/token',
+    'https://db.internal/token',
+    'http://{tenant}.localhost:3000/token',
+    'http://{site}/token',
+    '{server}/token',
+  ])('%s may be called', (address) => {
+    expect(check(put(sample(), `${web}/token_endpoint`, address), true)).toEqual([]);
+  });
 
-  it.each(['ftp://127.0.0.1/', 'http://a@127.0.0.1/', 'http://127.0.0.1/#x', 'http://{nobody}/', 'http://{key}.localhost/', 'http://a{tenant}.localhost/'])('%s is refused all the same', (address) => {
+  it.each([
+    'ftp://127.0.0.1/',
+    'http://a@127.0.0.1/',
+    'http://127.0.0.1/#x',
+    'http://{nobody}/',
+    'http://{key}.localhost/',
+    'http://a{tenant}.localhost/',
+  ])('%s is refused all the same', (address) => {
     expect(check(put(sample(), `${web}/token_endpoint`, address), true)).toEqual([{ pointer: `${web}/token_endpoint`, detail: expect.any(String) }]);
   });
 

@@ -19,7 +19,11 @@ describe('readDocument', () => {
 
   it.each([
     ['aliases', 'a: &x [1]\nb: *x', '/b Aliases (*name) are not allowed.'],
-    ['a billion laughs', `a: &a [x,x]\n${[...'bcdefghij'].map((c, i) => `${c}: &${c} [${`*${'abcdefghi'[i]},`.repeat(9)}]`).join('\n')}`, 'Aliases (*name) are not allowed.'],
+    [
+      'a billion laughs',
+      `a: &a [x,x]\n${[...'bcdefghij'].map((c, i) => `${c}: &${c} [${`*${'abcdefghi'[i]},`.repeat(9)}]`).join('\n')}`,
+      'Aliases (*name) are not allowed.',
+    ],
     ['merge keys', 'a: &x {b: 1}\nc: { <<: *x }', '/c/<< Aliases (*name) are not allowed.'],
     ['custom tags', 'a: !thing x', 'Unresolved tag: !thing'],
     ['core tags', 'a: !!str 1', '/a Tags (!name) are not allowed.'],
@@ -61,8 +65,9 @@ describe('readDocument', () => {
     expect(details(text)).toEqual([expect.stringMatching(/^ The text is (?:nested too deeply|larger than 64 KiB)\.$/)]);
   });
 
-  it('refuses a mapping with too many entries before it compares them with each other', () => {
+  it('refuses too many entries before it compares them with each other, and too many documents', () => {
     expect(details(Array.from({ length: 6_000 }, (_, i) => `k${i}: 1`).join('\n'))).toEqual([' One list or mapping has more than 1000 entries.']);
+    expect(details('---\n'.repeat(16_000))).toEqual([' The text holds too many parts.']);
     expect(details(`a: ["x"${', 1'.repeat(1_000)}]`)).toEqual([' One list or mapping has more than 1000 entries.']);
   });
 });

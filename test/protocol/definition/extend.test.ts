@@ -38,13 +38,26 @@ methods:
     scopes: { default: [admin] }
     authorization: { params: { x: null, y: '2' } }
 `;
-    const parsed = parseDefinition(child, { allowPrivateHosts: false, base: (id) => (id === 'base' ? parseDefinition(base, { allowPrivateHosts: false }) : undefined) });
-    expect(parsed).toMatchObject({ id: 'child', name: 'Child', categories: ['c'], aliases: [], inputs: { tenant: { label: 'Realm', example: 'north' } } });
+    const parsed = parseDefinition(child, {
+      allowPrivateHosts: false,
+      base: (id) => (id === 'base' ? parseDefinition(base, { allowPrivateHosts: false }) : undefined),
+    });
+    expect(parsed).toMatchObject({
+      id: 'child',
+      name: 'Child',
+      categories: ['c'],
+      aliases: [],
+      inputs: { tenant: { label: 'Realm', example: 'north' } },
+    });
     expect(parsed.api).toMatchObject({ base_url: 'https://api.base.com' });
     expect(parsed.api.probe).toBeUndefined();
     expect(parsed).not.toHaveProperty('extends');
     expect(Object.keys(parsed.methods)).toEqual(['web']);
-    expect(parsed.methods['web']).toMatchObject({ token_endpoint: 'https://base.com/token', scopes: { default: ['admin'] }, authorization: { params: { prompt: 'consent', y: '2' } } });
+    expect(parsed.methods['web']).toMatchObject({
+      token_endpoint: 'https://base.com/token',
+      scopes: { default: ['admin'] },
+      authorization: { params: { prompt: 'consent', y: '2' } },
+    });
   });
 
   it('does not lend its id', () => {
@@ -59,7 +72,9 @@ methods:
 
   it('follows a chain of five, and no more', () => {
     const chain = (length: number) =>
-      Object.fromEntries(Array.from({ length }, (_, i): [string, Plain] => [`b${i}`, { [`from${i}`]: i, ...(i + 1 < length ? { extends: `b${i + 1}` } : {}) }]));
+      Object.fromEntries(
+        Array.from({ length }, (_, i): [string, Plain] => [`b${i}`, { [`from${i}`]: i, ...(i + 1 < length ? { extends: `b${i + 1}` } : {}) }]),
+      );
     expect(extendDefinition({ extends: 'b0' }, definitions(chain(5)))).toEqual({ from0: 0, from1: 1, from2: 2, from3: 3, from4: 4 });
     expect(faultsOf(() => extendDefinition({ extends: 'b0' }, definitions(chain(6))))).toEqual([
       { pointer: '/extends', detail: 'More than 5 definitions extend each other.' },
@@ -70,12 +85,16 @@ methods:
     ['itself', { a: { extends: 'a' } }],
     ['in a circle', { a: { extends: 'b' }, b: { extends: 'a' } }],
   ])('refuses what extends %s', (_, all) => {
-    expect(faultsOf(() => extendDefinition({ extends: 'a' }, definitions(all)))).toEqual([{ pointer: '/extends', detail: 'a extends itself in the end.' }]);
+    expect(faultsOf(() => extendDefinition({ extends: 'a' }, definitions(all)))).toEqual([
+      { pointer: '/extends', detail: 'a extends itself in the end.' },
+    ]);
   });
 
   it.each(['nobody', '__proto__', 'constructor', 'toString'])('refuses a base that is not there: %s', (id) => {
     const value = { id: 'x', name: 'X', extends: id };
-    expect(faultsOf(() => extendDefinition(value, (name) => (name === 'base' ? {} : undefined)))).toEqual([{ pointer: '/extends', detail: `There is no provider ${id}.` }]);
+    expect(faultsOf(() => extendDefinition(value, (name) => (name === 'base' ? {} : undefined)))).toEqual([
+      { pointer: '/extends', detail: `There is no provider ${id}.` },
+    ]);
   });
 
   it('refuses a base with names that reach a prototype', () => {

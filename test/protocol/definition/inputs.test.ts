@@ -22,12 +22,21 @@ function complete(input: Record<string, unknown>, value: string, allowPrivateHos
 describe('completeInputs', () => {
   it('takes what is given, fills in defaults, and says what is missing', () => {
     const { definition, method } = parsed(
-      { given: { label: 'G' }, filled: { label: 'F', default: 'eu' }, optional: { label: 'O', optional: true }, missing: { label: 'M' }, both: { label: 'Provider' } },
+      {
+        given: { label: 'G' },
+        filled: { label: 'F', default: 'eu' },
+        optional: { label: 'O', optional: true },
+        missing: { label: 'M' },
+        both: { label: 'Provider' },
+      },
       { both: { label: 'Method' }, own: { label: 'Own' } },
     );
     const completed = completeInputs(definition, method, { given: '1', own: '2' });
     expect(completed.values).toEqual({ given: '1', filled: 'eu', own: '2' });
-    expect(completed.missing.map(({ name, input }) => [name, input.label])).toEqual([['missing', 'M'], ['both', 'Method']]);
+    expect(completed.missing.map(({ name, input }) => [name, input.label])).toEqual([
+      ['missing', 'M'],
+      ['both', 'Method'],
+    ]);
     expect(completed.faults).toEqual([]);
     expect(declaredInputs(definition, method)['both']?.label).toBe('Method');
   });

@@ -11,7 +11,11 @@ it('providers/schema.json is in step with the schema (npx tsx scripts/provider-s
 
 it('says what an editor needs: the draft, closed objects, and words about the fields', () => {
   const schema = definitionJsonSchema();
-  expect(schema).toMatchObject({ $schema: 'https://json-schema.org/draft/2020-12/schema', additionalProperties: false, required: ['id', 'name', 'methods'] });
+  expect(schema).toMatchObject({
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    additionalProperties: false,
+    required: ['id', 'name', 'methods'],
+  });
   expect(JSON.stringify(schema)).toContain('An absolute https URL; may hold {name} of a declared input.');
 });
 

@@ -8,7 +8,8 @@ const told = (value: unknown) => faultsOf(() => parseDefinitionValue(value, opti
 
 describe('parseDefinition', () => {
   it('needs an id, a name and one method with its endpoints; the rest is what the standards say', () => {
-    const text = 'id: a\nname: A\nmethods:\n  web:\n    grant: authorization_code\n    authorization_endpoint: https://a.com/authorize\n    token_endpoint: https://a.com/token\n';
+    const text =
+      'id: a\nname: A\nmethods:\n  web:\n    grant: authorization_code\n    authorization_endpoint: https://a.com/authorize\n    token_endpoint: https://a.com/token\n';
     const parsed = parseDefinition(text, options);
     expect(parsed.api.token).toEqual({ in: 'header', name: 'Authorization', scheme: 'Bearer' });
     expect(parsed.methods['web']).toMatchObject({
@@ -48,7 +49,9 @@ describe('parseDefinition', () => {
 
   it('does not blame the API for a method that could not be looked at', () => {
     const tree = put(put(sample(), '/api/base_url', '{extras.home}'), '/methods/web/grant', 'oauth2');
-    expect(told(tree)).toEqual(['/methods/web/grant Must be one of authorization_code, client_credentials, oauth1, credential_exchange, api_key, basic.']);
+    expect(told(tree)).toEqual([
+      '/methods/web/grant Must be one of authorization_code, client_credentials, oauth1, credential_exchange, api_key, basic.',
+    ]);
   });
 
   it.each<[string, unknown, string]>([
@@ -62,12 +65,20 @@ describe('parseDefinition', () => {
     ['/methods', {}, '/methods Must be: at least one method.'],
     ['/methods', [], '/methods Must be a mapping of names to values.'],
     ['/methods/Web', { grant: 'api_key' }, '/methods/Web This name must be: lower-case letters, digits and inner hyphens, 64 at most.'],
-    ['/methods/web/grant', undefined, '/methods/web/grant Is required. Must be one of authorization_code, client_credentials, oauth1, credential_exchange, api_key, basic.'],
+    [
+      '/methods/web/grant',
+      undefined,
+      '/methods/web/grant Is required. Must be one of authorization_code, client_credentials, oauth1, credential_exchange, api_key, basic.',
+    ],
     ['/methods/web/token_endpoint', undefined, '/methods/web/token_endpoint Is required.'],
     ['/methods/web/callback/keep', 'realm', '/methods/web/callback/keep Must be a list.'],
     ['/methods/web/response/access_token', 'access_token', '/methods/web/response/access_token Must be: a JSON pointer (RFC 6901).'],
     ['/methods/web/response/lifetime', '1h', '/methods/web/response/lifetime Must be: an ISO 8601 duration of days, hours, minutes and seconds.'],
-    ['/methods/web/response/success', { pointer: '/ok', equals: null }, '/methods/web/response/success/equals Must be a text, a number, or true or false.'],
+    [
+      '/methods/web/response/success',
+      { pointer: '/ok', equals: null },
+      '/methods/web/response/success/equals Must be a text, a number, or true or false.',
+    ],
     ['/methods/web/token/headers', { 'a b': 'x' }, '/methods/web/token/headers/a b This name must be: a header name.'],
     ['/methods/web/token/headers', { a: 'x\r\ny: z' }, '/methods/web/token/headers/a Must be: printable ASCII.'],
     ['/inputs/a~b', { label: 'x' }, '/inputs/a~0b This name must be: a letter or _, then letters, digits or _.'],
@@ -90,27 +101,73 @@ describe('whatever comes', () => {
   };
 
   it('nothing but a refusal is thrown for text', () => {
-    const yaml = fc.array(fc.constantFrom('id', ': ', '\n', '  ', '- ', '[', ']', '{', '}', ',', '"', "'", '&a', '*a', '!!', '|', '>', '#', '?', '---', '%', '__proto__', 'methods', '1', '\t', '\u0000', '\ud800')).map((parts) => parts.join(''));
-    fc.assert(fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' }), yaml), (text) => harmless(() => parseDefinition(text, options))), { seed: 20_261, numRuns: 300 });
+    const yaml = fc
+      .array(
+        fc.constantFrom(
+          'id',
+          ': ',
+          '\n',
+          '  ',
+          '- ',
+          '[',
+          ']',
+          '{',
+          '}',
+          ',',
+          '"',
+          "'",
+          '&a',
+          '*a',
+          '!!',
+          '|',
+          '>',
+          '#',
+          '?',
+          '---',
+          '%',
+          '__proto__',
+          'methods',
+          '1',
+          '\t',
+          '\u0000',
+          '\ud800',
+        ),
+      )
+      .map((parts) => parts.join(''));
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' }), yaml), (text) => harmless(() => parseDefinition(text, options))),
+      { seed: 20_261, numRuns: 300 },
+    );
   });
 
   it('nothing but a refusal is thrown for values', () => {
-    fc.assert(fc.property(fc.anything({ withBigInt: true, withDate: true, withMap: true, withNullPrototype: true, withObjectString: true, withSparseArray: true }), (value) => harmless(() => parseDefinitionValue(value, options))), { seed: 20_261, numRuns: 300 });
+    fc.assert(
+      fc.property(
+        fc.anything({ withBigInt: true, withDate: true, withMap: true, withNullPrototype: true, withObjectString: true, withSparseArray: true }),
+        (value) => harmless(() => parseDefinitionValue(value, options)),
+      ),
+      { seed: 20_261, numRuns: 300 },
+    );
   });
 
   it('nothing but a refusal is thrown for a definition with one thing replaced', () => {
     const paths: string[] = [];
     const walk = (value: unknown, path: string) => {
       if (path !== '') paths.push(path);
-      if (typeof value === 'object' && value !== null && !Array.isArray(value)) for (const [name, inner] of Object.entries(value)) walk(inner, `${path}/${name}`);
+      if (typeof value === 'object' && value !== null && !Array.isArray(value))
+        for (const [name, inner] of Object.entries(value)) walk(inner, `${path}/${name}`);
     };
     walk(parseDefinitionValue(sample(), options), '');
     const value = fc.oneof(
       fc.anything(),
-      fc.array(fc.constantFrom('https://', '{tenant}', '{', '}', '.', '/', '@', '#', '?', ':', 'com', '[::1]', '{extras.home}', '%', '\\', 'a')).map((parts) => parts.join('')),
+      fc
+        .array(fc.constantFrom('https://', '{tenant}', '{', '}', '.', '/', '@', '#', '?', ':', 'com', '[::1]', '{extras.home}', '%', '\\', 'a'))
+        .map((parts) => parts.join('')),
     );
     fc.assert(
-      fc.property(fc.constantFrom(...paths), value, fc.boolean(), (path, replaced, allowPrivateHosts) => harmless(() => parseDefinitionValue(put(sample(), path, replaced), { allowPrivateHosts }))),
+      fc.property(fc.constantFrom(...paths), value, fc.boolean(), (path, replaced, allowPrivateHosts) =>
+        harmless(() => parseDefinitionValue(put(sample(), path, replaced), { allowPrivateHosts })),
+      ),
       { seed: 20_261, numRuns: 300 },
     );
     expect(Reflect.get({}, 'polluted')).toBeUndefined();

@@ -1,0 +1,26 @@
+import { z } from 'zod';
+
+/** The kinds of text that a definition is made of. */
+
+export const id = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/, 'lower-case letters, digits and inner hyphens, 64 at most');
+export const name = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'a letter or _, then letters, digits or _');
+export const text = z.string().min(1).max(500);
+export const template = z.string().min(1).max(2000);
+export const url = template.describe('An absolute https URL; may hold {name} of a declared input.');
+export const param = z.string().min(1).max(200);
+export const params = z.record(param, z.string().max(2000));
+const headerName = z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/, 'a header name');
+export const headers = z.record(
+  headerName,
+  z
+    .string()
+    .max(1000)
+    .regex(/^[\t\x20-\x7e]*$/, 'printable ASCII'),
+);
+export const pointer = z
+  .string()
+  .max(300)
+  .regex(/^(?:\/(?:[^~/]|~[01])*)+$/, 'a JSON pointer (RFC 6901)');
+export const duration = z
+  .string()
+  .regex(/^P(?=\d|T\d)(?:\d{1,5}D)?(?:T(?=\d)(?:\d{1,6}H)?(?:\d{1,6}M)?(?:\d{1,9}S)?)?$/, 'an ISO 8601 duration of days, hours, minutes and seconds');
