@@ -28,7 +28,10 @@ export function createAnswer({ maxBodyBytes, bodiless }: { maxBodyBytes: number;
         if (interim > maxInterim) throw bad('The provider sent one interim answer after the other.');
         return;
       }
-      const entries = Object.entries(headers).map(([name, value]): [string, string] => [name, typeof value === 'string' ? value : (value ?? []).join(', ')]);
+      const entries = Object.entries(headers).map(([name, value]): [string, string] => [
+        name,
+        typeof value === 'string' ? value : (value ?? []).join(', '),
+      ]);
       head = { status, headers: Object.fromEntries(entries) };
       const encoding = (head.headers['content-encoding'] ?? '').trim().toLowerCase();
       if (encoding !== '' && encoding !== 'identity') throw bad("The provider's answer is in an encoding that was not asked for.");

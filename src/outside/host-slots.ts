@@ -18,12 +18,14 @@ export function createHostSlots({ perHost, maxWaiting }: { perHost: number; maxW
   const hosts = new Map<string, Host>();
 
   /** Hands the slot to who has waited longest; the slot stays busy then. */
-  const releaseOf = (name: string, host: Host): Release => () => {
-    const [next] = host.waiting;
-    if (next !== undefined) return next();
-    host.busy -= 1;
-    if (host.busy === 0) hosts.delete(name);
-  };
+  const releaseOf =
+    (name: string, host: Host): Release =>
+    () => {
+      const [next] = host.waiting;
+      if (next !== undefined) return next();
+      host.busy -= 1;
+      if (host.busy === 0) hosts.delete(name);
+    };
 
   return {
     take(name, signal) {

@@ -14,7 +14,7 @@ export type DoorEvent = {
   origin: string;
   method: string;
   durationMs: number;
-  outcome: { status: number } | { code: ErrorCode; /** Of the network or the parser, such as ECONNREFUSED. */ cause?: string };
+  outcome: { status: number } | { code: ErrorCode /** Of the network or the parser, such as ECONNREFUSED. */; cause?: string };
 };
 
 export type DoorOptions = {

@@ -18,8 +18,7 @@ export function isPublicAddress(address: string): boolean {
 }
 
 /** Host names that never leave the machine or the local network (RFC 6761, 6762, 8375, 9476 and common practice). */
-const privateSuffixes =
-  'localhost localdomain local internal intranet private corp home lan svc arpa onion alt invalid test example'.split(' ');
+const privateSuffixes = 'localhost localdomain local internal intranet private corp home lan svc arpa onion alt invalid test example'.split(' ');
 
 /** A name of at least two labels whose last begins with a letter; no trailing dot (it would be another name to a certificate). */
 const fullHostName = /^(?=.{4,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;

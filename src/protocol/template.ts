@@ -26,7 +26,7 @@ export function templateNames(template: string): string[] {
   return names;
 }
 
-function valueOf(values: Values, name: string): string {
+function required(values: Values, name: string): string {
   const value = Object.hasOwn(values, name) ? values[name] : undefined;
   if (value === undefined) throw invalid(`The value of {${name}} is missing.`);
   return value;
@@ -34,7 +34,7 @@ function valueOf(values: Values, name: string): string {
 
 /** Replaces `{name}` as it is: for parameters and headers, which are encoded later. Throws `invalid_request` when a value is missing. */
 export function expandText(template: string, values: Values): string {
-  return template.replace(expression, (_, name: string) => valueOf(values, name));
+  return template.replace(expression, (_, name: string) => required(values, name));
 }
 
 /**
@@ -51,7 +51,7 @@ export function percentEncode(value: string): string {
  * also not together with its neighbours (RFC 3986 section 5.2.4 would remove another segment for it).
  */
 function expandRest(template: string, values: Values): string {
-  const encode = (text: string) => text.replace(expression, (_, name: string) => percentEncode(valueOf(values, name)));
+  const encode = (text: string) => text.replace(expression, (_, name: string) => percentEncode(required(values, name)));
   const [path = ''] = template.split(/[?#]/, 1);
   const segments = path.split('/').map((segment) => {
     const expanded = encode(segment);
@@ -97,18 +97,21 @@ export function expandUrl(
 
   const [, leading, behind = ''] = /^\{([^{}]+)\}(.*)$/s.exec(template) ?? [];
   if (leading !== undefined && (leading.startsWith('extras.') || input(leading)?.url === true)) {
-    return expandBehind(valueOf(values, leading), behind, { values, allowPrivateHosts });
+    return expandBehind(required(values, leading), behind, { values, allowPrivateHosts });
   }
 
   const authority = /^https?:\/\/[^/?#]+/i.exec(template)?.[0];
   if (authority === undefined) throw refused('The address must begin with https://.');
   const expandedAuthority = authority.replace(expression, (_, name: string) =>
-    hostValue(valueOf(values, name), name, { open: input(name)?.host === true, allowPrivateHosts }),
+    hostValue(required(values, name), name, { open: input(name)?.host === true, allowPrivateHosts }),
   );
   const expanded = expandedAuthority + expandRest(template.slice(authority.length), values);
   const { hostname } = parseOutsideUrl(expanded, { allowPrivateHosts });
 
-  const fixedSuffix = authority.slice(authority.lastIndexOf('}') + 1).replace(/:\d+$/, '').toLowerCase();
+  const fixedSuffix = authority
+    .slice(authority.lastIndexOf('}') + 1)
+    .replace(/:\d+$/, '')
+    .toLowerCase();
   if (authority.includes('{') && !hostname.endsWith(fixedSuffix)) throw refused('The expanded host does not end as the definition says.');
   return expanded;
 }

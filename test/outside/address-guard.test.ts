@@ -18,9 +18,12 @@ describe('the guard, private hosts not allowed', () => {
     await expect(lookUp(guardOf('1.1.1.1', address, '8.8.8.8'))).rejects.toSatisfy(refused);
   });
 
-  it.each(['127.1', '1.1', '0x1.1.1.1', '1.1.1.1 ', '0x7f000001', 'x.org', ''])('refuses a name that resolves to no plain address: %j', async (address) => {
-    await expect(lookUp(guardOf(address))).rejects.toSatisfy(refused);
-  });
+  it.each(['127.1', '1.1', '0x1.1.1.1', '1.1.1.1 ', '0x7f000001', 'x.org', ''])(
+    'refuses a name that resolves to no plain address: %j',
+    async (address) => {
+      await expect(lookUp(guardOf(address))).rejects.toSatisfy(refused);
+    },
+  );
 
   it('gives out all public addresses with their true family', async () => {
     expect(await lookUp(guardOf('1.1.1.1', '2606:4700::1111'))).toEqual([
@@ -43,7 +46,9 @@ describe('the guard, private hosts not allowed', () => {
       },
       family: 4,
     };
-    expect(await lookUp(createAddressGuard({ allowPrivateHosts: false, resolve: async () => [shifty] }))).toEqual([{ address: '1.1.1.1', family: 4 }]);
+    expect(await lookUp(createAddressGuard({ allowPrivateHosts: false, resolve: async () => [shifty] }))).toEqual([
+      { address: '1.1.1.1', family: 4 },
+    ]);
   });
 
   it('refuses a literal, which no lookup would see', () => {

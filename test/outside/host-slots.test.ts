@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { isGrantryError } from '../../src/protocol/errors.ts';
 import { createHostSlots } from '../../src/outside/host-slots.ts';
+import { isGrantryError } from '../../src/protocol/errors.ts';
 
 const never = new AbortController().signal;
 const unreachable = (error: unknown) => isGrantryError(error, 'provider_unreachable');

@@ -1,5 +1,5 @@
-import { afterEach, describe, expect, it } from 'vitest';
 import { gzipSync } from 'node:zlib';
+import { afterEach, describe, expect, it } from 'vitest';
 import { createDoor, type DoorOptions } from '../../src/outside/http.ts';
 import { isGrantryError } from '../../src/protocol/errors.ts';
 import { type Local, serveBytes, serveHttp, serveTcp } from './local-servers.ts';
@@ -77,7 +77,12 @@ describe('an answer that is too large', () => {
       response.end('x'.repeat(65_536));
     });
     expect(await outcome(chunked)).toBe('bad_provider_answer');
-    expect(await outcome(serveHttp((_, response) => void response.end('xx')), { maxBodyBytes: 1 })).toBe('bad_provider_answer');
+    expect(
+      await outcome(
+        serveHttp((_, response) => void response.end('xx')),
+        { maxBodyBytes: 1 },
+      ),
+    ).toBe('bad_provider_answer');
   });
 
   it('may be so in its headers: one of 64 kB, ten thousand, or for ever', async () => {
@@ -112,7 +117,12 @@ describe('an answer that takes too long', () => {
     const closed = new Promise<void>((resolve) => {
       gone = resolve;
     });
-    expect(await outcome(serveTcp((socket) => void socket.resume().on('close', gone)), short)).toBe('no_answer');
+    expect(
+      await outcome(
+        serveTcp((socket) => void socket.resume().on('close', gone)),
+        short,
+      ),
+    ).toBe('no_answer');
     // The connection is given up too, not only the wait for it.
     await closed;
   });
@@ -168,7 +178,12 @@ describe('an answer that is cut', () => {
     const url = `http://127.0.0.1:${fickle.port}/`;
     const outcomes: string[] = [];
     for (const method of ['POST', 'POST', 'GET', 'GET'] as const) {
-      outcomes.push(await send({ method, url }).then(({ body }) => body, (error) => (isGrantryError(error) ? error.code : 'other')));
+      outcomes.push(
+        await send({ method, url }).then(
+          ({ body }) => body,
+          (error) => (isGrantryError(error) ? error.code : 'other'),
+        ),
+      );
       // Lets the connection become idle, so that it is used again.
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
@@ -248,11 +263,15 @@ describe('an answer that nobody can read', () => {
 describe('an answer without a body', () => {
   it('has none: HEAD, 204, 304', async () => {
     const { port } = await serve(
-      serveHttp((message, response) => void response.writeHead(Number(message.url?.slice(1)), message.method === 'HEAD' ? { 'content-length': '100000' } : {}).end()),
+      serveHttp(
+        (message, response) =>
+          void response.writeHead(Number(message.url?.slice(1)), message.method === 'HEAD' ? { 'content-length': '100000' } : {}).end(),
+      ),
     );
     const send = doorOf();
     expect(await send({ method: 'HEAD', url: `http://127.0.0.1:${port}/200` })).toMatchObject({ status: 200, body: '' });
-    for (const status of [204, 304]) expect(await send({ method: 'GET', url: `http://127.0.0.1:${port}/${status}` })).toMatchObject({ status, body: '' });
+    for (const status of [204, 304])
+      expect(await send({ method: 'GET', url: `http://127.0.0.1:${port}/${status}` })).toMatchObject({ status, body: '' });
   });
 
   it('is not an answer to another request than the one that was sent', async () => {

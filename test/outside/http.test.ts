@@ -40,10 +40,20 @@ describe('a request', () => {
       }),
     );
     const { send } = openDoor();
-    const request = { method: 'POST', url: `http://127.0.0.1:${server.port}/a%20b?c=d&e=%2F`, headers: { 'X-Up': 'v', Accept: 'application/json' }, body: 'k=\u00e4' } as const;
+    const request = {
+      method: 'POST',
+      url: `http://127.0.0.1:${server.port}/a%20b?c=d&e=%2F`,
+      headers: { 'X-Up': 'v', Accept: 'application/json' },
+      body: 'k=\u00e4',
+    } as const;
     const answer = await send(request);
     expect(answer).toMatchObject({ status: 418, body: 'g\u00e4\u{1f600}', headers: { 'x-one': 'a', 'set-cookie': 'k=1, l=2' } });
-    expect(seen).toMatchObject({ method: 'POST', url: '/a%20b?c=d&e=%2F', body: 'k=\u00e4', headers: { 'x-up': 'v', accept: 'application/json', 'content-length': '4' } });
+    expect(seen).toMatchObject({
+      method: 'POST',
+      url: '/a%20b?c=d&e=%2F',
+      body: 'k=\u00e4',
+      headers: { 'x-up': 'v', accept: 'application/json', 'content-length': '4' },
+    });
     expect(seen.headers?.['user-agent']).toMatch(/^grantry\/\d+\.\d+\.\d+$/);
     expect(seen.headers?.['accept-encoding']).toBe('identity');
 
@@ -60,28 +70,38 @@ describe('a request', () => {
     expect(server.connections()).toBeLessThanOrEqual(2);
   });
 
-  it.each(['Host', 'Connection', 'Transfer-Encoding', 'Content-Length', 'Upgrade', 'Expect', 'Proxy-Authorization', 'TE'])('may not set the header %s', async (name) => {
-    const server = await canary();
-    const { send } = openDoor();
-    expect((await failure(send({ ...post(`http://127.0.0.1:${server.port}/`), headers: { [name]: 'x' } }))).code).toBe('invalid_request');
-    expect(server.connections()).toBe(0);
-  });
-
-  it.each([{ 'x-a': 'hush\r\nhost: evil' }, { 'x-a': 'hush\n' }, { 'x-a': 'hush\u0000' }, { 'x-a': 'hush\u20ac' }, { 'x a': 'hush' }, { 'x:a': 'hush' }, { '': 'hush' }])(
-    'may not hold a header that would break it: %j',
-    async (headers) => {
+  it.each(['Host', 'Connection', 'Transfer-Encoding', 'Content-Length', 'Upgrade', 'Expect', 'Proxy-Authorization', 'TE'])(
+    'may not set the header %s',
+    async (name) => {
       const server = await canary();
       const { send } = openDoor();
-      const error = await failure(send({ ...get(`http://127.0.0.1:${server.port}/`), headers }));
-      expect(error.code).toBe('invalid_request');
-      expect(error.message).not.toContain('hush');
+      expect((await failure(send({ ...post(`http://127.0.0.1:${server.port}/`), headers: { [name]: 'x' } }))).code).toBe('invalid_request');
       expect(server.connections()).toBe(0);
     },
   );
 
+  it.each([
+    { 'x-a': 'hush\r\nhost: evil' },
+    { 'x-a': 'hush\n' },
+    { 'x-a': 'hush\u0000' },
+    { 'x-a': 'hush\u20ac' },
+    { 'x a': 'hush' },
+    { 'x:a': 'hush' },
+    { '': 'hush' },
+  ])('may not hold a header that would break it: %j', async (headers) => {
+    const server = await canary();
+    const { send } = openDoor();
+    const error = await failure(send({ ...get(`http://127.0.0.1:${server.port}/`), headers }));
+    expect(error.code).toBe('invalid_request');
+    expect(error.message).not.toContain('hush');
+    expect(server.connections()).toBe(0);
+  });
+
   it.each([301, 302, 303, 307, 308])('is not repeated elsewhere on %i', async (status) => {
     const target = await canary();
-    const server = await serve(serveHttp((_, response) => void response.writeHead(status, { location: `http://127.0.0.1:${target.port}/`, refresh: '0' }).end()));
+    const server = await serve(
+      serveHttp((_, response) => void response.writeHead(status, { location: `http://127.0.0.1:${target.port}/`, refresh: '0' }).end()),
+    );
     const { send } = openDoor();
     expect(await send(post(`http://127.0.0.1:${server.port}/`))).toMatchObject({ status, headers: { location: `http://127.0.0.1:${target.port}/` } });
     expect(target.connections()).toBe(0);
@@ -107,7 +127,10 @@ describe('a request', () => {
     await send({ ...post(`http://127.0.0.1:${server.port}/hush?hush`, 'hush'), headers: { authorization: 'hush' } });
     await server.close();
     await failure(send(post(`http://127.0.0.1:${server.port}/hush?hush`, 'hush')));
-    expect(events).toMatchObject([{ method: 'POST', outcome: { status: 200 } }, { outcome: { code: 'provider_unreachable', cause: 'ECONNREFUSED' } }]);
+    expect(events).toMatchObject([
+      { method: 'POST', outcome: { status: 200 } },
+      { outcome: { code: 'provider_unreachable', cause: 'ECONNREFUSED' } },
+    ]);
     expect(JSON.stringify(events)).not.toContain('hush');
   });
 });
@@ -237,13 +260,21 @@ describe('what never left', () => {
       return hostname.startsWith('empty') ? [] : [{ address: '127.0.0.1', family: 4 }];
     };
     const { send } = openDoor({ resolve, deadlineMs: 300 });
-    const urls = [`https://closed.org:${closed.port}`, `https://filtered.org:${silent.port}`, 'https://missing.org', 'https://silent.org', 'https://empty.org'];
+    const urls = [
+      `https://closed.org:${closed.port}`,
+      `https://filtered.org:${silent.port}`,
+      'https://missing.org',
+      'https://silent.org',
+      'https://empty.org',
+    ];
     const seen = new Set<string>();
     for (const url of urls) {
       const { code, status, message, details } = await failure(send(post(`${url}/?client_secret=hush`)));
       seen.add(JSON.stringify({ code, status, message, details }));
     }
-    expect([...seen]).toEqual([JSON.stringify({ code: 'provider_unreachable', status: 503, message: 'The provider cannot be reached.', details: {} })]);
+    expect([...seen]).toEqual([
+      JSON.stringify({ code: 'provider_unreachable', status: 503, message: 'The provider cannot be reached.', details: {} }),
+    ]);
   });
 
   it('does not leave later, when its connection is there at last', async () => {
@@ -252,14 +283,14 @@ describe('what never left', () => {
       new Promise<{ address: string; family: number }[]>((done) => {
         answer = done;
       });
-    let heard = '';
-    const listening = await serve(serveTcp((socket) => void socket.on('data', (chunk) => (heard += chunk))));
+    const heard: Buffer[] = [];
+    const listening = await serve(serveTcp((socket) => void socket.on('data', (chunk) => heard.push(chunk))));
     const { send } = openDoor({ resolve, deadlineMs: 200 });
     expect((await failure(send(post(`http://provider.org:${listening.port}/`)))).code).toBe('provider_unreachable');
     answer([{ address: '127.0.0.1', family: 4 }]);
     while (listening.connections() === 0) await new Promise(setImmediate);
     await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(heard).toBe('');
+    expect(heard).toEqual([]);
   });
 
   it('is what a closed door gives', async () => {

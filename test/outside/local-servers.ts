@@ -2,7 +2,12 @@ import { createServer as createHttpServer, type RequestListener } from 'node:htt
 import { createServer as createHttpsServer } from 'node:https';
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
 
-export type Local = { port: number; /** How many connections were made. */ connections: () => number; /** How many of them are open still. */ open: () => number; close(): Promise<void> };
+export type Local = {
+  port: number /** How many connections were made. */;
+  connections: () => number /** How many of them are open still. */;
+  open: () => number;
+  close(): Promise<void>;
+};
 
 /** Real servers on the loopback interface, closed with all their connections by `close`. */
 async function listen(server: Server, host: string): Promise<Local> {

@@ -38,5 +38,8 @@ export function selfSigned(...hosts: readonly string[]): { key: string; cert: st
   );
   const der = sequence(body, ecdsaWithSha256, bits(sign('sha256', body, privateKey)));
   const lines = der.toString('base64').replace(/(.{64})/g, '$1\n');
-  return { key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), cert: `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n` };
+  return {
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    cert: `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`,
+  };
 }
