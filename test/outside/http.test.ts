@@ -324,7 +324,11 @@ describe('many requests', () => {
 
   it('do not wait for a host that hangs, and do not wait for ever', async () => {
     let heard = 0;
-    const hanging = await serve(serveHttp(() => void (heard += 1)));
+    const hanging = await serve(
+      serveHttp(() => {
+        heard += 1;
+      }),
+    );
     const well = await serve(serveHttp((_, response) => void response.end('well'), '::1'));
     const { send } = openDoor({ perHost: 2, deadlineMs: 400 });
     const stuck = Array.from({ length: 30 }, () => failure(send(post(`http://127.0.0.1:${hanging.port}/`))));
