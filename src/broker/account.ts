@@ -1,9 +1,11 @@
 import { pointerValue } from '../protocol/pointer.ts';
-import { expandText, expandUrl } from '../protocol/template.ts';
+import { expandText } from '../protocol/template.ts';
+import { templateValues } from '../protocol/template-values.ts';
 import type { Credential } from '../protocol/credential.ts';
 import { isGrantryError } from '../protocol/errors.ts';
 import type { DoorResponse } from '../protocol/door.ts';
 import type { ApiRequest, GrantContext, PresentedRequest } from '../protocol/grant.ts';
+import { optionalEndpointUrl } from '../grants/endpoint.ts';
 import { grantFor } from '../grants/index.ts';
 
 /** The definition's cheap call that proves a credential, and the account it names. */
@@ -15,24 +17,21 @@ const extraValues = (credential: Credential) =>
 export function presentCredential(ctx: GrantContext, credential: Credential, request: ApiRequest): PresentedRequest {
   const presented = grantFor(ctx.method).present(ctx, credential, request);
   const present = new Set(Object.keys(presented.headers).map((name) => name.toLowerCase()));
-  const values = { ...ctx.inputs, ...extraValues(credential) };
+  const values = { ...templateValues(ctx), ...extraValues(credential) };
   const others = Object.entries(ctx.definition.api.headers).filter(([name]) => !present.has(name.toLowerCase()));
   return { url: presented.url, headers: { ...Object.fromEntries(others.map(([name, value]) => [name, expandText(value, values)])), ...presented.headers } };
 }
 
 /** The provider's API base, completed; undefined when the definition has none. Throws `address_refused`, `invalid_request`. */
 export function apiBase(ctx: GrantContext, credential: Credential): string | undefined {
-  const { base_url } = ctx.definition.api;
-  if (base_url === undefined) return undefined;
-  const inputs = { ...ctx.definition.inputs, ...ctx.method.inputs };
-  return expandUrl(base_url, { ...ctx.inputs, ...extraValues(credential) }, { inputs, allowPrivateHosts: ctx.allowPrivateHosts });
+  return optionalEndpointUrl(ctx, ctx.definition.api.base_url, { ...templateValues(ctx), ...extraValues(credential) });
 }
 
 /** Sends the probe; undefined when the definition has none. Throws what the door throws. */
 export async function sendProbe(ctx: GrantContext, credential: Credential): Promise<DoorResponse | undefined> {
   const { probe } = ctx.definition.api;
   if (probe === undefined) return undefined;
-  const path = expandText(probe.path, { ...ctx.inputs, ...extraValues(credential) });
+  const path = expandText(probe.path, { ...templateValues(ctx), ...extraValues(credential) });
   const base = /^https?:\/\//.test(path) ? '' : apiBase(ctx, credential)?.replace(/\/+$/, '');
   if (base === undefined) return undefined;
   const { url, headers } = presentCredential(ctx, credential, { method: probe.method, url: base + path });

@@ -1,14 +1,14 @@
 import { createHmac } from 'node:crypto';
+import { optionalEndpointUrl } from '../../grants/endpoint.ts';
 import type { AuthorizationCodeMethod, OAuth1Method } from '../../protocol/definition/schema.ts';
 import type { CallbackAnswer, Pending } from '../../protocol/grant.ts';
-import { expandUrl } from '../../protocol/template.ts';
 import { openClient } from '../grant-context.ts';
 import { linkPlace } from '../places.ts';
 import type { LinkRecord } from '../records.ts';
 import { isSecretText, sameBytes, sha256 } from '../secrets.ts';
 import type { World } from '../world.ts';
 import { isBrowserOf } from './browser.ts';
-import { type Failed, failLink, linkInputs, linkMethod } from './context.ts';
+import { type Failed, failLink, linkContext, linkInputs, linkMethod } from './context.ts';
 import { type Finished, finishFlow, holdForUser } from './finish.ts';
 
 /** What arrived at a callback: the parameters in order, the URL it arrived at, and the flow cookie. */
@@ -57,9 +57,9 @@ async function takeFlow(world: World, parameters: Parameters, { arrivedAt, brows
 async function checkIssuer(world: World, link: LinkRecord, method: AuthorizationCodeMethod | OAuth1Method, parameters: Parameters): Promise<string | undefined> {
   if (method.grant === 'oauth1') return undefined;
   if (!parameters.has('iss')) return method.iss_parameter === 'required' ? 'The answer does not name its issuer.' : undefined;
-  if (method.issuer === undefined) return 'The answer names an issuer and the definition has none.';
-  const inputs = { ...link.snapshot.definition.inputs, ...method.inputs };
-  const expected = expandUrl(method.issuer, await linkInputs(world, link), { inputs, allowPrivateHosts: world.allowPrivateHosts });
+  const { ctx } = await linkContext(world, link, await linkInputs(world, link));
+  const expected = optionalEndpointUrl(ctx, method.issuer);
+  if (expected === undefined) return 'The answer names an issuer and the definition has none.';
   return parameters.single('iss') === expected ? undefined : 'The answer names another issuer than the definition.';
 }
 

@@ -8,9 +8,14 @@ function isOwnPath(value: string): boolean {
 }
 
 function isWebUrl(value: string): boolean {
-  if (unsafe.test(value) || !/^https?:\/\//i.test(value) || !URL.canParse(value)) return false;
-  const url = new URL(value);
-  return url.username === '' && url.password === '';
+  if (unsafe.test(value) || !/^https?:\/\//i.test(value)) return false;
+  try {
+    const url = new URL(value);
+    return url.username === '' && url.password === '';
+  } catch {
+    // Not URL.canParse: on Node 20 it begins to refuse good URLs with other letters after some thousand calls.
+    return false;
+  }
 }
 
 /**
