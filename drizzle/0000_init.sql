@@ -29,7 +29,7 @@ CREATE TABLE "connect_links" (
 	"verification" text NOT NULL,
 	"page" text NOT NULL,
 	"endpoint" text NOT NULL,
-	"snapshot" jsonb NOT NULL,
+	"snapshot" json NOT NULL,
 	"redirect_uri" text NOT NULL,
 	"expires_at" timestamp (3) with time zone NOT NULL,
 	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
@@ -146,7 +146,7 @@ CREATE TABLE "provider_versions" (
 	"project_id" text NOT NULL,
 	"provider_id" text NOT NULL,
 	"version" integer NOT NULL,
-	"definition" jsonb NOT NULL,
+	"definition" json NOT NULL,
 	"current" boolean NOT NULL,
 	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "provider_versions_project_id_provider_id_version_pk" PRIMARY KEY("project_id","provider_id","version")

@@ -51,7 +51,7 @@ describe('the shipped providers', () => {
       token: { method: 'POST', format: 'query', omit: ['grant_type', 'redirect_uri'] },
       refresh: { how: 'none' },
     });
-    expect(method('phonegap-build', 'auth-token')).toMatchObject({
+    expect(method('phonegap-build', 'auth_token')).toMatchObject({
       grant: 'credential_exchange',
       token_endpoint: 'https://build.phonegap.com/authorize',
       token: { method: 'POST', format: 'query', params: { auth_token: '{auth_token}' } },

@@ -27,10 +27,15 @@ export function apiBase(ctx: GrantContext, credential: Credential): string | und
   return optionalEndpointUrl(ctx, ctx.definition.api.base_url, { ...templateValues(ctx), ...extraValues(credential) });
 }
 
+/** True when the probe takes credentials of this method: a definition may limit it to some. */
+function isProbedWith({ definition, method }: GrantContext, methods: readonly string[] | undefined): boolean {
+  return methods === undefined || methods.some((name) => definition.methods[name] === method);
+}
+
 /** Sends the probe; undefined when the definition has none. Throws what the door throws. */
 export async function sendProbe(ctx: GrantContext, credential: Credential): Promise<DoorResponse | undefined> {
   const { probe } = ctx.definition.api;
-  if (probe === undefined) return undefined;
+  if (probe === undefined || !isProbedWith(ctx, probe.methods)) return undefined;
   const path = expandText(probe.path, { ...templateValues(ctx), ...extraValues(credential) });
   const base = /^https?:\/\//.test(path) ? '' : apiBase(ctx, credential)?.replace(/\/+$/, '');
   if (base === undefined) return undefined;

@@ -1,4 +1,5 @@
-import { definitionSchema, type Definition, type Method } from '../protocol/definition/schema.ts';
+import { parseDefinitionValue } from '../protocol/definition/parse.ts';
+import type { Definition, Method } from '../protocol/definition/schema.ts';
 import { GrantryError } from '../protocol/errors.ts';
 import type { World } from './world.ts';
 
@@ -8,7 +9,8 @@ export type Provider = { definition: Definition; version: number | null };
 const cache = new WeakMap<World['store'], Map<string, Definition>>();
 const cacheLimit = 5_000;
 
-function cachedDefinition(world: Pick<World, 'store'>, key: string, read: () => unknown): Definition {
+/** Checked once more on its way out of the store: whoever may edit a row may not put an address into it that we would refuse. */
+function cachedDefinition(world: Pick<World, 'store' | 'allowPrivateHosts'>, key: string, read: () => unknown): Definition {
   let known = cache.get(world.store);
   if (known === undefined) {
     known = new Map();
@@ -16,7 +18,7 @@ function cachedDefinition(world: Pick<World, 'store'>, key: string, read: () => 
   }
   const hit = known.get(key);
   if (hit !== undefined) return hit;
-  const definition = definitionSchema.parse(read());
+  const definition = parseDefinitionValue(read(), { allowPrivateHosts: world.allowPrivateHosts });
   if (known.size >= cacheLimit) known.clear();
   known.set(key, definition);
   return definition;

@@ -16,7 +16,7 @@ export type Page = {
   /** Where a redirect points that was not followed (`stopBefore`). */
   location: string | undefined;
   /**
-   * Fills in a form and presses a button (its text, value or name; by default the first one of the first form).
+   * Fills in a form and presses a button (how its text begins, its value or its name; by default the first one of the first form).
    * Throws when there is no such button or field.
    */
   submit(fields?: Readonly<Record<string, string>>, button?: string, visit?: Visit): Promise<Page>;
@@ -79,7 +79,7 @@ function findForm(page: HtmlPage, wanted: string | undefined): { form: HtmlForm;
     return { form, button: form.buttons[0] };
   }
   const lower = wanted.toLowerCase();
-  const matches = ({ text, value, name }: Button) => [text, value, name].some((word) => word.toLowerCase() === lower);
+  const matches = ({ text, value, name }: Button) => text.toLowerCase().startsWith(lower) || [value, name].some((word) => word.toLowerCase() === lower);
   for (const form of page.forms) {
     const button = form.buttons.find(matches);
     if (button !== undefined) return { form, button };

@@ -47,7 +47,7 @@ function definitionOf(url: string): string {
         refresh: { how: 'none' },
         response,
       },
-      'auth-token': {
+      auth_token: {
         grant: 'credential_exchange',
         inputs: { auth_token: { label: 'Auth token', secret: true, description: 'Found in your account settings.' } },
         token_endpoint: `${url}/authorize`,

@@ -98,7 +98,12 @@ function openLog(file: string): { log: number; from: number } {
 }
 
 function logTail(file: string, from: number): string {
-  return lastLines(readFileSync(file).subarray(from).toString('utf8'));
+  try {
+    return lastLines(readFileSync(file).subarray(from).toString('utf8'));
+  } catch {
+    // The data directory may be gone by now; then there is nothing to tell.
+    return '';
+  }
 }
 
 /** TCP on the loopback only. What goes wrong is logged without the statements, and so without what they hold. */

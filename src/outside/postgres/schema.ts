@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm';
-import { boolean, customType, index, integer, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex, uuid } from 'drizzle-orm/pg-core';
+import { boolean, customType, index, integer, json, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex, uuid } from 'drizzle-orm/pg-core';
 import type { EndUser, LastError, LinkSnapshot } from '../../broker/records.ts';
 
 /** Every table. Times are timestamptz and decided by Postgres's clock; `*_hash` is SHA-256; `*_sealed` is a JWE (see docs). */
@@ -51,7 +51,8 @@ export const providerVersions = pgTable(
     project_id: projectId(),
     provider_id: text('provider_id').notNull(),
     version: integer('version').notNull(),
-    definition: jsonb('definition').notNull(),
+    /** json, not jsonb: the order of the methods counts. */
+    definition: json('definition').notNull(),
     current: boolean('current').notNull(),
     created_at: createdAt(),
   },
@@ -104,7 +105,8 @@ export const connectLinks = pgTable(
     verification: text('verification').notNull().$type<'browser' | 'user'>(),
     page: text('page').notNull().$type<'shown' | 'skipped'>(),
     endpoint: text('endpoint').notNull().$type<'authorization' | 'authentication'>(),
-    snapshot: jsonb('snapshot').notNull().$type<LinkSnapshot>(),
+    /** json, not jsonb: the order of the methods counts. */
+    snapshot: json('snapshot').notNull().$type<LinkSnapshot>(),
     redirect_uri: text('redirect_uri').notNull(),
     expires_at: time('expires_at').notNull(),
     created_at: createdAt(),

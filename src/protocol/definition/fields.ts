@@ -3,6 +3,8 @@ import { z } from 'zod';
 /** The kinds of text that a definition is made of. */
 
 export const id = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/, 'lower-case letters, digits and inner hyphens, 64 at most');
+/** Names of methods; with _ as well, because grant names are natural ones. */
+export const methodId = z.string().regex(/^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?$/, 'lower-case letters, digits and inner hyphens or _, 64 at most');
 export const name = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'a letter or _, then letters, digits or _');
 export const text = z.string().min(1).max(500);
 export const template = z.string().min(1).max(2000);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, headers, id, name, param, params, pointer, template, text, url } from './fields.ts';
+import { duration, headers, id, methodId, name, param, params, pointer, template, text, url } from './fields.ts';
 import { clientAuthentication, refresh, response, revocation, scopes, tokenRequest } from './token-schema.ts';
 
 /**
@@ -46,7 +46,10 @@ export const authorizationCodeSchema = z.strictObject({
   grant: z.literal('authorization_code'),
   ...common,
   issuer: url.optional().describe('RFC 8414 issuer; when set, iss is enforced on the callback (RFC 9207).'),
-  iss_parameter: z.enum(['required', 'optional']).default('optional').describe('required: the provider always sends iss.'),
+  iss_parameter: z
+    .enum(['required', 'optional'])
+    .default('required')
+    .describe('With an issuer: whether its callbacks always hold iss (RFC 9207). One that comes is compared in any case.'),
   authorization_endpoint: url,
   token_endpoint: url,
   revocation_endpoint: url.optional(),
@@ -172,7 +175,7 @@ const api = z
       .strictObject({
         method: z.enum(['GET', 'POST', 'HEAD']).default('GET'),
         path: z.string().min(1).max(500).describe('Below base_url, or a whole URL.'),
-        methods: z.array(id).min(1).optional().describe('Only for credentials of these methods; all when left out.'),
+        methods: z.array(methodId).min(1).optional().describe('Only for credentials of these methods; all when left out.'),
       })
       .optional()
       .describe('A cheap call that proves that a credential works.'),
@@ -196,7 +199,7 @@ export const definitionSchema = z.strictObject({
   extends: id.optional(),
   inputs,
   api,
-  methods: z.record(id, methodSchema).refine((methods) => Object.keys(methods).length > 0, 'at least one method'),
+  methods: z.record(methodId, methodSchema).refine((methods) => Object.keys(methods).length > 0, 'at least one method'),
 });
 
 export type Definition = z.output<typeof definitionSchema>;

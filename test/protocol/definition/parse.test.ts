@@ -64,7 +64,7 @@ describe('parseDefinition', () => {
     ['/documentation', 'http://x.com', '/documentation Must be: an https URL.'],
     ['/methods', {}, '/methods Must be: at least one method.'],
     ['/methods', [], '/methods Must be a mapping of names to values.'],
-    ['/methods/Web', { grant: 'api_key' }, '/methods/Web This name must be: lower-case letters, digits and inner hyphens, 64 at most.'],
+    ['/methods/Web', { grant: 'api_key' }, '/methods/Web This name must be: lower-case letters, digits and inner hyphens or _, 64 at most.'],
     [
       '/methods/web/grant',
       undefined,
