@@ -1,0 +1,135 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type BackendFactory, createPostgresBackend, createRedisBackend, type IQueueBackend, withBackend } from 'bullmq';
+import { type Backend, postgresConnections, redisConnections } from './connections.ts';
+
+/** BullMQ: one queue, its scheduler and this process's worker at it. */
+
+/** What is to be done on a queue, and how often by itself. */
+export type Work = {
+  /** Also the queue's name: letters and hyphens. */
+  name: string;
+  /** How many jobs this process runs at a time. */
+  concurrency: number;
+  everyMs: number;
+  /** One job. Jobs are delivered at least once, so it must be safe twice. The payload comes from outside: parse it. Rejections are stored: no secret in them. */
+  run(payload: unknown): Promise<void>;
+};
+
+export type OpenQueue = {
+  /** Sees to it that the scheduler is there, whoever wiped it: the next run stays where it is, or is now when there was none. */
+  schedule(): Promise<void>;
+  /** The first `schedule` of a process: the work runs once now in any case. Several processes that begin within ten seconds are one run. */
+  begin(): Promise<void>;
+  /** What stands in `INFO` of the Redis server; empty on Postgres. */
+  serverInfo(): Promise<string>;
+  /** Takes no further job, gives those in flight `graceMs` to end, and closes the connections whether or not the other side answers. */
+  close(graceMs: number): Promise<void>;
+};
+
+export type QueueOptions = {
+  backend: Backend;
+  work: Work;
+  /** Hears of connections that broke and commands that failed; without it they would end the process. */
+  onError(error: unknown): void;
+  /** Ends the waiting for a server that is away. */
+  signal: AbortSignal;
+};
+
+const failurePauseMs = 1_000;
+/** What is kept of finished jobs, for a look at what happened. */
+const kept = { removeOnComplete: { count: 50, age: 3_600 }, removeOnFail: { count: 100, age: 86_400 } };
+
+/** BullMQ asks again at once when taking a job fails with anything but ECONNREFUSED (Redis out of memory: 3,500 times a second). This makes it wait. */
+function unhurried<B extends IQueueBackend, C>(factory: BackendFactory<B, C>): BackendFactory<B, C> {
+  return (...args) => {
+    const backend = factory(...args);
+    const take = backend.moveToActive.bind(backend);
+    backend.moveToActive = async (...job) => {
+      try {
+        return await take(...job);
+      } catch (error) {
+        await sleep(failurePauseMs);
+        throw error;
+      }
+    };
+    return backend;
+  };
+}
+
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  let stop = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener('abort', stop);
+  });
+  return await Promise.race([work, aborted]).finally(() => signal.removeEventListener('abort', stop));
+}
+
+const settledWithin = (ms: number, work: readonly Promise<unknown>[]) => {
+  const patience = new AbortController();
+  const late = sleep(ms, undefined, { signal: patience.signal }).catch(() => {});
+  return Promise.race([Promise.allSettled(work), late]).finally(() => patience.abort());
+};
+
+async function openOn<B extends IQueueBackend, C>(
+  factory: BackendFactory<B, C>,
+  connections: { queue: C; worker: C },
+  { work, onError, signal }: QueueOptions,
+): Promise<Omit<OpenQueue, 'serverInfo'> & { backend: B }> {
+  const { Queue, Worker } = withBackend(unhurried(factory));
+  // All keys of a queue carry one hash tag: in a Redis Cluster they lie in one slot.
+  const prefix = `{grantry-${work.name}}`;
+  const queue = new Queue(work.name, { connection: connections.queue, prefix, streams: { events: { maxLen: 1_000 } }, defaultJobOptions: kept });
+  const inFlight = new Set<Promise<void>>();
+  const worker = new Worker(
+    work.name,
+    async (job) => {
+      const run = work.run(job.data).finally(() => inFlight.delete(run));
+      inFlight.add(run);
+      await run;
+    },
+    { connection: connections.worker, prefix, concurrency: work.concurrency, autorun: false, runRetryDelay: 2_000, ...kept },
+  );
+  queue.on('error', onError);
+  worker.on('error', onError);
+
+  async function close(graceMs: number): Promise<void> {
+    const closing = worker.close(graceMs === 0);
+    await settledWithin(graceMs, [...inFlight]);
+    await settledWithin(2_000, [closing, queue.close()]);
+    await settledWithin(1_000, [worker.disconnect(), queue.disconnect()]);
+  }
+
+  try {
+    await unlessAborted(Promise.all([queue.waitUntilReady(), worker.waitUntilReady()]), signal);
+  } catch (error) {
+    await close(0);
+    throw error;
+  }
+  worker.run().catch(onError);
+  const schedule = () => queue.upsertJobScheduler(work.name, { every: work.everyMs }, { name: work.name, data: {}, opts: kept });
+  return {
+    backend: queue.getBackend(),
+    async schedule() {
+      await schedule();
+    },
+    async begin() {
+      const known = await queue.getJobScheduler(work.name);
+      await schedule();
+      if (known !== undefined) await queue.add(work.name, {}, { deduplication: { id: 'begin', ttl: 10_000 } });
+    },
+    close,
+  };
+}
+
+/** Opens the queue and begins to work at it. Rejects when the server refuses us; one that is away is waited for (Redis) or reported (Postgres). */
+export async function openQueue(options: QueueOptions): Promise<OpenQueue> {
+  const { kind, url } = options.backend;
+  if (kind === 'postgres') {
+    const { backend: _, ...queue } = await openOn(createPostgresBackend, postgresConnections(url), options);
+    return { ...queue, serverInfo: async () => '' };
+  }
+  const { backend, ...queue } = await openOn(createRedisBackend, redisConnections(url), options);
+  return { ...queue, serverInfo: async () => (await backend.connection.client).info() };
+}
