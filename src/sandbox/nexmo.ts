@@ -66,7 +66,7 @@ export async function startNexmo({ redirectUris }: { redirectUris: readonly stri
     const result = await verified(request, (token) => (token === '' ? '' : undefined));
     if (result.kind === 'refused') return refuse(response, result);
     const callback = result.params.get('oauth_callback') ?? '';
-    if (way === 'verifier' && callback !== 'oob' && !registered.has(callback))
+    if (way === 'verifier' && callback !== 'oob' && !registered.has(callback.split('?')[0] ?? ''))
       return refuse(response, { status: 400, problem: 'parameter_rejected' });
 
     if (way === 'plain' && switches.requestTokenEnds === 'all_of_consumer') {

@@ -77,7 +77,7 @@ export const scenes: readonly Scene[] = [
       const person = await people.person();
       const done = await approve(await person.open(link.url), 'ada', 'Continue to');
       report.step(`the person is shown "${done.title}"`);
-      const id = await connected(play, link, 'code + PKCE');
+      const id = await connected(play, link, 'authorization_code, PKCE');
       const first = await token(stage.worker, id, { minTtlS: 10 });
       await useAt(play, `${as.url}/api/me`, first);
       const second = await token(stage.worker, id, { force: true });
@@ -105,7 +105,7 @@ export const scenes: readonly Scene[] = [
       expectThat((as.counters.token.authorization_code ?? 0) === before, 'the code was exchanged before anybody confirmed');
       report.step('the browser is back at the integrator with a nonce; nothing has been exchanged yet');
       await stage.integration.call('POST', `/v1/connect-links/${link.id}/confirm`, { body: { nonce, end_user_id: 'ada' } });
-      await connected(play, link, 'private_key_jwt, confirmed');
+      await connected(play, link, 'authorization_code, private_key_jwt');
       const again = await problemOf(stage.integration.call('POST', `/v1/connect-links/${link.id}/confirm`, { body: { nonce, end_user_id: 'ada' } }));
       report.done(`the same nonce again: ${again.status} ${again.code}`);
       const stranger = await connectLink(play, 'web-jwt', { return_url: stage.integrator.returnUrl });
@@ -150,7 +150,7 @@ export const scenes: readonly Scene[] = [
       const asked = await approve(await person.open(link.url), 'ada', 'Continue to');
       report.step(`without a state the person is asked: "${asked.title}"`);
       await asked.press('confirm');
-      const id = await connected(play, link, 'no state, own callback');
+      const id = await connected(play, link, 'authorization_code, no state');
       await useAt(play, `${phonegap.url}/api/v1/me`, await token(stage.worker, id));
       await person.close();
 
@@ -158,7 +158,7 @@ export const scenes: readonly Scene[] = [
       const second = await connectLink(play, 'phonegap-token');
       const form = await people.person();
       await (await form.open(second.url)).press('Connect ', { auth_token: phonegap.authTokenOf('ada') });
-      await connected(play, second, 'auth token exchanged');
+      await connected(play, second, 'credential_exchange');
       await form.close();
     },
   },
@@ -179,7 +179,7 @@ export const scenes: readonly Scene[] = [
         return { link, page };
       };
       const { link } = await connect({});
-      const id = await connected(play, link, 'OAuth 1.0a, out of band');
+      const id = await connected(play, link, 'oauth1, out of band');
       const target = `${nexmo.url}/api/me`;
       const signed = await stage.worker.call<{ url: string; headers: Record<string, string> }>('POST', `/v1/connections/${id}/sign`, { body: { method: 'GET', url: target } });
       const answer = await fetch(signed.url, { headers: signed.headers });
@@ -201,7 +201,7 @@ export const scenes: readonly Scene[] = [
       const link = await connectLink(play, 'oauth1');
       const person = await people.person();
       await approve(await person.open(link.url), 'ada', 'Continue to');
-      await connected(play, link, 'OAuth 1.0a, callback');
+      await connected(play, link, 'oauth1, callback');
       await integrationFor(play, { id: 'oauth1-pin', provider: 'sandbox-oauth1-pin', definition: nexmo.definitionWithPin, ...nexmo.client });
       const pinLink = await connectLink(play, 'oauth1-pin');
       const waiting = await (await person.open(pinLink.url)).press('Continue to');
@@ -209,7 +209,7 @@ export const scenes: readonly Scene[] = [
       const pin = /\b\d{6,8}\b/.exec(shown.text)?.[0];
       expectThat(pin !== undefined, 'the provider shows no PIN');
       await waiting.press('Finish', { verifier: pin });
-      await connected(play, pinLink, 'OAuth 1.0a, PIN');
+      await connected(play, pinLink, 'oauth1, PIN');
       await person.close();
     },
   },
@@ -224,7 +224,7 @@ export const scenes: readonly Scene[] = [
       const faulty = await (await person.open(link.url)).press('Connect ', { api_key: 'no' });
       report.step(`a key that cannot be one: "${faulty.title}"`);
       await faulty.press('Connect ', { api_key: keyService.issueKey('ada') });
-      const id = await connected(play, link, 'API key by form');
+      const id = await connected(play, link, 'api_key');
       await useAt(play, `${keyService.url}/api/me`, await token(stage.worker, id));
       await person.close();
 
@@ -235,11 +235,11 @@ export const scenes: readonly Scene[] = [
         report.done(`${note}: ${made.id}`);
         return made.id;
       };
-      await add('user name and password', { integration: 'keys', grant: 'basic', inputs: { username: 'ada', password: keyService.issuePassword('ada') } });
+      await add('basic', { integration: 'keys', grant: 'basic', inputs: { username: 'ada', password: keyService.issuePassword('ada') } });
       await integrationFor(play, { id: 'machine', provider: 'sandbox-as', method: 'machine', ...as.client });
-      const machine = await add('client credentials', { integration: 'machine', grant: 'client_credentials' });
+      const machine = await add('client_credentials', { integration: 'machine', grant: 'client_credentials' });
       await useAt(play, `${as.url}/api/me`, await token(stage.worker, machine));
-      await add('imported', { integration: 'web', import: { access_token: 'from-elsewhere', expires_at: new Date(Date.now() + 3_600_000).toISOString(), scopes: ['read'] } });
+      await add('authorization_code, imported', { integration: 'web', import: { access_token: 'from-elsewhere', expires_at: new Date(Date.now() + 3_600_000).toISOString(), scopes: ['read'] } });
     },
   },
   {
@@ -250,7 +250,7 @@ export const scenes: readonly Scene[] = [
       const link = await connectLink(play, 'web');
       const person = await people.person();
       await approve(await person.open(link.url), 'grace', 'Continue to');
-      const id = await connected(play, link, 'connected, then deleted');
+      const id = await connected(play, link, 'authorization_code, deleted');
       as.switches.fault = { kind: 'down' };
       await token(stage.worker, id, { force: true });
       report.done('the provider is down and the token lives: the worker gets it');
