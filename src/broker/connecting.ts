@@ -23,7 +23,7 @@ type Saving = {
 };
 
 /** Tells the provider that a credential will not be used after all; its failure changes nothing. */
-async function giveBack(world: World, ctx: GrantContext, credential: Credential): Promise<void> {
+export async function giveBack(world: World, ctx: GrantContext, credential: Credential): Promise<void> {
   try {
     await grantFor(ctx.method).revoke?.(ctx, credential);
   } catch (error) {

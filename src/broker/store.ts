@@ -84,12 +84,12 @@ export type Links = {
   /** Takes an unfinished, unexpired link for one browser and one new state; undefined when another browser has it or it is over. */
   begin(id: string, browserHash: Buffer, stateHash: Buffer, stateTtlS: number): Promise<LinkRecord | undefined>;
   /** Keeps what was started; false when another start came in between. */
-  keepPending(id: string, attempt: number, pendingSealed: string, inputsSealed: string | null, events: NewEvent[]): Promise<boolean>;
+  keepPending(id: string, attempt: number, pendingSealed: string, events: NewEvent[]): Promise<boolean>;
   /** Back to `opened` after a start that failed for now. */
   release(id: string, attempt: number): Promise<void>;
   /** Consumes a state, once, ever. */
   consumeState(stateHash: Buffer): Promise<LinkRecord | undefined>;
-  /** Consumes the one flow that waits in this browser for this callback path; undefined when there are none or several. */
+  /** Consumes the one flow that waits in this browser for this callback path and whose provider echoes no state; undefined when there are none or several. */
   consumeByBrowser(browserHash: Buffer, redirectUri: string): Promise<LinkRecord | undefined>;
   /** Consumes an out-of-band flow of this link. */
   consumeByLink(id: string, browserHash: Buffer): Promise<LinkRecord | undefined>;
@@ -190,10 +190,16 @@ export type Tokens = {
 
 export type Claim = { connection: ConnectionRecord; lease: string; ambiguous: boolean };
 export type Refreshes = {
-  /** Takes the lease and commits the intent, in one statement; undefined when somebody else has it or the version moved on. */
-  claim(project: string, id: string, version: number, lease: string): Promise<Claim | undefined>;
-  /** Saves the next credential if nobody else did; wakes who waits. Undefined when the version moved on. */
-  commit(claim: Claim, next: StoredCredential, events: NewEvent[]): Promise<ConnectionRecord | undefined>;
+  /**
+   * Takes the lease and commits the intent, in one statement; undefined when somebody else has it, the version moved on, or
+   * another attempt has failed since the caller looked (`failures` is the failure_count that it saw).
+   */
+  claim(project: string, id: string, version: number, lease: string, failures: number): Promise<Claim | undefined>;
+  /**
+   * Saves the next credential if nobody else did, also when the lease has passed or a later attempt was refused; wakes who waits.
+   * Undefined when the version moved on, or the connection was stopped for another reason. `recovered` is written when it was not active.
+   */
+  commit(claim: Claim, next: StoredCredential, events: NewEvent[], recovered: NewEvent): Promise<ConnectionRecord | undefined>;
   /** The lease ends without a new credential. False when the version or the lease moved on: then the failure says nothing. */
   fail(
     claim: Claim,

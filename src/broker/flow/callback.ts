@@ -1,14 +1,13 @@
 import { createHmac } from 'node:crypto';
 import { optionalEndpointUrl } from '../../grants/endpoint.ts';
-import type { AuthorizationCodeMethod, OAuth1Method } from '../../protocol/definition/schema.ts';
-import type { CallbackAnswer, Pending } from '../../protocol/grant.ts';
-import { openClient } from '../grant-context.ts';
-import { linkPlace } from '../places.ts';
+import { isGrantryError } from '../../protocol/errors.ts';
+import type { AuthorizationCodeMethod } from '../../protocol/definition/schema.ts';
+import type { CallbackAnswer, GrantContext } from '../../protocol/grant.ts';
 import type { LinkRecord } from '../records.ts';
 import { isSecretText, sameBytes, sha256 } from '../secrets.ts';
 import type { World } from '../world.ts';
 import { isBrowserOf } from './browser.ts';
-import { type Failed, failLink, linkContext, linkInputs, linkMethod } from './context.ts';
+import { type Failed, failLink, linkContext, linkMethod, openBegun } from './context.ts';
 import { type Finished, finishFlow, holdForUser } from './finish.ts';
 
 /** What arrived at a callback: the parameters in order, the URL it arrived at, and the flow cookie. */
@@ -48,58 +47,52 @@ async function takeFlow(world: World, parameters: Parameters, { arrivedAt, brows
     const state = parameters.single('state');
     return isSecretText(state) ? world.store.links.consumeState(sha256(state)) : undefined;
   }
-  // Only an own callback may come without a state, and only for a definition that says so.
+  // Only an own callback may come without a state, and only for a definition that says so (the store looks).
   const own = arrivedAt.startsWith(`${world.publicUrl}/oauth/callback/`);
   if (browser === undefined || !own) return undefined;
   return world.store.links.consumeByBrowser(sha256(browser), arrivedAt);
 }
 
-async function checkIssuer(world: World, link: LinkRecord, method: AuthorizationCodeMethod | OAuth1Method, parameters: Parameters): Promise<string | undefined> {
-  if (method.grant === 'oauth1') return undefined;
-  if (!parameters.has('iss')) return method.iss_parameter === 'required' ? 'The answer does not name its issuer.' : undefined;
-  const { ctx } = await linkContext(world, link, await linkInputs(world, link));
+/** RFC 9207: what is wrong with the answer's `iss`; undefined when nothing is. */
+function issuerFault(ctx: GrantContext, method: AuthorizationCodeMethod, parameters: Parameters): string | undefined {
   const expected = optionalEndpointUrl(ctx, method.issuer);
+  if (!parameters.has('iss')) return expected !== undefined && method.iss_parameter === 'required' ? 'The answer does not name its issuer.' : undefined;
   if (expected === undefined) return 'The answer names an issuer and the definition has none.';
   return parameters.single('iss') === expected ? undefined : 'The answer names another issuer than the definition.';
 }
 
 /** Callbacks that a provider signs with our client secret: every other parameter, sorted, as name=value joined by &. */
-async function checkSignature(world: World, link: LinkRecord, method: AuthorizationCodeMethod, parameters: Parameters): Promise<boolean> {
-  const { signature } = method.callback;
+function isSigned({ client }: GrantContext, { callback: { signature } }: AuthorizationCodeMethod, parameters: Parameters): boolean {
   if (signature === undefined) return true;
   const given = parameters.single(signature.param);
-  const integration = await world.store.integrations.get(link.project_id, link.integration_id);
-  if (given === undefined || integration === undefined) return false;
-  const { client_secret } = await openClient(world, integration);
-  if (client_secret === undefined) return false;
+  if (given === undefined || client.client_secret === undefined) return false;
   const message = parameters
     .entries()
     .filter(([name]) => name !== signature.param)
     .map(([name, values]) => `${name}=${values.join(',')}`)
     .sort()
     .join('&');
-  return sameBytes(createHmac('sha256', client_secret).update(message).digest(), Buffer.from(given, 'hex'));
+  return sameBytes(createHmac('sha256', client.client_secret).update(message).digest(), Buffer.from(given, 'hex'));
 }
 
-/** A code that was seen before stops this flow and the one that it was seen in. */
+/** A code that was seen before stops this flow and the one that it was seen in, which may be connected by now. */
 async function stopBoth(world: World, link: LinkRecord, firstLinkId: string): Promise<Failed> {
   const detail = 'The same authorization code arrived in two flows.';
-  const first = firstLinkId === link.id ? undefined : await world.store.links.byId(firstLinkId);
-  if (first !== undefined) {
-    if (first.finished_at === null) await failLink(world, first, 'code_replayed', detail);
-    else if (first.connection_id !== null) {
-      await world.store.connections.requireReauthorization(first.project_id, first.connection_id, 'code_replayed', [
-        {
-          project_id: first.project_id,
-          type: 'connection.reauthorization_required',
-          integration_id: first.integration_id,
-          connection_id: first.connection_id,
-          data: { reason: 'code_replayed', why: detail, next: 'Make a connect link with this connection_id.' },
-        },
-      ]);
-    }
-  }
   world.log.warn({ link: link.id, first: firstLinkId }, 'authorization code replayed');
+  const first = firstLinkId === link.id ? undefined : await world.store.links.byId(firstLinkId);
+  if (first !== undefined) await failLink(world, first, 'code_replayed', detail);
+  const connected = first === undefined ? undefined : await world.store.links.byId(firstLinkId);
+  if (connected !== undefined && connected.connection_id !== null) {
+    await world.store.connections.requireReauthorization(connected.project_id, connected.connection_id, 'code_replayed', [
+      {
+        project_id: connected.project_id,
+        type: 'connection.reauthorization_required',
+        integration_id: connected.integration_id,
+        connection_id: connected.connection_id,
+        data: { reason: 'code_replayed', why: detail, next: 'Make a connect link with this connection_id.' },
+      },
+    ]);
+  }
   return failLink(world, link, 'code_replayed', detail);
 }
 
@@ -116,13 +109,23 @@ export async function receiveCallback(world: World, request: CallbackRequest): P
   const method = linkMethod(link);
   if (method.grant !== 'authorization_code' && method.grant !== 'oauth1') return failLink(world, link, 'invalid_callback', 'This method has no callback.');
 
-  if (!parameters.has('state') && method.callback.state !== 'not_echoed') return failLink(world, link, 'invalid_callback', 'The answer came without its state.');
   if (!isBrowserOf(link, request.browser)) return failLink(world, link, 'wrong_browser', 'The answer arrived in another browser than the one that began.');
   if (link.redirect_uri !== request.arrivedAt) return failLink(world, link, 'redirect_mismatch', 'The answer arrived at another callback than the one that was sent.');
-  const issuerFault = await checkIssuer(world, link, method, parameters);
-  if (issuerFault !== undefined) return failLink(world, link, 'issuer_mismatch', issuerFault);
-  if (method.grant === 'authorization_code' && !(await checkSignature(world, link, method, parameters))) {
-    return failLink(world, link, 'invalid_callback', "The provider's signature on the answer does not hold.");
+
+  const begun = await openBegun(world, link);
+  if (begun === undefined) return failLink(world, link, 'invalid_callback', 'The flow was not started in full.');
+  let ctx: GrantContext;
+  try {
+    ({ ctx } = await linkContext(world, link, begun.inputs));
+  } catch (error) {
+    // The integration is gone, or is another app now: nothing of this answer may go there.
+    if (!isGrantryError(error, 'conflict')) throw error;
+    return failLink(world, link, 'exchange_failed', error.message);
+  }
+  if (method.grant === 'authorization_code') {
+    const fault = issuerFault(ctx, method, parameters);
+    if (fault !== undefined) return failLink(world, link, 'issuer_mismatch', fault);
+    if (!isSigned(ctx, method, parameters)) return failLink(world, link, 'invalid_callback', "The provider's signature on the answer does not hold.");
   }
 
   const codeName = method.grant === 'oauth1' ? 'oauth_token' : method.callback.code;
@@ -145,10 +148,8 @@ export async function receiveCallback(world: World, request: CallbackRequest): P
   const first = await world.store.ledger.record(sha256(method.grant === 'oauth1' ? `oauth1 ${code}` : code), link.id);
   if (first !== undefined) return stopBoth(world, link, first);
 
-  if (link.pending_sealed === null) return failLink(world, link, 'invalid_callback', 'The flow was not started in full.');
-  if (method.grant === 'oauth1') {
-    const pending: Pending = JSON.parse(await world.seal.open(linkPlace(link, 'pending'), link.pending_sealed));
-    if (pending.requestToken !== code) return failLink(world, link, 'invalid_callback', 'The answer names the request token of another flow.');
+  if (method.grant === 'oauth1' && begun.pending.requestToken !== code) {
+    return failLink(world, link, 'invalid_callback', 'The answer names the request token of another flow.');
   }
 
   const kept = method.callback.keep.map((name) => [name, parameters.single(name)] as const);

@@ -1,12 +1,12 @@
-import { GrantryError } from '../../protocol/errors.ts';
-import type { Pending } from '../../protocol/grant.ts';
+import { GrantryError, isGrantryError } from '../../protocol/errors.ts';
+import { Credential, type CredentialFields } from '../../protocol/credential.ts';
+import { giveBack } from '../connecting.ts';
 import { isOverdue } from '../links.ts';
-import { linkPlace } from '../places.ts';
 import type { LinkRecord } from '../records.ts';
 import { isSecretText, sha256 } from '../secrets.ts';
 import type { World } from '../world.ts';
 import { isBrowserOf } from './browser.ts';
-import { type Failed, failLink, linkMethod } from './context.ts';
+import { type Failed, failLink, linkContext, linkMethod, openBegun } from './context.ts';
 import { askNonce, type Finished, finishFlow, heldContinuation, holdForUser } from './finish.ts';
 import { type Closed, openLink } from './start.ts';
 
@@ -43,27 +43,50 @@ export async function askedAccount(world: World, id: string, browser: string | u
 export async function answerAccount(world: World, { link, mine }: { link: LinkRecord; mine: 'yes' | 'no' }): Promise<Finished | Failed | { kind: 'unknown' }> {
   const taken = await world.store.links.takeNonce(link.project_id, link.id, sha256(askNonce(link)));
   if (taken === undefined) return { kind: 'unknown' };
-  if (mine === 'no') return failLink(world, taken, 'access_denied', 'The end user says that this is not her account.');
-  return finishFlow(world, taken, await heldContinuation(world, taken));
+  const held = await heldContinuation(world, taken);
+  if (mine === 'yes') return finishFlow(world, taken, held);
+  const begun = await openBegun(world, taken);
+  const failed = await failLink(world, taken, 'access_denied', 'The end user says that this is not her account.');
+  if (held.kind === 'credential') await returnCredential(world, taken, { fields: held.fields, inputs: begun?.inputs ?? {} });
+  return failed;
+}
+
+/** Revokes what was obtained and is not wanted, where the provider takes it back. */
+async function returnCredential(world: World, link: LinkRecord, { fields, inputs }: { fields: CredentialFields; inputs: Record<string, string> }): Promise<void> {
+  try {
+    const { ctx } = await linkContext(world, link, inputs);
+    await giveBack(world, ctx, new Credential(fields));
+  } catch (error) {
+    // The integration is gone meanwhile: there is nobody to give it back as.
+    if (!isGrantryError(error, 'conflict')) throw error;
+  }
+}
+
+export type OutOfBand = { kind: 'waiting'; link: LinkRecord; project: string; url: string; verifier: 'required' | 'absent' };
+
+/** A flow that has begun at a provider that sends nobody back: where the end user goes, and whether she brings a code from there. */
+export async function waitingOutOfBand(world: World, token: string, browser: string | undefined): Promise<Closed | OutOfBand | { kind: 'not_started' }> {
+  const open = await openLink(world, token, browser);
+  if (open.kind !== 'open') return open;
+  const method = linkMethod(open.link);
+  const begun = await openBegun(world, open.link);
+  if (method.grant !== 'oauth1' || method.callback.mode !== 'oob' || begun?.pending.authorizeUrl === undefined) return { kind: 'not_started' };
+  return { kind: 'waiting', link: open.link, project: open.project, url: begun.pending.authorizeUrl, verifier: method.callback.verifier };
 }
 
 /** The end user comes back by herself from a provider that sends nobody back. */
 export async function returnOutOfBand(
   world: World,
   { token, browser, verifier }: { token: string; browser: string; verifier: string | undefined },
-): Promise<Closed | Finished | Failed | { kind: 'verifier_needed'; link: LinkRecord; url: string } | { kind: 'not_started'; link: LinkRecord }> {
-  const open = await openLink(world, token, browser);
-  if (open.kind !== 'open') return open;
-  const method = linkMethod(open.link);
-  if (method.grant !== 'oauth1' || method.callback.mode !== 'oob' || open.link.pending_sealed === null) return { kind: 'not_started', link: open.link };
+): Promise<Closed | Finished | Failed | { kind: 'verifier_needed'; waiting: OutOfBand } | { kind: 'not_started' }> {
+  const waiting = await waitingOutOfBand(world, token, browser);
+  if (waiting.kind !== 'waiting') return waiting;
   const given = verifier?.trim() ?? '';
-  const pending: Pending = JSON.parse(await world.seal.open(linkPlace(open.link, 'pending'), open.link.pending_sealed));
-  if (method.callback.verifier === 'required' && (given === '' || given.length > 200 || /[^\x21-\x7e]/.test(given))) {
-    return { kind: 'verifier_needed', link: open.link, url: pending.authorizeUrl ?? '' };
-  }
-  const link = await world.store.links.consumeByLink(open.link.id, sha256(browser));
-  if (link === undefined || link.attempt !== open.link.attempt) return { kind: 'not_started', link: open.link };
-  const answer = { code: '', oauthToken: pending.requestToken ?? '', ...(method.callback.verifier === 'required' && { oauthVerifier: given }), keep: {} };
+  if (waiting.verifier === 'required' && (given === '' || given.length > 200 || /[^\x21-\x7e]/.test(given))) return { kind: 'verifier_needed', waiting };
+  const begun = await openBegun(world, waiting.link);
+  const link = await world.store.links.consumeByLink(waiting.link.id, sha256(browser));
+  if (link === undefined || link.attempt !== waiting.link.attempt) return { kind: 'not_started' };
+  const answer = { code: '', oauthToken: begun?.pending.requestToken ?? '', ...(waiting.verifier === 'required' && { oauthVerifier: given }), keep: {} };
   const continuation = { kind: 'callback', answer } as const;
   return link.verification === 'user' ? holdForUser(world, link, continuation) : finishFlow(world, link, continuation);
 }

@@ -1,9 +1,9 @@
 import type { Method } from '../../protocol/definition/schema.ts';
 import { GrantryError } from '../../protocol/errors.ts';
-import type { GrantContext } from '../../protocol/grant.ts';
+import type { GrantContext, Pending } from '../../protocol/grant.ts';
 import { methodOf } from '../catalog.ts';
 import { getIntegrationOf, grantContext, openClient } from '../grant-context.ts';
-import { linkInputsPlace } from '../places.ts';
+import { linkInputsPlace, linkPlace } from '../places.ts';
 import type { IntegrationRecord, LinkErrorCode, LinkRecord } from '../records.ts';
 import { openInputs } from '../secrets.ts';
 import type { World } from '../world.ts';
@@ -11,6 +11,19 @@ import type { World } from '../world.ts';
 export const linkMethod = (link: Pick<LinkRecord, 'snapshot'>): Method => methodOf(link.snapshot.definition, link.snapshot.method).method;
 
 export const linkInputs = (world: World, link: LinkRecord): Promise<Record<string, string>> => openInputs(world, linkInputsPlace(link), link.inputs_sealed);
+
+/**
+ * What a flow that has begun remembers: the grant's part, and the values that it began with. The link's own inputs stay as they were, so that
+ * whoever begins again is asked again.
+ */
+export type Begun = { pending: Pending; inputs: Record<string, string> };
+
+export const sealBegun = (world: World, link: LinkRecord, begun: Begun): Promise<string> => world.seal.seal(linkPlace(link, 'pending'), JSON.stringify(begun));
+
+/** Undefined when the flow was not started in full. */
+export async function openBegun(world: World, link: LinkRecord): Promise<Begun | undefined> {
+  return link.pending_sealed === null ? undefined : JSON.parse(await world.seal.open(linkPlace(link, 'pending'), link.pending_sealed));
+}
 
 /** What the grant of a link is given: the definition as it was when the link was made, and our registration as it is. */
 export async function linkContext(world: World, link: LinkRecord, inputs: Record<string, string>): Promise<{ ctx: GrantContext; integration: IntegrationRecord }> {

@@ -1,7 +1,7 @@
 import { grantFor } from '../../grants/index.ts';
 import { Credential, type CredentialFields } from '../../protocol/credential.ts';
 import { GrantryError, isGrantryError } from '../../protocol/errors.ts';
-import type { CallbackAnswer, Pending } from '../../protocol/grant.ts';
+import type { CallbackAnswer } from '../../protocol/grant.ts';
 import { readAccount } from '../account.ts';
 import { type Connected, saveConnection } from '../connecting.ts';
 import { markMisconfigured, markRecovered } from '../integrations.ts';
@@ -9,7 +9,7 @@ import { linkPlace } from '../places.ts';
 import type { LinkErrorCode, LinkRecord } from '../records.ts';
 import { newSecret, sha256 } from '../secrets.ts';
 import type { World } from '../world.ts';
-import { type Failed, failLink, linkContext, linkInputs, linkMethod } from './context.ts';
+import { type Failed, failLink, linkContext, linkMethod, openBegun } from './context.ts';
 
 /** What is left to do when everything about the answer has been checked. */
 export type Continuation =
@@ -58,7 +58,8 @@ const exchangeCodes: Partial<Record<string, LinkErrorCode>> = {
 /** Exchanges (once, ever: a failed exchange is not sent again), finds out the account, and stores the connection. */
 export async function finishFlow(world: World, link: LinkRecord, continuation: Continuation): Promise<Finished | Failed> {
   const method = linkMethod(link);
-  const inputs = continuation.kind === 'direct' ? continuation.inputs : await linkInputs(world, link);
+  const begun = await openBegun(world, link);
+  const inputs = continuation.kind === 'direct' ? continuation.inputs : (begun?.inputs ?? {});
   const sentAt = continuation.kind === 'credential' ? new Date(continuation.sentAt) : world.now();
   try {
     const { ctx, integration } = await linkContext(world, link, inputs);
@@ -74,9 +75,8 @@ export async function finishFlow(world: World, link: LinkRecord, continuation: C
         if (started.kind !== 'credential') throw new GrantryError('internal_error', { detail: 'A grant without a browser wants one.' });
         credential = started.credential;
       } else {
-        if (grant.finish === undefined || link.pending_sealed === null) throw new GrantryError('internal_error', { detail: 'There is nothing to finish.' });
-        const pending: Pending = JSON.parse(await world.seal.open(linkPlace(link, 'pending'), link.pending_sealed));
-        credential = await grant.finish(ctx, pending, continuation.answer);
+        if (grant.finish === undefined || begun === undefined) throw new GrantryError('internal_error', { detail: 'There is nothing to finish.' });
+        credential = await grant.finish(ctx, begun.pending, continuation.answer);
       }
     } catch (error) {
       if (isGrantryError(error, 'invalid_client')) await markMisconfigured(world, integration);

@@ -3,13 +3,13 @@ import { completeInputs } from '../../protocol/definition/inputs.ts';
 import type { Input } from '../../protocol/definition/schema.ts';
 import { type Fault, GrantryError, isGrantryError } from '../../protocol/errors.ts';
 import type { Started } from '../../protocol/grant.ts';
+import { markMisconfigured } from '../integrations.ts';
 import { isOverdue } from '../links.ts';
-import { linkInputsPlace, linkPlace } from '../places.ts';
 import type { LinkRecord } from '../records.ts';
-import { isSecretText, newSecret, sealInputs, sha256 } from '../secrets.ts';
+import { isSecretText, newSecret, sha256 } from '../secrets.ts';
 import type { World } from '../world.ts';
 import { isBrowserOf } from './browser.ts';
-import { type Failed, failLink, linkContext, linkInputs, linkMethod } from './context.ts';
+import { type Failed, failLink, linkContext, linkInputs, linkMethod, sealBegun } from './context.ts';
 import { type Finished, finishFlow, holdForUser } from './finish.ts';
 
 /** How long a state waits for its answer. */
@@ -71,7 +71,8 @@ export type StartOutcome =
   | { kind: 'bad_inputs'; faults: Fault[] }
   | { kind: 'try_later'; link: LinkRecord }
   | { kind: 'redirect'; link: LinkRecord; url: string }
-  | { kind: 'out_of_band'; link: LinkRecord; url: string; verifier: 'required' | 'absent' };
+  /** The provider sends nobody back: the page that says so is next. */
+  | { kind: 'out_of_band'; link: LinkRecord };
 
 /**
  * The end user goes on: takes the link for this browser, and asks the grant where to go. The same browser may begin again
@@ -105,8 +106,13 @@ export async function startFlow(
 
   let started: Started;
   try {
-    const { ctx } = await linkContext(world, link, completed.values);
-    started = await grantFor(ctx.method).start(ctx, { redirectUri: link.redirect_uri, state, scopes: link.scopes, endpoint: link.endpoint });
+    const { ctx, integration } = await linkContext(world, link, completed.values);
+    try {
+      started = await grantFor(ctx.method).start(ctx, { redirectUri: link.redirect_uri, state, scopes: link.scopes, endpoint: link.endpoint });
+    } catch (error) {
+      if (isGrantryError(error, 'invalid_client')) await markMisconfigured(world, integration);
+      throw error;
+    }
   } catch (error) {
     if (!isGrantryError(error)) throw error;
     world.log.warn({ link: link.id, code: error.code }, 'flow could not be started');
@@ -118,12 +124,12 @@ export async function startFlow(
   const kept = await world.store.links.keepPending(
     link.id,
     link.attempt,
-    await world.seal.seal(linkPlace(link, 'pending'), JSON.stringify(started.kind === 'out_of_band' ? { ...started.pending, authorizeUrl: started.redirect } : started.pending)),
-    await sealInputs(world, linkInputsPlace(link), completed.values),
+    await sealBegun(world, link, {
+      pending: started.kind === 'out_of_band' ? { ...started.pending, authorizeUrl: started.redirect } : started.pending,
+      inputs: completed.values,
+    }),
     [{ project_id: link.project_id, type: 'connect_link.authorizing', integration_id: link.integration_id, link_id: link.id }],
   );
   if (!kept) return { kind: 'other_browser', link };
-  return started.kind === 'redirect'
-    ? { kind: 'redirect', link, url: started.redirect }
-    : { kind: 'out_of_band', link, url: started.redirect, verifier: started.verifier };
+  return started.kind === 'redirect' ? { kind: 'redirect', link, url: started.redirect } : { kind: 'out_of_band', link };
 }

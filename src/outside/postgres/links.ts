@@ -58,11 +58,11 @@ export function linkStore(db: Database): Links {
         .returning();
       return rows[0];
     },
-    keepPending: (id, attempt, pendingSealed, inputsSealed, events) =>
+    keepPending: (id, attempt, pendingSealed, events) =>
       db.transaction(async (tx) => {
         const rows = await tx
           .update(t)
-          .set({ pending_sealed: pendingSealed, ...(inputsSealed !== null && { inputs_sealed: inputsSealed }) })
+          .set({ pending_sealed: pendingSealed })
           .where(and(eq(t.id, id), eq(t.attempt, attempt), eq(t.status, 'authorizing')))
           .returning({ id: t.id });
         if (rows.length === 1) await insertEvents(tx, events);
@@ -78,7 +78,8 @@ export function linkStore(db: Database): Links {
     consumeByBrowser: (browserHash, redirectUri) =>
       consume(
         sql`${t.id} = (select case when count(*) = 1 then min(w.id) end from ${t} w where w.browser_hash = ${browserHash} and w.redirect_uri = ${redirectUri}
-          and w.state_hash is not null and w.state_expires_at > now() and w.status = 'authorizing')`,
+          and w.state_hash is not null and w.state_expires_at > now() and w.status = 'authorizing'
+          and w.snapshot #>> array['definition', 'methods', w.snapshot ->> 'method', 'callback', 'state'] = 'not_echoed')`,
       ),
     consumeByLink: (id, browserHash) => consume(and(eq(t.id, id), eq(t.browser_hash, browserHash))),
     async holdForConfirmation(id, attempt, answerSealed, nonceHash, ttlS) {

@@ -1,7 +1,7 @@
 import express, { type Request, type Response, Router } from 'express';
 import { csrfToken, isBrowserOf, isCsrfToken, readBrowser } from '../../broker/flow/browser.ts';
 import { type CallbackOutcome, receiveCallback } from '../../broker/flow/callback.ts';
-import { answerAccount, askedAccount, returnOutOfBand } from '../../broker/flow/confirm.ts';
+import { answerAccount, askedAccount, type OutOfBand, returnOutOfBand, waitingOutOfBand } from '../../broker/flow/confirm.ts';
 import type { Failed } from '../../broker/flow/context.ts';
 import type { Finished } from '../../broker/flow/finish.ts';
 import { type Closed, type OpenLink, openLink, startFlow } from '../../broker/flow/start.ts';
@@ -125,11 +125,10 @@ async function start(world: World, req: Request, res: Response, { browser, given
     case 'redirect':
       return goTo(res, outcome.url);
     case 'out_of_band':
-      return showOutOfBand(world, res, outcome, { token, browser });
+      return goTo(res, `${world.publicUrl}${linkPath(token, 'return')}`);
     case 'bad_inputs': {
       const open = await openLink(world, token, browser);
       if (open.kind !== 'open') return showClosed(world, req, res, open);
-      res.status(400);
       return showConnect(world, res, open, { token, browser, given, faults: outcome.faults });
     }
     case 'try_later':
@@ -147,7 +146,7 @@ async function start(world: World, req: Request, res: Response, { browser, given
 function showOutOfBand(
   world: World,
   res: Response,
-  { link, url, verifier }: { link: LinkRecord; url: string; verifier: 'required' | 'absent' },
+  { link, project, url, verifier }: OutOfBand,
   { token, browser, error }: { token: string; browser: string; error?: string },
 ): void {
   showPage(
@@ -155,7 +154,7 @@ function showOutOfBand(
     res,
     {
       kind: 'out_of_band',
-      project: link.project_id,
+      project,
       provider: link.snapshot.definition.name,
       host: new URL(url).host,
       authorizeUrl: url,
@@ -186,25 +185,30 @@ async function trustedForm(world: World, req: Request, res: Response): Promise<{
   return { open, browser, form };
 }
 
-/** The parameters of a callback, as they were sent. */
-function parametersOf(req: Request): [string, string][] {
+/** The parameters of a callback, as they were sent; undefined when there are more than anybody sends. */
+function parametersOf(req: Request): [string, string][] | undefined {
   const query = req.originalUrl.indexOf('?');
   const pairs = query === -1 ? [] : [...new URLSearchParams(req.originalUrl.slice(query + 1))];
-  return pairs.length > mostParameters ? [] : pairs;
+  return pairs.length > mostParameters ? undefined : pairs;
 }
 
 async function callback(world: World, req: Request, res: Response): Promise<void> {
   const parameters = parametersOf(req);
   const browser = browserOf(world, req);
-  const outcome: CallbackOutcome = await receiveCallback(world, { parameters, arrivedAt: `${world.publicUrl}${req.path}`, browser });
+  const outcome: CallbackOutcome =
+    parameters === undefined ? { kind: 'unknown' } : await receiveCallback(world, { parameters, arrivedAt: `${world.publicUrl}${req.path}`, browser });
   if (outcome.kind === 'unknown') return showPage(world, res, { kind: 'failed', code: 'invalid_callback', requestId: requestIdOf(req) });
   showEnd(world, req, res, outcome);
 }
 
-/** form_post: the cookie does not come along with a cross-site POST, so the same parameters go through a GET of ours. */
+/**
+ * form_post: the cookie does not come along with a cross-site POST, so the same parameters go through a GET of ours. Only with a state:
+ * a provider that sends none sends no form either.
+ */
 function postedCallback(world: World, req: Request, res: Response): void {
-  const parameters = new URLSearchParams(typeof req.body === 'string' ? req.body : '').toString();
-  if (parameters === '' || parameters.length > 8_192) return showPage(world, res, { kind: 'failed', code: 'invalid_callback', requestId: requestIdOf(req) });
+  const posted = new URLSearchParams(typeof req.body === 'string' ? req.body : '');
+  const parameters = posted.toString();
+  if (!posted.has('state') || parameters.length > 8_192) return showPage(world, res, { kind: 'failed', code: 'invalid_callback', requestId: requestIdOf(req) });
   goTo(res, `${world.publicUrl}${req.path}?${parameters}`);
 }
 
@@ -224,7 +228,7 @@ async function result(world: World, req: Request, res: Response): Promise<void> 
   showPage(
     world,
     res,
-    { kind: 'confirmation', project, provider, endUser, account: asked.account ?? '', action: resultPath(link), csrf: csrfToken(browser, id) },
+    { kind: 'confirmation', project, provider, endUser, account: asked.account ?? 'The provider does not say which account it is.', action: resultPath(link), csrf: csrfToken(browser, id) },
     { leaves: 'us' },
   );
 }
@@ -245,12 +249,17 @@ export function connectRouter(world: World): Router {
   const router = Router({ caseSensitive: true, strict: true });
   const form = express.text({ type: 'application/x-www-form-urlencoded', limit: formLimit });
 
+  // Neither a HEAD nor a prefetch is a visit: they change nothing.
+  router.use(['/connect', '/oauth/callback'], (req, res, next) => {
+    const isVisit = req.method !== 'HEAD' && !/prefetch|prerender/i.test(`${req.headers['sec-purpose'] ?? ''}${req.headers.purpose ?? ''}`);
+    if (isVisit) next();
+    else res.status(204).set('Cache-Control', 'no-store').end();
+  });
+
   router.get('/connect/result/:id', (req, res) => result(world, req, res));
   router.post('/connect/result/:id', form, (req, res) => answerAsked(world, req, res));
 
   router.get('/connect/:token', async (req: Request, res: Response) => {
-    // A prefetch is not a visit.
-    if (req.method === 'HEAD' || /prefetch|prerender/i.test(`${req.headers['sec-purpose'] ?? ''}${req.headers.purpose ?? ''}`)) return void res.status(204).end();
     const open = await openLink(world, tokenOf(req), browserOf(world, req));
     if (open.kind !== 'open') return showClosed(world, req, res, open);
     const browser = ensureBrowser(world, req, res);
@@ -260,6 +269,14 @@ export function connectRouter(world: World): Router {
   router.post('/connect/:token', form, async (req: Request, res: Response) => {
     const trusted = await trustedForm(world, req, res);
     if (trusted !== undefined) await start(world, req, res, { browser: trusted.browser, given: trusted.form });
+  });
+  router.get('/connect/:token/return', async (req: Request, res: Response) => {
+    const token = tokenOf(req);
+    const browser = browserOf(world, req);
+    const waiting = await waitingOutOfBand(world, token, browser);
+    if (waiting.kind === 'waiting' && browser !== undefined) return showOutOfBand(world, res, waiting, { token, browser });
+    if (waiting.kind === 'waiting' || waiting.kind === 'not_started') return goTo(res, `${world.publicUrl}${linkPath(token)}`);
+    showClosed(world, req, res, waiting);
   });
   router.post('/connect/:token/return', form, async (req: Request, res: Response) => {
     const trusted = await trustedForm(world, req, res);
@@ -275,13 +292,7 @@ export function connectRouter(world: World): Router {
       case 'not_started':
         return goTo(res, `${world.publicUrl}${linkPath(token)}`);
       case 'verifier_needed':
-        res.status(400);
-        return showOutOfBand(
-          world,
-          res,
-          { link: outcome.link, url: outcome.url, verifier: 'required' },
-          { token, browser: trusted.browser, error: 'Enter the code that you were shown.' },
-        );
+        return showOutOfBand(world, res, outcome.waiting, { token, browser: trusted.browser, error: 'Enter the code that you were shown.' });
       default:
         return showEnd(world, req, res, outcome);
     }
