@@ -149,7 +149,7 @@ export const scenes: readonly Scene[] = [
       const person = await people.person();
       const asked = await approve(await person.open(link.url), 'ada', 'Continue to');
       report.step(`without a state the person is asked: "${asked.title}"`);
-      await asked.press('confirm');
+      await asked.press('Yes, connect it');
       const id = await connected(play, link, 'authorization_code, no state');
       await useAt(play, `${phonegap.url}/api/v1/me`, await token(stage.worker, id));
       await person.close();

@@ -15,9 +15,15 @@ export function Confirmation({ page }: { page: ConfirmationPage }) {
         </>
       }
     >
-      <p class="account" dir="auto">
-        {page.account}
-      </p>
+      {page.account === undefined ? (
+        <p>
+          <Foreign>{page.provider}</Foreign> does not say which account it is: the one that you just allowed access for.
+        </p>
+      ) : (
+        <p class="account" dir="auto">
+          {page.account}
+        </p>
+      )}
       <p>
         If you go on, <Foreign>{page.project}</Foreign> can use this account for <Foreign>{page.endUser}</Foreign>. If it is not your account, do not
         connect it.

@@ -68,7 +68,11 @@ export type OutOfBandPage = Form & {
 };
 
 /** After the callback of a provider that does not echo state: is this the account that was meant? */
-export type ConfirmationPage = Parties & Form & { kind: 'confirmation'; account: string };
+export type ConfirmationPage = Parties & Form & {
+    kind: 'confirmation';
+    /** Undefined when the provider does not tell. */
+    account: string | undefined;
+  };
 
 export type ConnectedPage = { kind: 'connected'; project: string; provider: string; returnTo?: string };
 
