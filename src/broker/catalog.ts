@@ -1,6 +1,7 @@
 import { parseDefinitionValue } from '../protocol/definition/parse.ts';
 import type { Definition, Method } from '../protocol/definition/schema.ts';
 import { GrantryError } from '../protocol/errors.ts';
+import type { IntegrationRecord } from './records.ts';
 import type { World } from './world.ts';
 
 /** A definition and where it comes from: `version` null means shipped. */
@@ -89,22 +90,29 @@ export async function putProvider(world: World, project: string, id: string, def
       errors: [{ pointer: '/id', detail: `Must be "${id}".` }],
     });
   }
+  const orphan = await findIntegration(world, project, ({ provider_id, method }) => provider_id === id && !Object.hasOwn(definition.methods, method));
+  if (orphan !== undefined) {
+    throw new GrantryError('conflict', { detail: `The integration "${orphan.id}" uses the method "${orphan.method}", which this definition does not have.` });
+  }
   const { version } = await world.store.providers.put(project, id, definition);
   return { definition, version };
+}
+
+async function findIntegration(world: World, project: string, wanted: (integration: IntegrationRecord) => boolean): Promise<IntegrationRecord | undefined> {
+  for (let after: string | undefined; ; ) {
+    const { items, next } = await world.store.integrations.list(project, { limit: 100, after });
+    const found = items.find(wanted);
+    if (found !== undefined || next === undefined) return found;
+    after = next;
+  }
 }
 
 /** Removes an own definition; the shipped one of the same id, if any, holds again. Throws `not_found`, or `conflict` while integrations need it. */
 export async function removeProvider(world: World, project: string, id: string): Promise<void> {
   if ((await world.store.providers.current(project, id)) === undefined) throw new GrantryError('not_found');
-  if (!world.shipped.has(id)) {
-    for (let after: string | undefined; ; ) {
-      const { items, next } = await world.store.integrations.list(project, { limit: 100, after });
-      const user = items.find((integration) => integration.provider_id === id);
-      if (user !== undefined) throw new GrantryError('conflict', { detail: `The integration "${user.id}" uses this definition.` });
-      if (next === undefined) break;
-      after = next;
-    }
-  }
+  const left = world.shipped.get(id)?.methods ?? {};
+  const user = await findIntegration(world, project, ({ provider_id, method }) => provider_id === id && !Object.hasOwn(left, method));
+  if (user !== undefined) throw new GrantryError('conflict', { detail: `The integration "${user.id}" uses this definition.` });
   if (!(await world.store.providers.remove(project, id))) throw new GrantryError('not_found');
 }
 

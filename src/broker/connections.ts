@@ -15,7 +15,8 @@ import type { ConnectionRecord, EndUser, IntegrationRecord } from './records.ts'
 import { connectionContext, refreshConnection } from './refresh.ts';
 import { attemptRevocation } from './revocations.ts';
 import { sealInputs } from './secrets.ts';
-import type { ConnectionFilter, Page, PageRequest } from './store.ts';
+import type { ConnectionFilter, Page, PageRequest, TokenRow } from './store.ts';
+import { getToken, notRenewed, reauthorization } from './tokens.ts';
 import type { World } from './world.ts';
 
 export type ImportedCredential = {
@@ -47,8 +48,11 @@ function methodFor(integration: IntegrationRecord, methods: Readonly<Record<stri
   return other;
 }
 
-/** Tokens that were obtained elsewhere, as a credential of this method. */
-function imported(method: Method, given: ImportedCredential, now: Date): Credential {
+/** Nobody says how long an imported token lived in all; a guess too long only makes it be refreshed, one too short would hand out its end. */
+const leastImportedLifetimeS = 3_600;
+
+/** Tokens that were obtained elsewhere, as a credential of this method, and when they can be taken to have been issued. */
+function imported(method: Method, given: ImportedCredential, now: Date): { credential: Credential; sentAt: Date } {
   const faults: Fault[] = [];
   for (const field of ['access_token', 'refresh_token', 'oauth_token_secret'] as const) {
     const value = given[field];
@@ -59,17 +63,21 @@ function imported(method: Method, given: ImportedCredential, now: Date): Credent
   if (method.grant === 'basic') faults.push({ pointer: '/import', detail: 'Basic credentials are given with "grant": "basic", not imported.' });
   if (faults.length > 0) throw invalid(faults);
   const kind = method.grant === 'oauth1' ? 'oauth1' : method.grant === 'api_key' ? 'api_key' : 'oauth2';
-  return new Credential({
+  const remainingS = given.expires_at === undefined ? null : Math.round((given.expires_at.getTime() - now.getTime()) / 1000);
+  const lifetimeS = remainingS === null ? null : Math.max(remainingS, leastImportedLifetimeS);
+  const sentAt = given.expires_at === undefined || lifetimeS === null ? now : new Date(Math.min(now.getTime(), given.expires_at.getTime() - lifetimeS * 1000));
+  const credential = new Credential({
     kind,
     access_token: given.access_token,
     token_type: kind === 'oauth2' ? 'bearer' : kind,
     ...(given.refresh_token !== undefined && { refresh_token: given.refresh_token }),
     ...(given.oauth_token_secret !== undefined && { secret: given.oauth_token_secret }),
     scopes: given.scopes ?? [],
-    lifetimeS: given.expires_at === undefined ? null : Math.round((given.expires_at.getTime() - now.getTime()) / 1000),
+    lifetimeS,
     refreshLifetimeS: null,
     extras: given.extras ?? {},
   });
+  return { credential, sentAt };
 }
 
 /** Makes a connection without a browser. Throws `invalid_request`, or what the provider's refusal means. */
@@ -95,10 +103,10 @@ export async function createConnection(world: World, project: string, body: Conn
   if (errors.length > 0) throw invalid(errors);
 
   const scopes = body.scopes ?? integration.scopes;
-  const sentAt = world.now();
+  let sentAt = world.now();
   const ctx = grantContext(world, { definition: provider.definition, method: methodName, client: await openClient(world, integration), inputs: values });
   let credential: Credential;
-  if ('import' in body) credential = imported(method, body.import, sentAt);
+  if ('import' in body) ({ credential, sentAt } = imported(method, body.import, sentAt));
   else {
     try {
       const started = await grantFor(method).start(ctx, { redirectUri: '', state: '', scopes, endpoint: 'authorization' });
@@ -158,43 +166,53 @@ export async function setConnectionMetadata(world: World, project: string, id: s
   return connection;
 }
 
+/** True when the provider can be told that a connection ends; a definition, method or integration that is gone is no reason to keep it. */
+async function canRevoke(world: World, { project_id, provider_id, method: name }: ConnectionRecord): Promise<boolean> {
+  const methods = (await findProvider(world, project_id, provider_id))?.definition.methods ?? {};
+  const method = Object.hasOwn(methods, name) ? methods[name] : undefined;
+  return method !== undefined && 'revocation_endpoint' in method && method.revocation_endpoint !== undefined;
+}
+
 /**
  * Erases a connection and tells the provider. The provider is asked in the background: its state neither delays the answer nor
- * changes it, and what fails is tried again for a day.
+ * changes it, and what fails is tried again for a day. Throws `not_found`.
  */
 export async function deleteConnection(world: World, project: string, id: string): Promise<void> {
   const old = await getConnection(world, project, id);
-  const { method } = methodOf((await connectionContext(world, old)).ctx.definition, old.method);
-  const revocable = 'revocation_endpoint' in method && method.revocation_endpoint !== undefined && old.status !== 'revoked';
-  const about = { project_id: project, integration_id: old.integration_id, connection_id: id };
-  const removed = await world.store.connections.remove(project, id, revocable ? 'at_provider' : 'nothing', [{ ...about, type: 'connection.deleted' }]);
-  if (!removed) throw new GrantryError('not_found');
-  if (!revocable || old.credential_sealed === null) return;
-  const row = await world.store.revocations.get(id);
+  const revoke = (await canRevoke(world, old)) ? 'at_provider' : 'nothing';
+  const next = revoke === 'at_provider' ? 'The provider is told.' : 'This provider cannot be told; the end user can remove the access in her account there.';
+  const event = { project_id: project, integration_id: old.integration_id, connection_id: id, type: 'connection.deleted', data: { next } } as const;
+  if (!(await world.store.connections.remove(project, id, revoke, [event]))) throw new GrantryError('not_found');
+  const row = revoke === 'at_provider' ? await world.store.revocations.get(id) : undefined;
   if (row === undefined) return;
   attemptRevocation(world, row).catch((error: unknown) => {
     world.log.error({ connection: id, error: error instanceof Error ? error.name : typeof error }, 'revocation broke; it will be tried again');
   });
 }
 
-/** Refreshes now. Throws `unsupported` when it cannot be refreshed, else why it failed. */
+/** Refreshes now. Throws `unsupported` when it cannot be refreshed, `reauthorization_required`, else why it failed. */
 export async function refreshNow(world: World, project: string, id: string): Promise<ConnectionRecord> {
   const connection = await getConnection(world, project, id);
-  if (connection.status === 'reauthorization_required') throw new GrantryError('reauthorization_required', { members: { reason: connection.reason } });
+  if (connection.status === 'reauthorization_required') throw reauthorization(connection);
   if (!connection.refreshable) throw new GrantryError('unsupported', { detail: 'This connection has nothing that could be refreshed.' });
   const outcome = await refreshConnection(world, connection);
   if (outcome.kind === 'refreshed') return outcome.connection;
   if (outcome.kind === 'gone') throw new GrantryError('not_found');
-  if (outcome.error.code === 'invalid_grant') throw new GrantryError('reauthorization_required', { cause: outcome.error });
-  if (outcome.error.code === 'invalid_client') throw new GrantryError('misconfigured', { cause: outcome.error });
+  const now = await getConnection(world, project, id);
+  if (now.status === 'reauthorization_required') throw reauthorization(now);
+  if (outcome.error.code === 'invalid_client') throw notRenewed(now, 'invalid_client', outcome.error.details.retryAfterS);
   throw outcome.error;
 }
 
 export type ProbeResult = { outcome: 'works' | 'refused' | 'unclear'; status: number };
 
-/** Asks the provider whether the credential works. Throws `unsupported` when the definition has no probe; transient errors as they are. */
-export async function probeConnection(world: World, project: string, id: string): Promise<ProbeResult> {
-  const connection = await getConnection(world, project, id);
+/**
+ * Asks the provider whether the credential works, which is refreshed first when it has ended. Throws `unsupported` when the
+ * definition has no probe, what `getToken` throws, and transient errors as they are.
+ */
+export async function probeConnection(world: World, row: TokenRow): Promise<ProbeResult> {
+  await getToken(world, row, { minTtlS: 10, force: false });
+  const connection = await getConnection(world, row.project_id, row.id);
   const { ctx } = await connectionContext(world, connection);
   const answer = await sendProbe(ctx, await openCredential(world, connection));
   if (answer === undefined) throw new GrantryError('unsupported', { detail: 'The definition of this provider has no probe.' });

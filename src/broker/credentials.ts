@@ -12,6 +12,9 @@ import type { World } from './world.ts';
 
 type Row = Pick<ConnectionRecord, 'project_id' | 'id' | 'token_version'>;
 
+/** A token that is born at its end is not refreshed over and over. */
+const bornEndedPauseS = 30;
+
 /** Seconds after the request at which a refresh is due: before the end by min(300 s, 10 % of the lifetime), spread by up to half of that. */
 export function dueInS(method: Method, fields: CredentialFields, random: (bytes: number) => Buffer): number | null {
   if (!canRefresh(method, fields)) return null;
@@ -20,7 +23,8 @@ export function dueInS(method: Method, fields: CredentialFields, random: (bytes:
   if (fields.lifetimeS !== null) {
     const marginS = Math.min(300, fields.lifetimeS / 10);
     const spread = random(2).readUInt16BE(0) / 65_536 / 2;
-    ends.push(refresh?.not_before_expiry === true ? fields.lifetimeS : Math.max(0, fields.lifetimeS - marginS * (1 + spread)));
+    const beforeEndS = refresh?.not_before_expiry === true ? fields.lifetimeS : fields.lifetimeS - marginS * (1 + spread);
+    ends.push(fields.lifetimeS > 0 ? beforeEndS : bornEndedPauseS);
   }
   if (refresh?.keep_alive !== undefined) ends.push(durationS(refresh.keep_alive));
   if (fields.refreshLifetimeS !== null) ends.push(fields.refreshLifetimeS * 0.9);

@@ -27,7 +27,8 @@ export async function once(
   try {
     answer = await work();
   } catch (error) {
-    await world.store.idempotency.abandon(project, caller, key);
+    // The first failure is the one to tell; a key that could not be given up frees itself after two minutes.
+    await world.store.idempotency.abandon(project, caller, key).catch(() => world.log.warn({}, 'an Idempotency-Key could not be given up'));
     throw error;
   }
   await world.store.idempotency.finish(project, caller, key, {

@@ -1,7 +1,7 @@
 import { completeInputs, hasOpenHost } from '../protocol/definition/inputs.ts';
 import type { Definition, Method } from '../protocol/definition/schema.ts';
 import { type Fault, GrantryError } from '../protocol/errors.ts';
-import { type Provider, findProvider, getProvider, methodOf } from './catalog.ts';
+import { type Provider, findProvider, methodOf } from './catalog.ts';
 import { openIntegrationInputs } from './grant-context.ts';
 import { integrationPlace } from './places.ts';
 import type { IntegrationRecord } from './records.ts';
@@ -83,12 +83,14 @@ function checkInputs(world: World, definition: Definition, method: Method, given
   if (faults.length + unasked.length > 0) throw invalid([...faults, ...unasked]);
 }
 
+/** An integration whose definition or method is gone meanwhile is shown all the same: it may have to be deleted. */
 async function present(world: World, record: IntegrationRecord): Promise<Integration> {
   const provider = await findProvider(world, record.project_id, record.provider_id);
+  if (provider === undefined || !Object.hasOwn(provider.definition.methods, record.method)) return { record, inputs: {}, redirectUri: null };
+  const declared = { ...provider.definition.inputs, ...methodOf(provider.definition, record.method).method.inputs };
   const inputs = await openIntegrationInputs(world, record);
-  const declared = provider === undefined ? {} : { ...provider.definition.inputs, ...methodOf(provider.definition, record.method).method.inputs };
   const shown = Object.entries(inputs).filter(([name]) => Object.hasOwn(declared, name) && declared[name]?.secret === false);
-  return { record, inputs: Object.fromEntries(shown), redirectUri: provider === undefined ? null : redirectUriOf(world, record, provider) };
+  return { record, inputs: Object.fromEntries(shown), redirectUri: redirectUriOf(world, record, provider) };
 }
 
 /** Registers our app at a provider. Throws `invalid_request`, or `conflict` when the id is taken. */
@@ -132,7 +134,9 @@ export async function listIntegrations(world: World, project: string, page: Page
   return { items: await Promise.all(items.map((record) => present(world, record))), next };
 }
 
-export type IntegrationPatch = Omit<IntegrationBody, 'id' | 'provider' | 'method' | 'client_secret' | 'private_key_jwk'> & {
+export type IntegrationPatch = Omit<IntegrationBody, 'id' | 'provider' | 'method' | 'client_secret' | 'private_key_jwk' | 'inputs'> & {
+  /** Merged into the inputs that are there (RFC 7396): secret ones cannot be read, so nobody could send them again. */
+  inputs?: Record<string, string | null> | undefined;
   client_secret?: string | null | undefined;
   private_key_jwk?: Record<string, unknown> | null | undefined;
 };
@@ -144,7 +148,10 @@ export type IntegrationPatch = Omit<IntegrationBody, 'id' | 'provider' | 'method
 export async function updateIntegration(world: World, project: string, id: string, patch: IntegrationPatch): Promise<Integration> {
   const old = await world.store.integrations.get(project, id);
   if (old === undefined) throw new GrantryError('not_found');
-  const { definition } = await getProvider(world, project, old.provider_id);
+  const definition = (await findProvider(world, project, old.provider_id))?.definition;
+  if (definition === undefined || !Object.hasOwn(definition.methods, old.method)) {
+    throw new GrantryError('conflict', { detail: `The provider "${old.provider_id}" or its method "${old.method}" is gone; the integration can only be deleted.` });
+  }
   const { method } = methodOf(definition, old.method);
 
   const oldSecret = old.client_secret_sealed === null ? undefined : await world.seal.open(integrationPlace(old, 'client_secret'), old.client_secret_sealed);
@@ -152,7 +159,7 @@ export async function updateIntegration(world: World, project: string, id: strin
   const oldInputs = await openIntegrationInputs(world, old);
   const secret = patch.client_secret === undefined ? oldSecret : (patch.client_secret ?? undefined);
   const key = patch.private_key_jwk === undefined ? oldKey : patch.private_key_jwk === null ? undefined : JSON.stringify(patch.private_key_jwk);
-  const inputs = patch.inputs ?? oldInputs;
+  const inputs = Object.fromEntries(Object.entries({ ...oldInputs, ...patch.inputs }).flatMap(([name, value]) => (value === null ? [] : [[name, value]])));
 
   const merged = { client_id: patch.client_id ?? old.client_id, client_secret: secret, private_key_jwk: key === undefined ? undefined : JSON.parse(key) };
   const faults = [...clientFaults(method, merged), ...jwkFaults(merged.private_key_jwk)];

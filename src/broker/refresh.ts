@@ -1,75 +1,100 @@
 import { randomUUID } from 'node:crypto';
 import { grantFor } from '../grants/index.ts';
 import { Credential } from '../protocol/credential.ts';
-import { type ErrorCode, GrantryError, isGrantryError } from '../protocol/errors.ts';
-import { findProvider } from './catalog.ts';
-import { openCredential, storeCredential } from './credentials.ts';
-import { getIntegrationOf, grantContext, openClient } from './grant-context.ts';
-import { markMisconfigured, markRecovered, redirectUriOf } from './integrations.ts';
-import { connectionInputsPlace } from './places.ts';
-import type { ConnectionRecord, ConnectionStatus, IntegrationRecord, NewEvent } from './records.ts';
-import { openInputs } from './secrets.ts';
-import type { Claim, StoredCredential } from './store.ts';
-import type { World } from './world.ts';
+import { type ErrorCode, errorTable, GrantryError } from '../protocol/errors.ts';
 import type { GrantContext } from '../protocol/grant.ts';
+import { findProvider } from './catalog.ts';
+import { openCredential } from './credentials.ts';
+import { getIntegrationOf, grantContext, openClient } from './grant-context.ts';
+import { markRecovered, redirectUriOf } from './integrations.ts';
+import { connectionInputsPlace } from './places.ts';
+import type { ConnectionRecord, IntegrationRecord } from './records.ts';
+import { recordFailure } from './refresh-failure.ts';
+import { type Renewed, type RefreshOutcome, saveRenewed, settled } from './refresh-outcome.ts';
+import { openInputs } from './secrets.ts';
+import type { Claim, Store } from './store.ts';
+import type { World } from './world.ts';
+
+export type { RefreshOutcome } from './refresh-outcome.ts';
 
 /**
  * The one function that refreshes, for the request path and for the jobs. Per token version there is one refresh, ever:
  * the lease and the intent are committed in one statement before anything is sent, the write is fenced by the version.
  */
 
-export type RefreshOutcome =
-  /** This call or another one brought a newer credential. */
-  | { kind: 'refreshed'; connection: ConnectionRecord }
-  | { kind: 'failed'; error: GrantryError }
-  /** The connection was deleted meanwhile. */
-  | { kind: 'gone' };
+/** What of a connection says which refresh is meant: its version, and how many attempts at it the caller knows of. */
+export type RefreshTarget = Pick<ConnectionRecord, 'project_id' | 'id' | 'token_version' | 'failure_count'>;
 
-const inFlight = new Map<string, Promise<RefreshOutcome>>();
-
-/** How long a caller waits for somebody else's refresh: a little more than the door's deadline. */
+/** How long a caller waits for a refresh of another process: a little more than the door's deadline. */
 const patienceMs = 12_000;
+/** How long a caller waits for all of it; the refresh itself goes on without a caller. */
+const callerPatienceMs = 25_000;
+
+const underWay = new WeakMap<Store, Map<string, Promise<RefreshOutcome>>>();
+
+function underWayOf({ store }: Pick<World, 'store'>): Map<string, Promise<RefreshOutcome>> {
+  const known = underWay.get(store);
+  if (known !== undefined) return known;
+  const fresh = new Map<string, Promise<RefreshOutcome>>();
+  underWay.set(store, fresh);
+  return fresh;
+}
+
+/** Resolves when no refresh of this process is under way any more: what a process waits for before it ends. */
+export async function refreshesSettled(world: Pick<World, 'store'>): Promise<void> {
+  await Promise.allSettled(underWayOf(world).values());
+}
 
 /** Refreshes the given version of a connection, or waits for whoever does. */
-export function refreshConnection(world: World, row: Pick<ConnectionRecord, 'project_id' | 'id' | 'token_version'>): Promise<RefreshOutcome> {
+export function refreshConnection(world: World, row: RefreshTarget): Promise<RefreshOutcome> {
+  const running = underWayOf(world);
   const key = `${row.id}/${row.token_version}`;
-  const running = inFlight.get(key);
-  if (running !== undefined) return running;
-  const mine = claimOrWait(world, row).finally(() => inFlight.delete(key));
-  inFlight.set(key, mine);
-  return mine;
+  const mine = running.get(key) ?? claimOrWait(world, row).finally(() => running.delete(key));
+  running.set(key, mine);
+  return withPatience(mine);
 }
 
-/** What the state of a connection says to a caller that wanted the given version refreshed; undefined: nothing yet. */
-function settled(now: ConnectionRecord | undefined, version: number): RefreshOutcome | undefined {
-  if (now === undefined) return { kind: 'gone' };
-  if (now.token_version > version) return { kind: 'refreshed', connection: now };
-  if (now.status === 'reauthorization_required' || now.status === 'revoked') return { kind: 'failed', error: new GrantryError('invalid_grant') };
-  return undefined;
+async function withPatience(refresh: Promise<RefreshOutcome>): Promise<RefreshOutcome> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLong = new Promise<RefreshOutcome>((resolve) => {
+    const error = new GrantryError('unavailable', { detail: 'The refresh is not done yet.', retryAfterS: 5 });
+    timer = setTimeout(() => resolve({ kind: 'failed', error }), callerPatienceMs);
+  });
+  return Promise.race([refresh, tooLong]).finally(() => clearTimeout(timer));
 }
 
-async function claimOrWait(world: World, { project_id, id, token_version }: Pick<ConnectionRecord, 'project_id' | 'id' | 'token_version'>): Promise<RefreshOutcome> {
+async function claimOrWait(world: World, row: RefreshTarget): Promise<RefreshOutcome> {
   const deadline = performance.now() + patienceMs;
-  let failuresBefore: number | undefined;
   for (;;) {
-    const claim = await world.store.refreshes.claim(project_id, id, token_version, randomUUID());
-    if (claim !== undefined) return refreshClaimed(world, claim);
-    const now = await world.store.connections.get(project_id, id);
-    const outcome = settled(now, token_version);
-    if (outcome !== undefined) return outcome;
-    // The one who had the lease has failed since we began to wait: its failure is ours too.
-    failuresBefore ??= now?.failure_count;
-    if (now !== undefined && failuresBefore !== undefined && now.failure_count > failuresBefore) {
-      return { kind: 'failed', error: new GrantryError('provider_unavailable', { retryAfterS: retryAfterS(now, world.now()) }) };
+    const claim = await world.store.refreshes.claim(row.project_id, row.id, row.token_version, randomUUID(), row.failure_count);
+    if (claim !== undefined) {
+      const outcome = await refreshClaimed(world, claim);
+      if (outcome.kind !== 'overtaken') return outcome;
     }
-    if (performance.now() > deadline) return { kind: 'failed', error: new GrantryError('provider_unavailable', { detail: 'Another refresh is still running.', retryAfterS: 5 }) };
-    await world.wakeups.wait(id, 250);
+    const now = await world.store.connections.get(row.project_id, row.id);
+    const outcome = settled(now, row.token_version);
+    if (outcome !== undefined) return outcome;
+    // The one who had the lease has failed since the caller looked: its failure is ours too.
+    if (now !== undefined && now.failure_count > row.failure_count) return { kind: 'failed', error: failureOf(now, world.now()) };
+    if (performance.now() > deadline) {
+      return { kind: 'failed', error: new GrantryError('provider_unavailable', { detail: 'Another refresh is still running.', retryAfterS: 5 }) };
+    }
+    await world.wakeups.wait(row.id, 250);
   }
 }
 
-const retryAfterS = ({ retry_at }: ConnectionRecord, now: Date): number => Math.max(1, Math.ceil(((retry_at?.getTime() ?? 0) - now.getTime()) / 1000));
+const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(errorTable, text);
 
-/** The grant's world of an existing connection: the definition and registration that hold now, its own inputs. */
+function failureOf({ last_error, retry_at }: ConnectionRecord, now: Date): GrantryError {
+  const code = last_error?.code ?? '';
+  const retryAfterS = Math.max(1, Math.ceil(((retry_at?.getTime() ?? 0) - now.getTime()) / 1000));
+  return new GrantryError(isErrorCode(code) ? code : 'provider_unavailable', { retryAfterS });
+}
+
+/**
+ * The grant's world of an existing connection: the definition and registration that hold now, its own inputs.
+ * Throws `conflict` when integration, definition or method are gone, `integrity_error`.
+ */
 export async function connectionContext(world: World, row: ConnectionRecord): Promise<{ ctx: GrantContext; integration: IntegrationRecord }> {
   const [integration, provider, inputs] = await Promise.all([
     getIntegrationOf(world, row.project_id, row.integration_id),
@@ -77,29 +102,35 @@ export async function connectionContext(world: World, row: ConnectionRecord): Pr
     openInputs(world, connectionInputsPlace(row), row.inputs_sealed),
   ]);
   if (provider === undefined) throw new GrantryError('conflict', { detail: `The definition of "${row.provider_id}" no longer exists.` });
+  if (!Object.hasOwn(provider.definition.methods, row.method)) {
+    throw new GrantryError('conflict', { detail: `The definition of "${row.provider_id}" no longer has the method "${row.method}" of this connection.` });
+  }
   const client = await openClient(world, integration);
   const redirectUri = redirectUriOf(world, { ...integration, method: row.method }, provider) ?? undefined;
-  return { ctx: grantContext(world, { definition: provider.definition, method: row.method, client, inputs, requestedScopes: row.requested_scopes, redirectUri }), integration };
+  return {
+    ctx: grantContext(world, { definition: provider.definition, method: row.method, client, inputs, requestedScopes: row.requested_scopes, redirectUri }),
+    integration,
+  };
 }
 
-async function refreshClaimed(world: World, claim: Claim): Promise<RefreshOutcome> {
+async function refreshClaimed(world: World, claim: Claim): Promise<RefreshOutcome | { kind: 'overtaken' }> {
   const row = claim.connection;
   let integration: IntegrationRecord | undefined;
-  let next: StoredCredential;
+  let renewed: Renewed;
   try {
     const context = await connectionContext(world, row);
     integration = context.integration;
-    const grant = grantFor(context.ctx.method);
+    const { ctx } = context;
+    const grant = grantFor(ctx.method);
     if (grant.refresh === undefined) throw new GrantryError('unsupported', { detail: 'This grant cannot be refreshed.' });
     const credential = await openCredential(world, row);
     const sentAt = world.now();
-    const renewed = keepRefreshEnd(row, credential, await grant.refresh(context.ctx, credential), sentAt);
-    next = await storeCredential(world, { ...row, token_version: row.token_version + 1 }, { method: context.ctx.method, credential: renewed, sentAt });
+    renewed = { ctx, sentAt, credential: keepRefreshEnd(row, credential, await grant.refresh(ctx, credential), sentAt) };
   } catch (error) {
-    return failed(world, claim, integration, error);
+    return recordFailure(world, claim, integration, error);
   }
-  const saved = await commitFirst(world, claim, next);
-  if (integration !== undefined) await markRecovered(world, integration);
+  const saved = await saveRenewed(world, claim, renewed);
+  await markRecovered(world, integration);
   return saved;
 }
 
@@ -108,65 +139,4 @@ function keepRefreshEnd({ refresh_expires_at }: ConnectionRecord, old: Credentia
   const fields = renewed.reveal();
   if (refresh_expires_at === null || fields.refreshLifetimeS !== null || fields.refresh_token !== old.reveal().refresh_token) return renewed;
   return new Credential({ ...fields, refreshLifetimeS: Math.round((refresh_expires_at.getTime() - sentAt.getTime()) / 1000) });
-}
-
-/** The new credential is the only copy there is: until it is saved nothing else is done, and a Postgres that is away is waited for. */
-async function commitFirst(world: World, claim: Claim, next: StoredCredential): Promise<RefreshOutcome> {
-  const row = claim.connection;
-  const about = { project_id: row.project_id, integration_id: row.integration_id, connection_id: row.id };
-  const events: NewEvent[] = [{ ...about, type: 'connection.refreshed', data: { token_version: row.token_version + 1, expires_in: next.times.lifetimeS } }];
-  if (row.status === 'refresh_failing') events.push({ ...about, type: 'connection.recovered', data: { failing_since: row.failing_since?.toISOString() ?? null } });
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      const saved = await world.store.refreshes.commit(claim, next, events);
-      if (saved !== undefined) return { kind: 'refreshed', connection: saved };
-      return settled(await world.store.connections.get(row.project_id, row.id), row.token_version) ?? { kind: 'gone' };
-    } catch (error) {
-      if (attempt >= 40) throw error;
-      world.log.error({ connection: row.id, attempt }, 'the new credential could not be saved yet; trying again');
-      await new Promise((resolve) => setTimeout(resolve, Math.min(1000, 50 * 2 ** attempt)));
-    }
-  }
-}
-
-/** Full jitter below an exponentially growing bound; seconds. */
-function backoffS(world: World, failures: number): number {
-  const boundS = Math.min(900, 5 * 2 ** Math.min(failures, 10));
-  return 1 + (world.random(2).readUInt16BE(0) / 65_536) * boundS;
-}
-
-/** What a failure means for the connection. */
-function verdict(world: World, claim: Claim, error: GrantryError): { status: ConnectionStatus; reason: string | null; retryInS: number | null; outcome: 'sent' | 'refused' | 'failed' } {
-  if (error.code === 'invalid_grant') {
-    const reason = claim.ambiguous ? 'crash_during_rotation' : 'invalid_grant';
-    return { status: 'reauthorization_required', reason, retryInS: null, outcome: 'refused' };
-  }
-  // After these nobody knows whether the provider has rotated the token.
-  const unknown: ErrorCode[] = ['no_answer', 'bad_provider_answer'];
-  const told = Math.min(error.details.retryAfterS ?? 0, 3_600);
-  const waitS = error.code === 'invalid_client' ? 300 : Math.max(told, backoffS(world, claim.connection.failure_count));
-  return { status: 'refresh_failing', reason: null, retryInS: waitS, outcome: unknown.includes(error.code) ? 'sent' : 'failed' };
-}
-
-async function failed(world: World, claim: Claim, integration: IntegrationRecord | undefined, cause: unknown): Promise<RefreshOutcome> {
-  const row = claim.connection;
-  const error = isGrantryError(cause) ? cause : new GrantryError('internal_error', { cause });
-  if (!isGrantryError(cause)) world.log.error({ connection: row.id, error: cause instanceof Error ? cause.name : typeof cause }, 'refresh broke');
-  const { status, reason, retryInS, outcome } = verdict(world, claim, error);
-  const about = { project_id: row.project_id, integration_id: row.integration_id, connection_id: row.id };
-  const events: NewEvent[] = [];
-  if (status === 'reauthorization_required') {
-    events.push({ ...about, type: 'connection.reauthorization_required', data: { reason, next: 'Make a connect link with this connection_id.' } });
-  } else if (row.status !== 'refresh_failing') {
-    events.push({ ...about, type: 'connection.refresh_failing', data: { error: error.code, retryable: error.retryable, next_attempt_in: Math.round(retryInS ?? 0) } });
-  }
-  const counted = await world.store.refreshes.fail(claim, { outcome, status, reason, error: { code: error.code, retryable: error.retryable }, retryInS }, events);
-  if (!counted) {
-    // Somebody else moved on meanwhile: their word counts, not our failure.
-    const now = settled(await world.store.connections.get(row.project_id, row.id), row.token_version);
-    if (now !== undefined) return now;
-  }
-  if (error.code === 'invalid_client' && integration !== undefined) await markMisconfigured(world, integration);
-  world.log.warn({ connection: row.id, code: error.code, status }, 'refresh failed');
-  return { kind: 'failed', error: retryInS === null ? error : new GrantryError(error.code, { ...error.details, retryAfterS: Math.ceil(retryInS), cause }) };
 }

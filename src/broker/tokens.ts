@@ -6,6 +6,7 @@ import { missingScopes } from '../protocol/scopes.ts';
 import { definitionInMemory, getProviderVersion } from './catalog.ts';
 import { credentialPlace } from './places.ts';
 import { refreshConnection } from './refresh.ts';
+import type { ConnectionRecord } from './records.ts';
 import type { TokenRow } from './store.ts';
 import type { World } from './world.ts';
 
@@ -46,7 +47,8 @@ function refreshWanted(row: TokenRow, { minTtlS, force }: TokenWish): boolean {
 
 const isAlive = (row: TokenRow): boolean => row.expires_at === null || row.expires_at.getTime() > row.now.getTime();
 
-function reauthorization(row: TokenRow): GrantryError {
+/** Why the end user has to connect again, since when, and how the link for that is made. */
+export function reauthorization(row: ConnectionRecord): GrantryError {
   return new GrantryError('reauthorization_required', {
     detail: 'The end user has to connect again: POST /v1/connect-links with this connection_id.',
     members: {
@@ -63,9 +65,14 @@ async function answer(world: World, row: TokenRow): Promise<TokenAnswer> {
   if (row.credential_sealed === null) throw new GrantryError('not_found');
   const place = credentialPlace(row);
   const opened = world.seal.openCached(place, row.credential_sealed) ?? (await world.seal.open(place, row.credential_sealed));
-  const definition =
-    definitionInMemory(world, row.project_id, row.provider_id, row.own_version) ?? (await getProviderVersion(world, row.project_id, row.provider_id, row.own_version));
-  return tokenAnswer(row, definition, JSON.parse(opened));
+  return tokenAnswer(row, await definitionOf(world, row), JSON.parse(opened));
+}
+
+async function definitionOf(world: World, { project_id, provider_id, own_version }: TokenRow): Promise<Definition> {
+  const known = definitionInMemory(world, project_id, provider_id, own_version);
+  if (known !== undefined) return known;
+  if (own_version === null) throw new GrantryError('conflict', { detail: `The definition of "${provider_id}" no longer exists.` });
+  return getProviderVersion(world, project_id, provider_id, own_version);
 }
 
 function tokenAnswer(row: TokenRow, definition: Definition, secret: SecretFields): TokenAnswer {
@@ -93,7 +100,7 @@ function tokenAnswer(row: TokenRow, definition: Definition, secret: SecretFields
 
 /**
  * The token of a connection, refreshed first when it has to be. A living token is handed out whatever state its provider is in.
- * Throws `reauthorization_required`, `provider_unavailable` (with retryAfterS), `misconfigured`, `not_found`.
+ * Throws `reauthorization_required`, `provider_unavailable` (with retryAfterS), `misconfigured`, `conflict`, `integrity_error`, `not_found`.
  */
 export async function getToken(world: World, row: TokenRow, wish: TokenWish): Promise<TokenAnswer> {
   if (row.status === 'reauthorization_required' || row.status === 'revoked') throw reauthorization(row);
@@ -109,7 +116,7 @@ async function refreshed(world: World, row: TokenRow): Promise<TokenAnswer> {
   const waiting = row.retry_at !== null && row.retry_at.getTime() > row.now.getTime();
   if (waiting) {
     if (isAlive(row)) return answer(world, row);
-    throw unavailable(row, row.last_error?.code, Math.ceil(((row.retry_at?.getTime() ?? 0) - row.now.getTime()) / 1000));
+    throw notRenewed(row, row.last_error?.code, Math.ceil(((row.retry_at?.getTime() ?? 0) - row.now.getTime()) / 1000));
   }
   const outcome = await refreshConnection(world, row);
   switch (outcome.kind) {
@@ -122,18 +129,41 @@ async function refreshed(world: World, row: TokenRow): Promise<TokenAnswer> {
       if (now === undefined) throw new GrantryError('not_found');
       if (now.status === 'reauthorization_required' || now.status === 'revoked') throw reauthorization(now);
       if (isAlive(now)) return answer(world, now);
-      throw unavailable(now, outcome.error.code, outcome.error.details.retryAfterS);
+      throw notRenewed(now, outcome.error.code, outcome.error.details.retryAfterS);
     }
   }
 }
 
-function unavailable(row: TokenRow, code: string | undefined, retryAfterS = 5): GrantryError {
-  if (code === 'invalid_client') {
-    return new GrantryError('misconfigured', { detail: `The provider refuses the client registration of the integration "${row.integration_id}".` });
+/**
+ * What a caller is told when the token has ended and was not renewed: `misconfigured` for our registration, `integrity_error` and
+ * `internal_error` as they are, `conflict` where nothing was sent because the definition or the integration does not serve, else
+ * `provider_unavailable` with the time to wait.
+ */
+export function notRenewed(row: ConnectionRecord, code: string | undefined, retryAfterS = 5): GrantryError {
+  switch (code) {
+    case 'invalid_client':
+      return new GrantryError('misconfigured', {
+        detail: `The provider refuses the client registration of the integration "${row.integration_id}".`,
+        retryAfterS: Math.max(1, retryAfterS),
+      });
+    case 'integrity_error':
+    case 'internal_error':
+      return new GrantryError(code);
+    case 'unavailable':
+      return new GrantryError(code, { retryAfterS: Math.max(1, retryAfterS) });
+    case 'conflict':
+    case 'unsupported':
+    case 'invalid_request':
+    case 'address_refused':
+      return new GrantryError('conflict', {
+        detail: `The token has expired, and the definition or the integration "${row.integration_id}" as it is now cannot renew it.`,
+        members: { last_error: row.last_error },
+      });
+    default:
+      return new GrantryError('provider_unavailable', {
+        detail: 'The token has expired and the provider cannot renew it right now.',
+        retryAfterS: Math.max(1, retryAfterS),
+        members: { failing_since: row.failing_since?.toISOString() ?? null, last_error: row.last_error },
+      });
   }
-  return new GrantryError('provider_unavailable', {
-    detail: 'The token has expired and the provider cannot renew it right now.',
-    retryAfterS: Math.max(1, retryAfterS),
-    members: { failing_since: row.failing_since?.toISOString() ?? null, last_error: row.last_error },
-  });
 }

@@ -5,6 +5,7 @@ import { isGrantryError } from '../protocol/errors.ts';
 import { openApiDocument } from './api/openapi.ts';
 import { apiRouter } from './api/router.ts';
 import type { RootKey } from './authentication.ts';
+import { answerClientError } from './client-error.ts';
 import { connectRouter } from './connect/routes.ts';
 import { showPage } from './connect/show.ts';
 import { docsRouter } from './docs/routes.ts';
@@ -105,5 +106,6 @@ export function createWebServer(options: WebOptions): Server {
     },
   );
   server.maxRequestsPerSocket = 0;
+  server.on('clientError', answerClientError);
   return server;
 }

@@ -13,7 +13,8 @@ const foreignCodes: Record<number, ErrorCode> = { 400: 'invalid_request', 404: '
 export function asGrantryError(error: unknown): GrantryError {
   if (error instanceof GrantryError) return error;
   const status = typeof error === 'object' && error !== null && 'status' in error ? Number(error.status) : 500;
-  return new GrantryError(foreignCodes[status] ?? 'internal_error', { cause: error });
+  const code = foreignCodes[status] ?? 'internal_error';
+  return new GrantryError(code, { cause: error, ...(code === 'invalid_request' && { detail: 'The address or the body of the request cannot be read.' }) });
 }
 
 /** The answer to a failed request. */

@@ -43,19 +43,17 @@ function wishOf(query: string): TokenWish {
   return wish;
 }
 
-async function findRow(world: World, root: RootKey, req: IncomingMessage, id: string): Promise<TokenRow> {
+/** The row, when there is one; whether the caller may ask at all is settled first. */
+async function findRow(world: World, root: RootKey, req: IncomingMessage, id: string): Promise<TokenRow | undefined> {
   const token = bearerOf(req);
   if (isKeyText(token)) {
     const hash = sha256(token);
     const found = await world.store.tokens.byKey(hash, id);
     requireScope(callerOf(hash, found?.key), 'tokens');
-    if (found?.connection === undefined) throw new GrantryError('not_found');
-    return found.connection;
+    return found?.connection;
   }
   if (!isRootKey(root, token)) throw new GrantryError('unauthorized');
-  const row = await world.store.tokens.byProject(namedProject(req), id);
-  if (row === undefined) throw new GrantryError('not_found');
-  return row;
+  return world.store.tokens.byProject(namedProject(req), id);
 }
 
 /** Answers one request of the token path; `onError` hears what was not the caller's fault. */
@@ -65,22 +63,25 @@ export async function serveToken(
   res: ServerResponse,
   { id, query }: { id: string; query: string },
 ): Promise<void> {
+  const requestId = requestIdOf(req);
   try {
+    const row = await findRow(world, root, req, id);
     const wish = wishOf(query);
-    const body = JSON.stringify(await getToken(world, await findRow(world, root, req, id), wish));
+    if (row === undefined) throw new GrantryError('not_found');
+    const body = JSON.stringify(await getToken(world, row, wish));
     res.writeHead(200, {
       'Content-Type': 'application/json; charset=utf-8',
       'Content-Length': Buffer.byteLength(body),
       'Cache-Control': 'no-store',
       Pragma: 'no-cache',
       'X-Content-Type-Options': 'nosniff',
+      'X-Request-Id': requestId,
     });
     res.end(body);
   } catch (error) {
-    const requestId = requestIdOf(req);
     const problem = problemOf(error, requestId);
     if (problem.status >= 500) onError(error, requestId);
-    res.writeHead(problem.status, { ...problem.headers, 'x-request-id': requestId });
+    res.writeHead(problem.status, { ...problem.headers, 'X-Content-Type-Options': 'nosniff', 'X-Request-Id': requestId });
     res.end(JSON.stringify(problem.body));
   }
 }

@@ -1,7 +1,8 @@
-import { and, asc, eq, gt, sql } from 'drizzle-orm';
+import { and, asc, eq, gt, isNull, sql } from 'drizzle-orm';
 import type { Integrations, Providers } from '../../broker/store.ts';
 import { type Database, one, pageOf } from './database.ts';
 import { insertEvents } from './events.ts';
+import { erased } from './links.ts';
 import { connectLinks, connections, integrations, providerVersions } from './schema.ts';
 
 export function providerStore(db: Database): Providers {
@@ -56,7 +57,23 @@ export function integrationStore(db: Database): Integrations {
           .set({ ...change, updated_at: sql`now()` })
           .where(and(is(project, id), eq(integrations.secret_version, secretVersion)))
           .returning();
-        if (rows.length === 1) await insertEvents(tx, events);
+        if (rows.length === 0) return undefined;
+        await insertEvents(tx, events);
+        // What waited for a registration that the provider accepts need not wait any longer.
+        if (change.status === 'active') {
+          await tx
+            .update(connections)
+            .set({ retry_at: null, refresh_due_at: sql`now()` })
+            .where(
+              and(
+                eq(connections.project_id, project),
+                eq(connections.integration_id, id),
+                eq(connections.status, 'refresh_failing'),
+                sql`${connections.last_error} ->> 'code' = 'invalid_client'`,
+                isNull(connections.deleted_at),
+              ),
+            );
+        }
         return rows[0];
       }),
     remove: (project, id) =>
@@ -67,13 +84,20 @@ export function integrationStore(db: Database): Integrations {
         const used = await tx
           .select({ id: connections.id })
           .from(connections)
-          .where(and(eq(connections.project_id, project), eq(connections.integration_id, id), sql`${connections.deleted_at} is null`))
+          .where(and(eq(connections.project_id, project), eq(connections.integration_id, id), isNull(connections.deleted_at)))
           .limit(1);
         if (used.length > 0) return 'in_use';
-        await tx
+        const detail = 'The integration was deleted.';
+        const ended = await tx
           .update(connectLinks)
-          .set({ status: 'expired', finished_at: sql`now()`, state_hash: null, pending_sealed: null, answer_sealed: null, nonce_hash: null, inputs_sealed: null })
-          .where(and(eq(connectLinks.project_id, project), eq(connectLinks.integration_id, id), sql`${connectLinks.finished_at} is null`));
+          .set({ ...erased, status: 'expired', error_code: 'link_expired', error_detail: detail, finished_at: sql`now()` })
+          .where(and(eq(connectLinks.project_id, project), eq(connectLinks.integration_id, id), isNull(connectLinks.finished_at)))
+          .returning({ link_id: connectLinks.id });
+        const about = { project_id: project, type: 'connect_link.failed', integration_id: id, data: { error: 'link_expired', detail } } as const;
+        await insertEvents(
+          tx,
+          ended.map(({ link_id }) => ({ ...about, link_id })),
+        );
         await tx.delete(integrations).where(is(project, id));
         return 'removed';
       }),

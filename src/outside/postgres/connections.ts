@@ -139,6 +139,11 @@ export function connectionStore(db: Database): Connections {
           .set({
             deleted_at: sql`now()`,
             status: 'revoked',
+            end_user: { id: '' },
+            end_user_id: '',
+            organization_id: null,
+            account: null,
+            last_error: null,
             credential_sealed: null,
             inputs_sealed: null,
             refresh_due_at: null,

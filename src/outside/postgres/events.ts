@@ -8,9 +8,11 @@ import { events } from './schema.ts';
 /** Writes events within the transaction of the change that they tell of. */
 export async function insertEvents(tx: Database | Transaction, news: readonly NewEvent[]): Promise<void> {
   if (news.length === 0) return;
+  // Ids of one millisecond are in no order: sorted, so that the timeline tells what happened in the order in which it did.
+  const ids = news.map(() => newId('evt')).sort();
   await tx.insert(events).values(
-    news.map((event) => ({
-      id: newId('evt'),
+    news.map((event, index) => ({
+      id: ids[index] ?? newId('evt'),
       project_id: event.project_id,
       type: event.type,
       integration_id: event.integration_id ?? null,

@@ -20,7 +20,7 @@ const claimText = `
   with claimed as (
     update connections set refresh_lease = $4, lease_until = now() + make_interval(secs => ${leaseS})
     where id = $1 and project_id = $2 and token_version = $3 and deleted_at is null and status in ('active', 'refresh_failing')
-      and (lease_until is null or lease_until < now())
+      and (lease_until is null or lease_until < now()) and failure_count = $5
     returning *),
   intent as (
     insert into refresh_intents as r (connection_id, token_version, lease, outcome)
@@ -30,16 +30,27 @@ const claimText = `
     returning ambiguous)
   select claimed.*, intent.ambiguous from claimed, intent`;
 
+/** Refusals of the old refresh token say nothing once the new one has arrived; every other stop holds. */
+const refusals = new Set<string | null>(['invalid_grant', 'crash_during_rotation']);
+const isStopped = ({ status, reason }: Pick<ConnectionRecord, 'status' | 'reason'>): boolean =>
+  status === 'revoked' || (status === 'reauthorization_required' && !refusals.has(reason));
+
 export function refreshStore(db: Database, pool: pg.Pool): Refreshes {
   return {
-    async claim(project, id, version, lease) {
-      const { rows } = await pool.query<ConnectionRecord & { ambiguous: boolean }>({ name: 'refresh_claim', text: claimText, values: [id, project, version, lease] });
+    async claim(project, id, version, lease, failures) {
+      const { rows } = await pool.query<ConnectionRecord & { ambiguous: boolean }>({ name: 'refresh_claim', text: claimText, values: [id, project, version, lease, failures] });
       const row = rows[0];
       return row && { connection: row, lease, ambiguous: row.ambiguous };
     },
-    commit: ({ connection, lease }, next, events) =>
+    commit: ({ connection, lease }, next, events, recovered) =>
       db.transaction(async (tx) => {
         // The fence is the version alone: a late answer is saved even when the lease has passed, as long as nobody else was first.
+        const [held] = await tx
+          .select({ status: t.status, reason: t.reason })
+          .from(t)
+          .where(and(eq(t.id, connection.id), eq(t.token_version, connection.token_version), isNull(t.deleted_at)))
+          .for('update');
+        if (held === undefined || isStopped(held)) return undefined;
         const rows = await tx
           .update(t)
           .set({
@@ -50,14 +61,13 @@ export function refreshStore(db: Database, pool: pg.Pool): Refreshes {
             refresh_count: sql`${t.refresh_count} + 1`,
             updated_at: sql`now()`,
           })
-          .where(and(eq(t.id, connection.id), eq(t.token_version, connection.token_version), isNull(t.deleted_at)))
+          .where(eq(t.id, connection.id))
           .returning();
-        if (rows.length === 0) return undefined;
         await tx
           .update(refreshIntents)
           .set({ outcome: 'refreshed', lease })
           .where(and(eq(refreshIntents.connection_id, connection.id), eq(refreshIntents.token_version, connection.token_version)));
-        await insertEvents(tx, events);
+        await insertEvents(tx, held.status === 'active' ? events : [...events, recovered]);
         await tx.execute(sql`select pg_notify('grantry_refresh', ${connection.id})`);
         return rows[0];
       }),

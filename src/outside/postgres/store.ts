@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm';
 import type { Store } from '../../broker/store.ts';
+import { guarded } from './away.ts';
 import { integrationStore, providerStore } from './catalog.ts';
 import { connectionStore } from './connections.ts';
 import type { Postgres } from './database.ts';
@@ -10,23 +11,23 @@ import { refreshStore, revocationStore } from './refreshes.ts';
 import { tokenStore } from './tokens.ts';
 import { housekeepingStore, idempotencyStore } from './upkeep.ts';
 
-/** The store over one pool. */
+/** The store over one pool. Every method throws `unavailable` while Postgres is away. */
 export function createStore({ db, pool }: Postgres): Store {
   return {
-    projects: projectStore(db),
-    apiKeys: apiKeyStore(db),
-    dataKeys: dataKeyStore(db),
-    providers: providerStore(db),
-    integrations: integrationStore(db),
-    links: linkStore(db),
-    ledger: codeLedgerStore(db),
-    connections: connectionStore(db),
-    tokens: tokenStore(pool),
-    refreshes: refreshStore(db, pool),
-    revocations: revocationStore(db),
-    events: eventStore(db),
-    idempotency: idempotencyStore(db),
-    housekeeping: housekeepingStore(db),
+    projects: guarded(projectStore(db)),
+    apiKeys: guarded(apiKeyStore(db)),
+    dataKeys: guarded(dataKeyStore(db)),
+    providers: guarded(providerStore(db)),
+    integrations: guarded(integrationStore(db)),
+    links: guarded(linkStore(db)),
+    ledger: guarded(codeLedgerStore(db)),
+    connections: guarded(connectionStore(db)),
+    tokens: guarded(tokenStore(pool)),
+    refreshes: guarded(refreshStore(db, pool)),
+    revocations: guarded(revocationStore(db)),
+    events: guarded(eventStore(db)),
+    idempotency: guarded(idempotencyStore(db)),
+    housekeeping: guarded(housekeepingStore(db)),
     async ping() {
       await db.execute(sql`select 1`);
     },

@@ -1,6 +1,6 @@
 import { and, eq, isNull, sql } from 'drizzle-orm';
 import type { Housekeeping, Idempotency } from '../../broker/store.ts';
-import { type Database, one } from './database.ts';
+import type { Database } from './database.ts';
 import { idempotencyKeys } from './schema.ts';
 
 export function idempotencyStore(db: Database): Idempotency {
@@ -19,7 +19,9 @@ export function idempotencyStore(db: Database): Idempotency {
         })
         .returning({ key: t.key });
       if (mine.length === 1) return undefined;
-      const row = one(await db.select().from(t).where(is(project, caller, key)));
+      const [row] = await db.select().from(t).where(is(project, caller, key));
+      // Given up or swept in this very moment: whoever comes again gets it.
+      if (row === undefined) return { kind: 'running' };
       if (!row.request_hash.equals(requestHash)) return { kind: 'mismatch' };
       if (row.status === null || row.answer_sealed === null) return { kind: 'running' };
       return { kind: 'answered', status: row.status, answer_sealed: row.answer_sealed };

@@ -10,6 +10,7 @@ import type { Definition } from '../../protocol/definition/schema.ts';
 import { GrantryError } from '../../protocol/errors.ts';
 import { cursorOf, readCursor } from './cursor.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
+import { jsonFault } from './json-body.ts';
 import * as s from './schemas.ts';
 import { apiKeyView, integrationView, projectView, providerSummaryView, providerView } from './views.ts';
 
@@ -18,7 +19,10 @@ const grantName = z.enum(['authorization_code', 'client_credentials', 'oauth1', 
 
 /** A definition from a request body: the one parser, shipped definitions as what it may extend. */
 function definitionFrom(world: World, text: string): Definition {
-  return parseDefinition(text, { allowPrivateHosts: world.allowPrivateHosts, base: (id) => world.shipped.get(id) });
+  const definition = parseDefinition(text, { allowPrivateHosts: world.allowPrivateHosts, base: (id) => world.shipped.get(id) });
+  const fault = jsonFault(definition);
+  if (fault !== undefined) throw new GrantryError('invalid_definition', { detail: `The definition cannot be stored: ${fault.pointer} - ${fault.detail}`, errors: [fault] });
+  return definition;
 }
 
 const projects: Endpoint[] = [

@@ -97,8 +97,8 @@ const connections: Endpoint[] = [
   }),
   endpoint({
     method: 'post', path: '/v1/connections/:id/probe', scope: 'tokens', tag: 'Tokens', summary: 'Ask the provider whether the credential works', answer: s.probed, status: 200,
-    errors: ['provider_unreachable', 'no_answer', 'unsupported'],
-    handle: ({ world, project, params }) => probeConnection(world, project, params.id ?? ''),
+    errors: ['reauthorization_required', 'provider_unavailable', 'provider_unreachable', 'no_answer', 'unsupported'],
+    handle: async ({ world, project, params }) => probeConnection(world, await tokenRow(world, project, params.id)),
   }),
   endpoint({
     method: 'get', path: '/v1/connections/:id/events', scope: 'connect', tag: 'Events', summary: 'The timeline of a connection, newest first', query: s.page, answer: s.listOf(s.event), status: 200,

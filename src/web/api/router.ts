@@ -8,6 +8,7 @@ import { authenticate, type RootKey } from '../authentication.ts';
 import { administration } from './administration.ts';
 import { connecting } from './connecting.ts';
 import type { Endpoint } from './endpoint.ts';
+import { isStorableText, parseJson } from './json-body.ts';
 
 export const endpoints: readonly Endpoint[] = [...administration, ...connecting];
 
@@ -37,20 +38,6 @@ function parsed<T>(schema: z.ZodType<T>, value: unknown, what: 'body' | 'query')
   throw new GrantryError('invalid_request', { detail: `The ${what} is not valid: ${first?.pointer || '/'} - ${first?.detail ?? ''}`, errors });
 }
 
-/** Names that would reach an object's prototype have no place in any body. */
-function reviver(key: string, value: unknown): unknown {
-  if (key === '__proto__' || key === 'constructor' || key === 'prototype') throw new SyntaxError('forbidden key');
-  return value;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text, reviver);
-  } catch (cause) {
-    throw new GrantryError('invalid_request', { detail: 'The body is not JSON that we accept.', errors: [{ pointer: '', detail: 'Must be a JSON document.' }], cause });
-  }
-}
-
 function readBody(endpoint: Endpoint, req: Request): unknown {
   if (endpoint.body === undefined) return undefined;
   const format = endpoint.bodyFormat ?? 'json';
@@ -65,11 +52,20 @@ function readBody(endpoint: Endpoint, req: Request): unknown {
 /** Query parameters, each given once. */
 function readQuery(req: Request): Record<string, string> {
   const query: Record<string, string> = Object.create(null);
+  const refuse = (name: string, detail: string) => new GrantryError('invalid_request', { detail: `The query is not valid: /${name} - ${detail}`, errors: [{ pointer: `/${name}`, detail }] });
   for (const [name, value] of new URL(req.originalUrl, 'http://query').searchParams) {
-    if (name in query) throw new GrantryError('invalid_request', { detail: 'A query parameter is given twice.', errors: [{ pointer: `/${name}`, detail: 'Give it once.' }] });
+    if (name in query) throw refuse(name, 'Give it once.');
+    if (!isStorableText(value)) throw refuse(name, 'Must not hold NUL.');
     query[name] = value;
   }
   return query;
+}
+
+/** Path parameters; an id that could not be stored is nobody's. */
+function readParams(req: Request): Record<string, string> {
+  const params = Object.entries(req.params).map(([name, value]): [string, string] => [name, String(value)]);
+  if (params.some(([, value]) => !isStorableText(value))) throw new GrantryError('not_found');
+  return Object.fromEntries(params);
 }
 
 function idempotencyKey(req: Request): string | undefined {
@@ -88,18 +84,24 @@ async function authorize(world: World, root: RootKey, req: Request, { scope }: E
   return caller;
 }
 
+const parseText = express.text({ type: () => true, limit: bodyLimit, defaultCharset: 'utf-8' });
+const readText = (req: Request, res: Response): Promise<void> =>
+  new Promise((resolve, reject) => parseText(req, res, (error?: unknown) => (error === undefined ? resolve() : reject(error))));
+
 async function serve(world: World, root: RootKey, endpoint: Endpoint, req: Request, res: Response): Promise<void> {
+  res.set({ 'Cache-Control': 'no-store', 'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'" });
+  // Who asks is known before a byte of the body is read.
   const caller = await authorize(world, root, req, endpoint);
+  await readText(req, res);
   const query = parsed(endpoint.query ?? z.strictObject({}), readQuery(req), 'query');
   const given = readBody(endpoint, req);
   const body = endpoint.body === undefined ? undefined : parsed(endpoint.body, given, 'body');
-  const params = Object.fromEntries(Object.entries(req.params).map(([name, value]) => [name, String(value)]));
+  const params = readParams(req);
   const run = async () => {
     const answer = await endpoint.handle({ world, caller, project: caller.project, params, query, body });
     return { status: endpoint.status, body: endpoint.answer === undefined ? undefined : endpoint.answer.parse(answer) };
   };
   const key = idempotencyKey(req);
-  res.set('Cache-Control', 'no-store');
   if (key === undefined) return send(res, await run());
   const fingerprint = JSON.stringify([req.method, req.originalUrl, given ?? null]);
   const answer = await once(world, { project: caller.project, caller: callerName(caller), key, fingerprint }, run);
@@ -115,12 +117,11 @@ function send(res: Response, { status, body }: { status: number; body?: unknown 
 /** Every call of the REST API. */
 export function apiRouter(world: World, root: RootKey): Router {
   const router = Router({ caseSensitive: true, strict: true });
-  const text = express.text({ type: () => true, limit: bodyLimit, defaultCharset: 'utf-8' });
   for (const endpoint of endpoints) {
-    router[endpoint.method](endpoint.path, text, (req: Request, res: Response) => serve(world, root, endpoint, req, res));
+    router[endpoint.method](endpoint.path, (req: Request, res: Response) => serve(world, root, endpoint, req, res));
   }
   const paths = new Map<string, string[]>();
-  for (const { path, method } of endpoints) paths.set(path, [...(paths.get(path) ?? []), method.toUpperCase()]);
+  for (const { path, method } of endpoints) paths.set(path, [...(paths.get(path) ?? []), ...(method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()])]);
   for (const [path, methods] of paths) {
     router.all(path, (_req, res) => {
       res.set('Allow', methods.join(', '));

@@ -113,7 +113,12 @@ export const integrationBody = z.strictObject({
   client_secret: clientSecret.optional().describe('Write-only.'),
   private_key_jwk: jwk.optional().describe('Write-only.'),
 });
-export const integrationPatch = z.strictObject({ ...integrationFields, client_secret: clientSecret.nullish(), private_key_jwk: jwk.nullish() });
+export const integrationPatch = z.strictObject({
+  ...integrationFields,
+  inputs: z.record(z.string().max(64), z.string().max(2000).nullable()).optional().describe('Merged into those that are there; null removes one (RFC 7396).'),
+  client_secret: clientSecret.nullish(),
+  private_key_jwk: jwk.nullish(),
+});
 export const integration = z
   .object({
     id: z.string(),
