@@ -228,7 +228,7 @@ async function result(world: World, req: Request, res: Response): Promise<void> 
   showPage(
     world,
     res,
-    { kind: 'confirmation', project, provider, endUser, account: asked.account ?? 'The provider does not say which account it is.', action: resultPath(link), csrf: csrfToken(browser, id) },
+    { kind: 'confirmation', project, provider, endUser, account: asked.account, action: resultPath(link), csrf: csrfToken(browser, id) },
     { leaves: 'us' },
   );
 }
