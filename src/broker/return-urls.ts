@@ -10,6 +10,8 @@ function parse(url: string): URL | undefined {
   if (!/^https?:\/\/[^\s\\#@]+$/.test(url) || /[^\x21-\x7e]/.test(url) || url.length > 2000) return undefined;
   try {
     const parsed = new URL(url);
+    // A host is a name: `*` would only look as if it stood for others.
+    if (/[^a-z0-9._:[\]-]/.test(parsed.host)) return undefined;
     // The text must be what it parses to: no folded hosts, no dot segments, no default port.
     return parsed.href === url || parsed.href === `${url}/` ? parsed : undefined;
   } catch {
