@@ -93,7 +93,8 @@ function readPublicUrl({ text, fault }: Reader, mode: Mode, port: number): strin
 function readDatabase({ text, fault }: Reader, mode: Mode, dataDir: string): Config['database'] {
   const given = text('DATABASE_URL');
   if (given === undefined) {
-    if (mode === 'production') fault('DATABASE_URL', 'is needed in production (the embedded Postgres is for development): postgres://user:password@host/database.');
+    if (mode === 'production')
+      fault('DATABASE_URL', 'is needed in production (the embedded Postgres is for development): postgres://user:password@host/database.');
     return { kind: 'embedded', dir: join(dataDir, 'postgres') };
   }
   if (urlOf(given, ['postgres:', 'postgresql:']) === undefined) fault('DATABASE_URL', 'must look like postgres://user:password@host:5432/database.');
@@ -111,7 +112,8 @@ function readKeys({ text, fault }: Reader, mode: Mode, dataDir: string): Config[
   const given = text('GRANTRY_KEYS');
   const made = { kind: 'file', path: join(dataDir, 'keys.json') } as const;
   if (given === undefined) {
-    if (mode === 'production') fault('GRANTRY_KEYS', 'is needed in production: the JWK Set that seals everything. docs/operations.md says how to make one.');
+    if (mode === 'production')
+      fault('GRANTRY_KEYS', 'is needed in production: the JWK Set that seals everything. docs/operations.md says how to make one.');
     return made;
   }
   try {
@@ -126,7 +128,8 @@ function readKeys({ text, fault }: Reader, mode: Mode, dataDir: string): Config[
 function readRootKey({ text, fault }: Reader, mode: Mode, dataDir: string): Config['rootKey'] {
   const given = text('GRANTRY_ROOT_KEY');
   if (given === undefined) {
-    if (mode === 'production') fault('GRANTRY_ROOT_KEY', 'is needed in production: 32 random characters or more, such as what "openssl rand -base64 32" prints.');
+    if (mode === 'production')
+      fault('GRANTRY_ROOT_KEY', 'is needed in production: 32 random characters or more, such as what "openssl rand -base64 32" prints.');
     return { kind: 'file', dir: dataDir };
   }
   if (!isRootKeyText(given)) fault('GRANTRY_ROOT_KEY', 'must be 32 to 512 visible ASCII characters without spaces, and not begin with grt_.');
@@ -136,7 +139,8 @@ function readRootKey({ text, fault }: Reader, mode: Mode, dataDir: string): Conf
 function readPrivateHosts(reader: Reader, mode: Mode): boolean {
   const allowed = oneOf(reader, 'GRANTRY_ALLOW_PRIVATE_HOSTS', ['false', 'true', '0', '1'], 'false');
   const isAllowed = allowed === 'true' || allowed === '1';
-  if (isAllowed && mode === 'production') reader.fault('GRANTRY_ALLOW_PRIVATE_HOSTS', 'is refused in production: it lets providers point at private addresses. Remove it.');
+  if (isAllowed && mode === 'production')
+    reader.fault('GRANTRY_ALLOW_PRIVATE_HOSTS', 'is refused in production: it lets providers point at private addresses. Remove it.');
   return isAllowed;
 }
 

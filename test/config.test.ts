@@ -4,7 +4,6 @@ import { describe, expect, it } from 'vitest';
 import { configFaults, readConfig } from '../src/config.ts';
 import { generateKeyRing } from '../src/outside/key-ring.ts';
 import { GrantryError } from '../src/protocol/errors.ts';
-import { Secret } from '../src/protocol/secret.ts';
 
 const rootKey = 'r'.repeat(32);
 const keys = generateKeyRing();
@@ -47,15 +46,32 @@ it('an empty environment is a development broker that needs nothing', () => {
 });
 
 it('an empty or blank variable is an absent one', () => {
-  const names = ['DATABASE_URL', 'REDIS_URL', 'PUBLIC_URL', 'GRANTRY_KEYS', 'GRANTRY_ROOT_KEY', 'GRANTRY_ROLE', 'PORT', 'HOST', 'LOG_LEVEL', 'TRUST_PROXY'];
+  const names = [
+    'DATABASE_URL',
+    'REDIS_URL',
+    'PUBLIC_URL',
+    'GRANTRY_KEYS',
+    'GRANTRY_ROOT_KEY',
+    'GRANTRY_ROLE',
+    'PORT',
+    'HOST',
+    'LOG_LEVEL',
+    'TRUST_PROXY',
+  ];
   expect(readConfig(Object.fromEntries(names.map((name) => [name, ' '])))).toEqual(readConfig({}));
 });
 
 describe('what is given is taken', () => {
   it.each<[Record<string, string>, object]>([
     [{ PORT: '8080' }, { port: 8080, publicUrl: 'http://localhost:8080' }],
-    [{ PORT: '8080', PUBLIC_URL: 'https://a.example/' }, { port: 8080, publicUrl: 'https://a.example' }],
-    [{ PORT: '0', PUBLIC_URL: 'http://127.0.0.1:4000' }, { port: 0, publicUrl: 'http://127.0.0.1:4000' }],
+    [
+      { PORT: '8080', PUBLIC_URL: 'https://a.example/' },
+      { port: 8080, publicUrl: 'https://a.example' },
+    ],
+    [
+      { PORT: '0', PUBLIC_URL: 'http://127.0.0.1:4000' },
+      { port: 0, publicUrl: 'http://127.0.0.1:4000' },
+    ],
     [{ HOST: '::' }, { host: '::' }],
     [{ GRANTRY_ROLE: 'web' }, { role: 'web' }],
     [{ GRANTRY_ROLE: 'worker' }, { role: 'worker' }],
@@ -64,7 +80,10 @@ describe('what is given is taken', () => {
     [{ GRANTRY_ALLOW_PRIVATE_HOSTS: 'false' }, { allowPrivateHosts: false }],
     [{ LOG_LEVEL: 'silent' }, { logLevel: 'silent' }],
     [{ TRUST_PROXY: '2' }, { trustedProxies: 2 }],
-    [{ GRANTRY_DATA_DIR: '/var/lib/grantry' }, { rootKey: { kind: 'file', dir: '/var/lib/grantry' }, keys: { kind: 'file', path: '/var/lib/grantry/keys.json' } }],
+    [
+      { GRANTRY_DATA_DIR: '/var/lib/grantry' },
+      { rootKey: { kind: 'file', dir: '/var/lib/grantry' }, keys: { kind: 'file', path: '/var/lib/grantry/keys.json' } },
+    ],
   ])('%j', (env, expected) => {
     expect(readConfig(env)).toMatchObject(expected);
   });
@@ -158,7 +177,11 @@ describe('the configuration', () => {
 
   it('holds secrets that do not print', () => {
     const k: string = JSON.parse(keys).keys[0].k;
-    for (const shown of [inspect(config, { depth: 10, showHidden: true }), JSON.stringify(config), String(config.rootKey.kind === 'given' && config.rootKey.key)]) {
+    for (const shown of [
+      inspect(config, { depth: 10, showHidden: true }),
+      JSON.stringify(config),
+      String(config.rootKey.kind === 'given' && config.rootKey.key),
+    ]) {
       expect(shown).toContain('[sealed]');
       for (const secret of ['pa55word', rootKey, k]) expect(shown).not.toContain(secret);
     }

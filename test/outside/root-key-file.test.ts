@@ -32,7 +32,10 @@ it('is one key when many start at once, and one of them made it', async () => {
 it('is refused when others may touch it', async () => {
   const { path } = await loadOrCreateRootKey(directory);
   await chmod(path, 0o644);
-  await expect(loadOrCreateRootKey(directory)).rejects.toMatchObject({ code: 'invalid_request', message: expect.stringContaining(`chmod 600 ${path}`) });
+  await expect(loadOrCreateRootKey(directory)).rejects.toMatchObject({
+    code: 'invalid_request',
+    message: expect.stringContaining(`chmod 600 ${path}`),
+  });
 });
 
 it.each(['', 'short', `grt_${'x'.repeat(60)}`])('a file that holds "%s" is refused, and not replaced', async (text) => {
