@@ -15,7 +15,10 @@ const graceMs = 20_000;
 async function checkServer(queue: OpenQueue, log: Log): Promise<void> {
   const policy = /^maxmemory_policy:(\S+)/m.exec(await queue.serverInfo())?.[1];
   if (policy !== undefined && policy !== 'noeviction') {
-    log.warn({ policy }, 'Redis evicts keys when its memory is full: set maxmemory-policy to noeviction, or jobs may be lost until the next schedule');
+    log.warn(
+      { policy },
+      'Redis evicts keys when its memory is full: set maxmemory-policy to noeviction, or jobs may be lost until the next schedule',
+    );
   }
 }
 

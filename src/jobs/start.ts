@@ -21,7 +21,8 @@ export type JobsOptions = {
 export async function startJobs({ world, databaseUrl, redisUrl, houseEveryMs }: JobsOptions): Promise<Jobs> {
   const { log, now } = world;
   const backend: Backend = redisUrl === undefined ? { kind: 'postgres', url: databaseUrl } : { kind: 'redis', url: redisUrl };
-  if (backend.kind === 'postgres') log.info({}, 'jobs run on Postgres; a REDIS_URL would add pace (about four times as many jobs a second) and take their load off the database');
+  if (backend.kind === 'postgres')
+    log.info({}, 'jobs run on Postgres; a REDIS_URL would add pace (about four times as many jobs a second) and take their load off the database');
   const keepers = [maintenance(world, houseEveryMs)].map((work) => keepQueue({ backend, work, log, now }));
   return {
     async stop() {

@@ -1,13 +1,16 @@
 import type { Log } from '../broker/world.ts';
-import { isGrantryError } from '../protocol/errors.ts';
+
+function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if ('code' in error && typeof error.code === 'string') return error.code;
+  // Redis begins a refusal with its code: NOAUTH, OOM, READONLY. What drizzle throws has Postgres's code in its cause.
+  return /^[A-Z]{3,20}(?= )/.exec(error.message)?.[0] ?? codeOf(error.cause);
+}
 
 /** What of an error may be logged and stored: its kind. Messages of foreign libraries may hold addresses, parameters and bodies. */
 export function kindOf(error: unknown): { error: string; code?: string } {
-  if (!(error instanceof Error)) return { error: typeof error };
-  if (isGrantryError(error)) return { error: error.name, code: error.code };
-  // Redis begins a refusal with its code: NOAUTH, OOM, READONLY.
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : /^[A-Z]{3,20}(?= )/.exec(error.message)?.[0];
-  return { error: error.name, ...(code !== undefined && { code }) };
+  const code = codeOf(error);
+  return { error: error instanceof Error ? error.constructor.name : typeof error, ...(code !== undefined && { code }) };
 }
 
 export type Trouble = { report(error: unknown): void; over(): void };

@@ -7,47 +7,56 @@ import type { Log, Wakeups } from '../broker/world.ts';
  */
 
 const channel = 'grantry_refresh';
+const longestPauseMs = 10_000;
 
-/** Connects and listens; comes back by itself, waiting up to 10 s between attempts. */
+/**
+ * Connects and listens. Never rejects: a Postgres that is away is tried again by itself, after up to 10 s; a connection that broke likewise.
+ * `close` wakes whoever still waits.
+ */
 export async function createWakeups({ databaseUrl, log }: { databaseUrl: string; log: Log }): Promise<Wakeups & { close(): Promise<void> }> {
   const waiting = new Map<string, Set<() => void>>();
+  /** The client that listens or is about to; another one's late events are nobody's business. */
   let client: pg.Client | undefined;
   let retry: NodeJS.Timeout | undefined;
   let failures = 0;
-  let closed = false;
 
   const wake = (id: string) => {
     for (const done of waiting.get(id) ?? []) done();
   };
 
   async function listen(): Promise<void> {
-    const next = new pg.Client({ connectionString: databaseUrl, application_name: 'grantry-wakeups', keepAlive: true, connectionTimeoutMillis: 5_000 });
-    const lost = () => {
-      if (client !== next) return;
-      client = undefined;
-      again();
-    };
-    next.on('error', lost);
-    next.on('end', lost);
+    const next = new pg.Client({
+      connectionString: databaseUrl,
+      application_name: 'grantry-wakeups',
+      connectionTimeoutMillis: 5_000,
+      query_timeout: 5_000,
+      // Without probes a connection that died silently would look alive for ever: nothing is ever sent on it.
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+    });
+    next.on('error', () => lost(next));
+    next.on('end', () => lost(next));
     next.on('notification', ({ payload }) => payload !== undefined && wake(payload));
     client = next;
     try {
       await next.connect();
       await next.query(`listen ${channel}`);
-      failures = 0;
     } catch {
-      client = undefined;
-      next.end().catch(() => {});
-      again();
+      lost(next);
+      return;
     }
+    if (client !== next) return;
+    if (failures > 0) log.info({}, 'the listening connection is back');
+    failures = 0;
   }
 
-  function again(): void {
-    if (closed) return;
+  function lost(which: pg.Client): void {
+    if (client !== which) return;
+    client = undefined;
+    which.end().catch(() => {});
     failures += 1;
     if (failures === 1) log.warn({}, 'the listening connection broke; waiting callers poll until it is back');
-    clearTimeout(retry);
-    retry = setTimeout(() => void listen(), Math.min(10_000, 100 * 2 ** failures));
+    retry = setTimeout(() => void listen(), Math.min(longestPauseMs, 100 * 2 ** failures));
     retry.unref();
   }
 
@@ -68,7 +77,6 @@ export async function createWakeups({ databaseUrl, log }: { databaseUrl: string;
         mine.add(done);
       }),
     async close() {
-      closed = true;
       clearTimeout(retry);
       const last = client;
       client = undefined;

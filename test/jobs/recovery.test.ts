@@ -1,0 +1,68 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { postgresPlace, redisPlace } from './backends.ts';
+import { counter, patience, startTrial, type Trial } from './trial.ts';
+
+describe.each([
+  { name: 'Redis', find: () => redisPlace(12) },
+  { name: 'Postgres', find: () => postgresPlace() },
+])('on $name', ({ find }) => {
+  let trial: Trial;
+  let logged: Trial['logged'];
+  let keep: Trial['keep'];
+
+  beforeAll(async () => {
+    trial = await startTrial(await find());
+    ({ keep, logged } = trial);
+  });
+  afterEach(() => trial.clear());
+  afterAll(() => trial.end());
+
+  test('a server that is away at first holds nothing up, and the work begins when it comes', async () => {
+    await trial.line.cut();
+    const counted = counter();
+    keep(counted.run);
+    await vi.waitFor(() => expect(logged.join('')).toContain('in trouble'), patience);
+    expect(counted.runs).toBe(0);
+    await trial.line.mend();
+    await counted.more();
+    expect(logged.join('')).toContain('works again');
+  });
+
+  test('a connection that is cut comes back', async () => {
+    const counted = counter();
+    keep(counted.run);
+    await counted.more();
+    await trial.line.cut();
+    await sleep(500);
+    await trial.line.mend();
+    await counted.more(3);
+  });
+
+  test('what was wiped comes back by itself', async () => {
+    const counted = counter();
+    keep(counted.run);
+    await counted.more();
+    await trial.place.wipe();
+    await counted.more(3);
+  });
+
+  test('a server that refuses everything is asked slowly, and the work goes on when it relents', async () => {
+    const counted = counter();
+    let minutes = 0;
+    // Each trouble is more than a minute after the one before, so that every one is logged.
+    const now = () => {
+      minutes += 2;
+      return new Date(minutes * 60_000);
+    };
+    keep(counted.run, { now });
+    await counted.more();
+    const relent = await trial.place.refuse();
+    await sleep(1_000);
+    const refusals = logged.length;
+    await relent();
+    expect(refusals).toBeGreaterThan(0);
+    expect(refusals).toBeLessThan(40);
+    await counted.more(3);
+  });
+});
