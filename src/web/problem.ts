@@ -25,10 +25,10 @@ export function problemOf(error: unknown, requestId: string): Problem {
   return {
     status: known.status,
     headers: {
-      'content-type': 'application/problem+json; charset=utf-8',
-      'cache-control': 'no-store',
-      ...(retryAfterS !== undefined && { 'retry-after': String(retryAfterS) }),
-      ...(known.status === 401 && { 'www-authenticate': 'Bearer realm="grantry"' }),
+      'Content-Type': 'application/problem+json; charset=utf-8',
+      'Cache-Control': 'no-store',
+      ...(retryAfterS !== undefined && { 'Retry-After': String(retryAfterS) }),
+      ...(known.status === 401 && { 'WWW-Authenticate': 'Bearer realm="grantry"' }),
     },
     body: {
       ...members,

@@ -5,6 +5,7 @@ import type { TokenRow } from '../broker/store.ts';
 import { getToken, type TokenWish } from '../broker/tokens.ts';
 import type { World } from '../broker/world.ts';
 import { GrantryError } from '../protocol/errors.ts';
+import { apiHeaders } from './api-headers.ts';
 import { bearerOf, isRootKey, namedProject, type RootKey } from './authentication.ts';
 import { problemOf } from './problem.ts';
 import { requestIdOf } from './request-id.ts';
@@ -69,19 +70,13 @@ export async function serveToken(
     const wish = wishOf(query);
     if (row === undefined) throw new GrantryError('not_found');
     const body = JSON.stringify(await getToken(world, row, wish));
-    res.writeHead(200, {
-      'Content-Type': 'application/json; charset=utf-8',
-      'Content-Length': Buffer.byteLength(body),
-      'Cache-Control': 'no-store',
-      Pragma: 'no-cache',
-      'X-Content-Type-Options': 'nosniff',
-      'X-Request-Id': requestId,
-    });
+    res.writeHead(200, { ...apiHeaders, 'Content-Type': 'application/json; charset=utf-8', 'Content-Length': Buffer.byteLength(body), 'X-Request-Id': requestId });
     res.end(body);
   } catch (error) {
     const problem = problemOf(error, requestId);
     if (problem.status >= 500) onError(error, requestId);
-    res.writeHead(problem.status, { ...problem.headers, 'X-Content-Type-Options': 'nosniff', 'X-Request-Id': requestId });
-    res.end(JSON.stringify(problem.body));
+    const body = JSON.stringify(problem.body);
+    res.writeHead(problem.status, { ...apiHeaders, ...problem.headers, 'Content-Length': Buffer.byteLength(body), 'X-Request-Id': requestId });
+    res.end(body);
   }
 }

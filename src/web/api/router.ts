@@ -4,6 +4,7 @@ import { type Caller, callerName, requireScope } from '../../broker/api-keys.ts'
 import { once } from '../../broker/idempotency.ts';
 import type { World } from '../../broker/world.ts';
 import { type Fault, GrantryError } from '../../protocol/errors.ts';
+import { apiHeaders } from '../api-headers.ts';
 import { authenticate, type RootKey } from '../authentication.ts';
 import { administration } from './administration.ts';
 import { connecting } from './connecting.ts';
@@ -89,7 +90,7 @@ const readText = (req: Request, res: Response): Promise<void> =>
   new Promise((resolve, reject) => parseText(req, res, (error?: unknown) => (error === undefined ? resolve() : reject(error))));
 
 async function serve(world: World, root: RootKey, endpoint: Endpoint, req: Request, res: Response): Promise<void> {
-  res.set({ 'Cache-Control': 'no-store', 'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'" });
+  res.set(apiHeaders);
   // Who asks is known before a byte of the body is read.
   const caller = await authorize(world, root, req, endpoint);
   await readText(req, res);
