@@ -17,7 +17,9 @@ export async function loadOrCreateRootKey(dir: string): Promise<RootKeyFile> {
   const { text, origin } = await loadOrCreatePrivateFile(path, () => `root_${randomBytes(32).toString('base64url')}\n`);
   const key = text.trim();
   if (!isRootKeyText(key)) {
-    throw new GrantryError('invalid_request', { detail: `The file ${path} does not hold a root key. Delete it, and a new one is made at the next start.` });
+    throw new GrantryError('invalid_request', {
+      detail: `The file ${path} does not hold a root key. Delete it, and a new one is made at the next start.`,
+    });
   }
   return { key: new Secret(key), path, origin };
 }
