@@ -170,11 +170,37 @@ export type Connections = {
   setMetadata(project: string, id: string, metadata: Record<string, unknown>): Promise<ConnectionRecord | undefined>;
   /** Ends a connection that is still in use: the security stop. */
   requireReauthorization(project: string, id: string, reason: string, events: NewEvent[]): Promise<boolean>;
+  /** Ends connections whose token has ended and cannot be renewed, with an event for each; returns how many. */
+  endExpired(limit: number): Promise<number>;
   /** Erases it and, when `revoke` is given, leaves its credential in the revocations. False when there is none. */
   remove(project: string, id: string, revoke: 'at_provider' | 'nothing', events: NewEvent[]): Promise<boolean>;
 };
 
-export type TokenRow = ConnectionRecord & {
+/** What the token path reads of a connection, and no more: every column costs at every call. */
+export type TokenRow = Pick<
+  ConnectionRecord,
+  | 'id'
+  | 'project_id'
+  | 'integration_id'
+  | 'provider_id'
+  | 'end_user_id'
+  | 'status'
+  | 'reason'
+  | 'reason_since'
+  | 'requested_scopes'
+  | 'scopes'
+  | 'credential_sealed'
+  | 'token_version'
+  | 'issued_at'
+  | 'expires_at'
+  | 'refreshable'
+  | 'retry_at'
+  | 'failing_since'
+  | 'failure_count'
+  | 'last_error'
+  | 'extras'
+  | 'updated_at'
+> & {
   /** Postgres's now. */
   now: Date;
   /** The current version of the project's own definition of this provider; null when the shipped one holds. */

@@ -5,7 +5,7 @@ import { type Presentation, presentationOf } from '../protocol/present.ts';
 import { missingScopes } from '../protocol/scopes.ts';
 import { definitionInMemory, getProviderVersion } from './catalog.ts';
 import { credentialPlace } from './places.ts';
-import { refreshConnection } from './refresh.ts';
+import { type RefreshOutcome, refreshConnection } from './refresh.ts';
 import type { ConnectionRecord } from './records.ts';
 import type { TokenRow } from './store.ts';
 import type { World } from './world.ts';
@@ -47,8 +47,14 @@ function refreshWanted(row: TokenRow, { minTtlS, force }: TokenWish): boolean {
 
 const isAlive = (row: TokenRow): boolean => row.expires_at === null || row.expires_at.getTime() > row.now.getTime();
 
+/** What of a connection is told to a caller that gets no token. */
+type Told = Pick<
+  ConnectionRecord,
+  'id' | 'integration_id' | 'end_user_id' | 'status' | 'reason' | 'reason_since' | 'expires_at' | 'updated_at' | 'failing_since' | 'last_error'
+>;
+
 /** Why the end user has to connect again, since when, and how the link for that is made. */
-export function reauthorization(row: ConnectionRecord): GrantryError {
+export function reauthorization(row: Told): GrantryError {
   return new GrantryError('reauthorization_required', {
     detail: 'The end user has to connect again: POST /v1/connect-links with this connection_id.',
     members: {
@@ -109,16 +115,31 @@ export async function getToken(world: World, row: TokenRow, wish: TokenWish): Pr
     if (!row.refreshable && !isAlive(row)) throw reauthorization(row);
     return answer(world, row);
   }
-  return refreshed(world, row);
+  return refreshed(world, row, wish);
 }
 
-async function refreshed(world: World, row: TokenRow): Promise<TokenAnswer> {
+/** A token that lives is not held back longer than this for one that would live longer; the refresh goes on by itself. */
+const livingPatienceMs = 3_000;
+
+async function refreshInTime(world: World, row: TokenRow): Promise<RefreshOutcome | 'slow'> {
+  const remainingMs = row.expires_at === null ? Number.POSITIVE_INFINITY : row.expires_at.getTime() - row.now.getTime();
+  const refresh = refreshConnection(world, row);
+  if (remainingMs < 2 * livingPatienceMs) return refresh;
+  let timer: NodeJS.Timeout | undefined;
+  const slow = new Promise<'slow'>((resolve) => {
+    timer = setTimeout(() => resolve('slow'), livingPatienceMs);
+  });
+  return Promise.race([refresh, slow]).finally(() => clearTimeout(timer));
+}
+
+async function refreshed(world: World, row: TokenRow, { force }: TokenWish): Promise<TokenAnswer> {
   const waiting = row.retry_at !== null && row.retry_at.getTime() > row.now.getTime();
   if (waiting) {
     if (isAlive(row)) return answer(world, row);
     throw notRenewed(row, row.last_error?.code, Math.ceil(((row.retry_at?.getTime() ?? 0) - row.now.getTime()) / 1000));
   }
-  const outcome = await refreshConnection(world, row);
+  const outcome = await (force ? refreshConnection(world, row) : refreshInTime(world, row));
+  if (outcome === 'slow') return answer(world, row);
   switch (outcome.kind) {
     case 'gone':
       throw new GrantryError('not_found');
@@ -139,7 +160,7 @@ async function refreshed(world: World, row: TokenRow): Promise<TokenAnswer> {
  * `internal_error` as they are, `conflict` where nothing was sent because the definition or the integration does not serve, else
  * `provider_unavailable` with the time to wait.
  */
-export function notRenewed(row: ConnectionRecord, code: string | undefined, retryAfterS = 5): GrantryError {
+export function notRenewed(row: Told, code: string | undefined, retryAfterS = 5): GrantryError {
   switch (code) {
     case 'invalid_client':
       return new GrantryError('misconfigured', {
