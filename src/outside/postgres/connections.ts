@@ -1,4 +1,4 @@
-import { and, desc, eq, isNull, lt, sql } from 'drizzle-orm';
+import { and, desc, eq, inArray, isNull, lt, sql } from 'drizzle-orm';
 import type { Connections, CredentialTimes, FinishedLink, StoredCredential } from '../../broker/store.ts';
 import { allOrNothing, type Database, pageOf, type Transaction } from './database.ts';
 import { insertEvents } from './events.ts';
@@ -122,6 +122,26 @@ export function connectionStore(db: Database): Connections {
           .returning({ id: t.id });
         if (rows.length === 1) await insertEvents(tx, events);
         return rows.length === 1;
+      }),
+    endExpired: (limit) =>
+      db.transaction(async (tx) => {
+        const ended = tx
+          .select({ id: t.id })
+          .from(t)
+          .where(and(isNull(t.deleted_at), sql`not ${t.refreshable}`, eq(t.status, 'active'), sql`${t.expires_at} is not null`, lt(t.expires_at, sql`now()`)))
+          .limit(limit)
+          .for('update', { skipLocked: true });
+        const rows = await tx
+          .update(t)
+          .set({ status: 'reauthorization_required', reason: 'expired', reason_since: sql`${t.expires_at}`, refresh_due_at: null, updated_at: sql`now()` })
+          .where(inArray(t.id, ended))
+          .returning({ connection_id: t.id, project_id: t.project_id, integration_id: t.integration_id });
+        const data = { reason: 'expired', next: 'Make a connect link with this connection_id.' };
+        await insertEvents(
+          tx,
+          rows.map((row) => ({ ...row, type: 'connection.reauthorization_required' as const, data })),
+        );
+        return rows.length;
       }),
     remove: (project, id, revoke, events) =>
       db.transaction(async (tx) => {

@@ -187,6 +187,7 @@ export const connections = pgTable(
     index('connections_end_user').on(t.project_id, t.end_user_id, t.id).where(sql`${t.deleted_at} is null`),
     index('connections_organization').on(t.project_id, t.organization_id, t.id).where(sql`${t.deleted_at} is null and ${t.organization_id} is not null`),
     index('connections_integration').on(t.project_id, t.integration_id, t.id).where(sql`${t.deleted_at} is null`),
+    index('connections_ending').on(t.expires_at).where(sql`${t.deleted_at} is null and not ${t.refreshable} and ${t.status} = 'active' and ${t.expires_at} is not null`),
     index('connections_due').on(t.refresh_due_at).where(sql`${t.refresh_due_at} is not null`),
   ],
 );

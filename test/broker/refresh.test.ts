@@ -1,0 +1,286 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { ConnectionRecord } from '../../src/broker/records.ts';
+import { refreshConnection, refreshesSettled } from '../../src/broker/refresh.ts';
+import type { Refreshes } from '../../src/broker/store.ts';
+import type { World } from '../../src/broker/world.ts';
+import { problemOf, startWholeSandbox } from '../harness/broker.ts';
+import { connect, expire, type Whole, withAuthorizationServer } from './connected.ts';
+
+let world: Whole;
+let broker: World;
+let id: string;
+
+beforeAll(async () => {
+  world = await startWholeSandbox();
+  broker = world.broker.world;
+  await withAuthorizationServer(world);
+});
+afterAll(() => world.stop());
+beforeEach(async () => {
+  as().switches.fault = { kind: 'none' };
+  as().switches.accessTokenTtlS = 3600;
+  id = await connect(world);
+  await expire(world, id);
+});
+
+const as = () => world.sandbox.providers.authorizationServer;
+const token = async () => (await world.root.getToken(id)).access_token;
+async function row(): Promise<ConnectionRecord> {
+  const found = await broker.store.connections.get('default', id);
+  if (found === undefined) throw new Error('gone');
+  return found;
+}
+const lease = (seconds: number, holder: string = randomUUID()) =>
+  world.sql('update connections set refresh_lease = $2, lease_until = now() + make_interval(secs => $3) where id = $1', [id, holder, seconds]);
+const counted = () => ({ ok: as().counters.refresh_ok, reuse: as().counters.refresh_reuse, asked: as().counters.token.refresh_token ?? 0 });
+const events = async () => (await world.root.call<{ data: { type: string; data: Record<string, unknown> }[] }>('GET', `/v1/connections/${id}/events`)).data;
+/** The store with some of its refresh steps changed: what Postgres or another process would do at that moment. */
+const withRefreshes = (change: Partial<Refreshes>): World => {
+  const { claim, commit, fail } = broker.store.refreshes;
+  const store = { ...spread(broker.store), refreshes: { claim, commit, fail, ...change } };
+  return { ...broker, store };
+};
+const spread = (store: World['store']): World['store'] => ({ ...store });
+
+describe('one refresh per version', () => {
+  test('however many ask at once', async () => {
+    const before = counted();
+    const tokens = await Promise.all(Array.from({ length: 100 }, token));
+    expect(new Set(tokens).size).toBe(1);
+    expect(counted()).toEqual({ ok: before.ok + 1, reuse: before.reuse, asked: before.asked + 1 });
+  });
+
+  test('also for worlds that share nothing but Postgres', async () => {
+    const before = counted();
+    const worlds = Array.from({ length: 8 }, () => withRefreshes({}));
+    const target = await row();
+    const outcomes = await Promise.all(worlds.flatMap((each) => [refreshConnection(each, target), refreshConnection(each, target)]));
+    expect(outcomes.map(({ kind }) => kind)).toEqual(outcomes.map(() => 'refreshed'));
+    expect(counted()).toEqual({ ok: before.ok + 1, reuse: before.reuse, asked: before.asked + 1 });
+  });
+
+  test('and one attempt at a provider that fails, for all who looked before it', async () => {
+    as().switches.fault = { kind: 'down' };
+    const before = counted();
+    const target = await row();
+    const outcomes = await Promise.all(Array.from({ length: 8 }, () => refreshConnection(withRefreshes({}), target)));
+    expect(outcomes.map(({ kind }) => kind)).toEqual(outcomes.map(() => 'failed'));
+    expect(counted().asked - before.asked).toBe(1);
+    for (const outcome of outcomes) expect(outcome).toMatchObject({ error: { code: 'provider_unavailable', details: { retryAfterS: expect.any(Number) } } });
+  });
+});
+
+describe('a lease that another process holds', () => {
+  test('is waited for, and the winner’s token handed out', async () => {
+    const before = counted();
+    await lease(60);
+    const waiting = token();
+    await sleep(600);
+    expect(counted()).toEqual(before);
+    // The other process: its lease ends with what it brought.
+    await world.sql('update connections set refresh_lease = null, lease_until = null where id = $1', [id]);
+    expect(await waiting).toEqual(expect.any(String));
+    expect(counted().asked).toBe(before.asked + 1);
+  });
+
+  test('is taken over when it has passed', async () => {
+    await lease(-1);
+    expect(await token()).toEqual(expect.any(String));
+  });
+
+  test('says nothing about us when it fails: a stale invalid_grant ends nothing', async () => {
+    const target = await row();
+    const claim = await broker.store.refreshes.claim('default', id, target.token_version, randomUUID(), target.failure_count);
+    if (claim === undefined) throw new Error('not claimed');
+    await lease(-1);
+    const winner = await token();
+    const refusal = { outcome: 'refused', status: 'reauthorization_required', reason: 'invalid_grant', error: { code: 'invalid_grant', retryable: false }, retryInS: null } as const;
+    expect(await broker.store.refreshes.fail(claim, refusal, [])).toBe(false);
+    expect(await token()).toBe(winner);
+    expect(await row()).toMatchObject({ status: 'active', last_error: null });
+  });
+});
+
+describe('a late answer', () => {
+  async function claimed() {
+    const target = await row();
+    const claim = await broker.store.refreshes.claim('default', id, target.token_version, randomUUID(), target.failure_count);
+    if (claim === undefined) throw new Error('not claimed');
+    const place = { project: 'default', table: 'connections', row: id, field: 'credential', version: target.token_version + 1 };
+    const secret = { kind: 'oauth2', access_token: 'late', token_type: 'bearer', refresh_token: 'late-rt' };
+    const next = {
+      credential_sealed: await broker.seal.seal(place, JSON.stringify(secret)),
+      scopes: ['read'],
+      extras: {},
+      refreshable: true,
+      times: { ageMs: 0, lifetimeS: 3600, refreshLifetimeS: null, dueInS: 3000 },
+    };
+    const about = { project_id: 'default', integration_id: 'as', connection_id: id };
+    const commit = () => broker.store.refreshes.commit(claim, next, [{ ...about, type: 'connection.refreshed' }], { ...about, type: 'connection.recovered' });
+    return { claim, commit };
+  }
+
+  test('is saved when the lease has passed and nobody else was first', async () => {
+    const { commit } = await claimed();
+    await lease(-10);
+    expect(await commit()).toMatchObject({ status: 'active', token_version: 2 });
+    expect(await token()).toBe('late');
+  });
+
+  test('is dropped when somebody else was', async () => {
+    const { commit } = await claimed();
+    await lease(-10);
+    const winner = await token();
+    expect(await commit()).toBeUndefined();
+    expect(await token()).toBe(winner);
+  });
+
+  test('is saved even though another attempt was refused meanwhile, which is what it made of the old token', async () => {
+    const { commit } = await claimed();
+    await lease(-10);
+    as().switches.fault = { kind: 'refuse', error: 'invalid_grant', status: 400 };
+    expect(await problemOf(token())).toMatchObject({ code: 'reauthorization_required', problem: { reason: 'crash_during_rotation' } });
+    expect(await commit()).toMatchObject({ status: 'active', reason: null });
+    expect(await token()).toBe('late');
+    expect((await events()).slice(0, 3).map(({ type }) => type)).toEqual(['connection.recovered', 'connection.refreshed', 'connection.reauthorization_required']);
+  });
+
+  test('does not undo the security stop', async () => {
+    const { commit } = await claimed();
+    await broker.store.connections.requireReauthorization('default', id, 'code_replayed', []);
+    expect(await commit()).toBeUndefined();
+    expect(await problemOf(token())).toMatchObject({ code: 'reauthorization_required', problem: { reason: 'code_replayed' } });
+  });
+});
+
+describe('after a crash', () => {
+  const crashed = async () => {
+    await lease(-1);
+    await world.sql(`insert into refresh_intents (connection_id, token_version, lease, outcome) select id, token_version, refresh_lease, 'sent' from connections where id = $1`, [id]);
+  };
+
+  test('the old token is tried once more, and works if it was never used', async () => {
+    await crashed();
+    expect(await token()).toEqual(expect.any(String));
+    expect(await row()).toMatchObject({ status: 'active', token_version: 2 });
+  });
+
+  test('a refusal says that the crash is to blame', async () => {
+    as().switches.fault = { kind: 'drop', times: 1 };
+    await crashed();
+    // The provider rotates, the answer is lost.
+    expect(await problemOf(token())).toMatchObject({ status: 503 });
+    await world.sql('update connections set retry_at = now() where id = $1', [id]);
+    expect(await problemOf(token())).toMatchObject({ status: 409, problem: { reason: 'crash_during_rotation' } });
+    expect((await events())[0]).toMatchObject({ type: 'connection.reauthorization_required', data: { reason: 'crash_during_rotation' } });
+    const asked = counted().asked;
+    expect(await problemOf(token())).toMatchObject({ status: 409 });
+    expect(counted().asked).toBe(asked);
+  });
+
+  test('a refusal without one does not', async () => {
+    as().revokeUser('ada');
+    expect(await problemOf(token())).toMatchObject({ problem: { reason: 'invalid_grant' } });
+  });
+});
+
+describe('Postgres away at the commit', () => {
+  test('the new credential is kept and saved when it is back', async () => {
+    const before = counted();
+    let failures = 0;
+    const away = withRefreshes({
+      commit: async (...args) => {
+        failures += 1;
+        if (failures <= 4) throw new Error('connection lost');
+        return broker.store.refreshes.commit(...args);
+      },
+    });
+    const outcome = await refreshConnection(away, await row());
+    expect(outcome).toMatchObject({ kind: 'refreshed', connection: { token_version: 2, status: 'active' } });
+    expect(failures).toBe(5);
+    await refreshesSettled(away);
+    expect(counted()).toEqual({ ok: before.ok + 1, reuse: before.reuse, asked: before.asked + 1 });
+    expect((await events()).filter(({ type }) => type === 'connection.refreshed')).toHaveLength(1);
+  });
+
+  test('a commit that arrived though its answer was lost is not taken for somebody else’s', async () => {
+    let calls = 0;
+    const deaf = withRefreshes({
+      commit: async (...args) => {
+        calls += 1;
+        const saved = await broker.store.refreshes.commit(...args);
+        if (calls === 1) throw new Error('connection lost');
+        return saved;
+      },
+    });
+    expect(await refreshConnection(deaf, await row())).toMatchObject({ kind: 'refreshed', connection: { token_version: 2 } });
+    const { access_token } = await world.root.getToken(id);
+    expect(access_token).toEqual(expect.any(String));
+    expect(await row()).toMatchObject({ token_version: 2, refresh_count: 1 });
+  });
+
+  test('every connection of the pool cut while the provider is asked costs nothing', async () => {
+    as().switches.fault = { kind: 'slow_answer', ms: 800, times: 1 };
+    const before = counted();
+    const asked = token();
+    await sleep(400);
+    await world.sql(`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'grantry'`);
+    expect(await asked).toEqual(expect.any(String));
+    expect(counted()).toEqual({ ok: before.ok + 1, reuse: before.reuse, asked: before.asked + 1 });
+  });
+
+  test('lifetimes count from the request, not from when it could be saved', async () => {
+    let held = true;
+    const slow = withRefreshes({
+      commit: async (...args) => {
+        if (held) throw new Error('connection lost');
+        return broker.store.refreshes.commit(...args);
+      },
+    });
+    const refresh = refreshConnection(slow, await row());
+    await sleep(1_500);
+    held = false;
+    await refresh;
+    const { issued_at, expires_at } = await row();
+    expect(Number(expires_at) - Number(issued_at)).toBe(3_600_000);
+    const [clock] = await world.sql<{ age: number }>('select extract(epoch from now() - issued_at)::float8 as age from connections where id = $1', [id]);
+    expect(clock?.age).toBeGreaterThan(1.2);
+  });
+});
+
+describe('meanwhile', () => {
+  const slowly = async (during: () => Promise<unknown>) => {
+    as().switches.fault = { kind: 'slow_answer', ms: 700, times: 1 };
+    const asked = world.root.getToken(id).then(
+      (answer) => answer.access_token,
+      (error: unknown) => error,
+    );
+    await sleep(250);
+    await during();
+    return asked;
+  };
+
+  test('a deletion wins: nothing rises again, and what the provider gave is given back', async () => {
+    const before = as().counters.revocations;
+    const outcome = await slowly(() => world.root.call('DELETE', `/v1/connections/${id}`));
+    expect(outcome).toMatchObject({ status: 404, code: 'not_found' });
+    expect((await world.sql('select credential_sealed, status from connections where id = $1', [id]))[0]).toEqual({ credential_sealed: null, status: 'revoked' });
+    await expect.poll(() => as().counters.revocations - before).toBe(2);
+  });
+
+  test('a reconnect wins: its credential stays', async () => {
+    const link = await world.root.createConnectLink({ integration: 'as', end_user: { id: 'u1' }, connection_id: id });
+    const { createBrowser } = await import('../../src/sandbox/browser.ts');
+    const page = await createBrowser().open(link.url);
+    as().switches.fault = { kind: 'slow_answer', ms: 1_500, times: 1 };
+    const asked = world.root.getToken(id);
+    await sleep(250);
+    await page.submit();
+    expect(await world.root.getConnectLink(link.id)).toMatchObject({ status: 'connected', connection_id: id });
+    const reconnected = (await row()).credential_sealed;
+    await asked;
+    expect(await row()).toMatchObject({ status: 'active', token_version: 2, credential_sealed: reconnected });
+  });
+});
