@@ -10,34 +10,37 @@ import { clientAuthentication, refresh, response, revocation, scopes, tokenReque
 
 export const inputSchema = z
   .strictObject({
-    label: text,
-    description: text.optional(),
-    example: z.string().max(200).optional(),
-    default: z.string().max(256).optional(),
+    label: text.describe('What the form calls it.'),
+    description: text.optional().describe('Where to find it, for who fills in the form.'),
+    example: z.string().max(200).optional().describe('Shown in the form; it must fit.'),
+    default: z.string().max(256).optional().describe('Taken when nothing is given.'),
     pattern: z.string().max(200).optional().describe('A regular expression over character classes; no groups.'),
-    enum: z.array(z.string().max(256)).min(1).max(200).optional(),
-    secret: z.boolean().default(false),
-    optional: z.boolean().default(false),
+    enum: z.array(z.string().max(256)).min(1).max(200).optional().describe('The values to choose from.'),
+    secret: z.boolean().default(false).describe('Typed as a password, sealed, and never shown again.'),
+    optional: z.boolean().default(false).describe('The form may leave it empty.'),
     host: z.boolean().default(false).describe('The value is a full public host name.'),
     url: z.boolean().default(false).describe('The value is a whole https URL.'),
-    asked_of: z.enum(['end_user', 'integration']).default('end_user'),
+    asked_of: z.enum(['end_user', 'integration']).default('end_user').describe('integration: only an admin may set it.'),
   })
   .describe('A value that completes the definition.');
 
 const callbackSignature = z.strictObject({
   algorithm: z.enum(['hmac_sha256_hex']).describe('Over the other parameters, sorted, as name=value joined by &.'),
-  param,
-  key: z.enum(['client_secret']).default('client_secret'),
+  param: param.describe('The parameter that holds the signature.'),
+  key: z.enum(['client_secret']).default('client_secret').describe('What it is made with.'),
 });
-const state = z.enum(['echoed', 'not_echoed']).default('echoed');
+const state = z
+  .enum(['echoed', 'not_echoed'])
+  .default('echoed')
+  .describe('not_echoed: the provider sends no state back; the flow is found by its cookie, on an own callback.');
 const denied = z.array(z.string().min(1).max(100)).default([]).describe('error values that mean the end user declined, besides access_denied.');
-const inputs = z.record(name, inputSchema).default({});
+const inputs = z.record(name, inputSchema).default({}).describe('Values that complete the definition, by the name that {name} stands for.');
 const common = { label: text.optional().describe('What the connect page calls this method.'), inputs };
 const authorization = z
   .strictObject({
-    params: params.default({}),
-    rename: z.record(param, param).default({}),
-    omit: z.array(param).default([]),
+    params: params.default({}).describe('Further parameters of the authorization URL; may hold {name} of an input.'),
+    rename: z.record(param, param).default({}).describe('Standard name to the one that this provider wants.'),
+    omit: z.array(param).default([]).describe('Standard parameters that this provider must not get.'),
     fragment: z.string().max(100).optional().describe('Put behind the authorization URL, without #.'),
   })
   .prefault({});
@@ -52,21 +55,25 @@ export const authorizationCodeSchema = z.strictObject({
     .describe('With an issuer: whether its callbacks always hold iss (RFC 9207). One that comes is compared in any case.'),
   authorization_endpoint: url,
   token_endpoint: url,
-  revocation_endpoint: url.optional(),
-  introspection_endpoint: url.optional(),
-  userinfo_endpoint: url.optional(),
-  token_endpoint_auth_method: clientAuthentication.default('client_secret_basic'),
-  code_challenge_method: z.enum(['S256', 'plain', 'none']).default('S256'),
+  revocation_endpoint: url.optional().describe('RFC 7009; called when a connection is deleted.'),
+  introspection_endpoint: url.optional().describe('RFC 7662; for the record, it is not called.'),
+  userinfo_endpoint: url.optional().describe('OpenID Connect; for the record, it is not called.'),
+  token_endpoint_auth_method: clientAuthentication
+    .default('client_secret_basic')
+    .describe(
+      'How we authenticate there (RFC 6749 section 2.3). basic_raw: Basic without the encoding that the RFC asks for; private_key_jwt: RFC 7523.',
+    ),
+  code_challenge_method: z.enum(['S256', 'plain', 'none']).default('S256').describe('PKCE (RFC 7636); none only where the provider refuses it.'),
   scopes,
   authorization,
   callback: z
     .strictObject({
       state,
-      code: param.default('code'),
-      response_mode: z.enum(['query', 'form_post']).default('query'),
-      keep: z.array(param).default([]),
+      code: param.default('code').describe('The parameter that holds the code.'),
+      response_mode: z.enum(['query', 'form_post']).default('query').describe('form_post: the answer arrives as a POST.'),
+      keep: z.array(param).default([]).describe('Parameters to keep as extras.'),
       denied,
-      signature: callbackSignature.optional(),
+      signature: callbackSignature.optional().describe('The provider signs its callbacks.'),
     })
     .prefault({}),
   token: tokenRequest,
@@ -78,10 +85,14 @@ export const authorizationCodeSchema = z.strictObject({
 export const clientCredentialsSchema = z.strictObject({
   grant: z.literal('client_credentials'),
   ...common,
-  issuer: url.optional(),
+  issuer: url.optional().describe('RFC 8414 issuer; the audience of private_key_jwt.'),
   token_endpoint: url,
-  revocation_endpoint: url.optional(),
-  token_endpoint_auth_method: clientAuthentication.default('client_secret_basic'),
+  revocation_endpoint: url.optional().describe('RFC 7009; called when a connection is deleted.'),
+  token_endpoint_auth_method: clientAuthentication
+    .default('client_secret_basic')
+    .describe(
+      'How we authenticate there (RFC 6749 section 2.3). basic_raw: Basic without the encoding that the RFC asks for; private_key_jwt: RFC 7523.',
+    ),
   scopes,
   token: tokenRequest,
   refresh,
@@ -93,8 +104,12 @@ export const credentialExchangeSchema = z.strictObject({
   grant: z.literal('credential_exchange'),
   ...common,
   token_endpoint: url,
-  revocation_endpoint: url.optional(),
-  token_endpoint_auth_method: clientAuthentication.default('client_secret_post'),
+  revocation_endpoint: url.optional().describe('RFC 7009; called when a connection is deleted.'),
+  token_endpoint_auth_method: clientAuthentication
+    .default('client_secret_post')
+    .describe(
+      'How we authenticate there (RFC 6749 section 2.3). basic_raw: Basic without the encoding that the RFC asks for; private_key_jwt: RFC 7523.',
+    ),
   scopes,
   token: tokenRequest,
   refresh,
@@ -109,28 +124,34 @@ export const oauth1Schema = z.strictObject({
   authorization_endpoint: url,
   authentication_endpoint: url.optional().describe('Used instead when the connect link says so.'),
   access_token_endpoint: url,
-  signature_method: z.enum(['HMAC-SHA1', 'HMAC-SHA256', 'RSA-SHA1', 'PLAINTEXT']).default('HMAC-SHA1'),
-  realm: z.string().max(200).optional(),
+  signature_method: z.enum(['HMAC-SHA1', 'HMAC-SHA256', 'RSA-SHA1', 'PLAINTEXT']).default('HMAC-SHA1').describe('RFC 5849 section 3.4.'),
+  realm: z.string().max(200).optional().describe('RFC 5849 section 3.5.1.'),
   scopes,
   authorization,
-  request_token: z.strictObject({ params: params.default({}) }).prefault({}),
+  request_token: z.strictObject({ params: params.default({}).describe('Further parameters.') }).prefault({}),
   callback: z
     .strictObject({
-      mode: z.enum(['url', 'oob']).default('url'),
-      verifier: z.enum(['required', 'absent']).default('required'),
+      mode: z.enum(['url', 'oob']).default('url').describe('oob: out of band; nobody is sent back, the end user returns by herself.'),
+      verifier: z
+        .enum(['required', 'absent'])
+        .default('required')
+        .describe('absent: OAuth 1.0 without the verifier of RFC 5849 section 2.2; weak, see docs/connect-flow.md.'),
       confirmed: z.enum(['required', 'absent']).default('required').describe('oauth_callback_confirmed (RFC 5849 section 2.1).'),
       state,
-      keep: z.array(param).default([]),
+      keep: z.array(param).default([]).describe('Parameters to keep as extras.'),
       denied,
     })
     .prefault({}),
   response: z
     .strictObject({
-      lifetime: duration.optional(),
-      keep: z.record(name, pointer).default({}),
+      lifetime: duration.optional().describe('How long a token lives; without it, for good.'),
+      keep: z.record(name, pointer).default({}).describe('Values to keep as extras, by the name they get.'),
     })
     .prefault({}),
-  reconnect: z.enum(['keeps_existing', 'invalidates_existing']).default('keeps_existing'),
+  reconnect: z
+    .enum(['keeps_existing', 'invalidates_existing'])
+    .default('keeps_existing')
+    .describe('invalidates_existing: asking for a request token ends the access token that is in use; the page warns.'),
 });
 
 export const apiKeySchema = z.strictObject({
@@ -142,8 +163,8 @@ export const apiKeySchema = z.strictObject({
 export const basicSchema = z.strictObject({
   grant: z.literal('basic'),
   ...common,
-  username: template.default('{username}'),
-  password: z.string().max(2000).default('{password}'),
+  username: template.default('{username}').describe('By default the input username.'),
+  password: z.string().max(2000).default('{password}').describe('By default the input password.'),
 });
 
 export const methodSchema = z.discriminatedUnion('grant', [
@@ -160,8 +181,8 @@ const api = z
     base_url: url.optional(),
     token: z
       .strictObject({
-        in: z.enum(['header', 'query']).default('header'),
-        name: param.default('Authorization'),
+        in: z.enum(['header', 'query']).default('header').describe('Where the API wants the token.'),
+        name: param.default('Authorization').describe('Of the header or the query parameter.'),
         scheme: z
           .string()
           .max(40)
@@ -173,7 +194,7 @@ const api = z
     headers: headers.default({}).describe('What each call needs besides.'),
     probe: z
       .strictObject({
-        method: z.enum(['GET', 'POST', 'HEAD']).default('GET'),
+        method: z.enum(['GET', 'POST', 'HEAD']).default('GET').describe('How it is made.'),
         path: z.string().min(1).max(500).describe('Below base_url, or a whole URL.'),
         methods: z.array(methodId).min(1).optional().describe('Only for credentials of these methods; all when left out.'),
       })
@@ -185,21 +206,25 @@ const api = z
 
 export const definitionSchema = z.strictObject({
   $schema: z.string().optional(),
-  id,
-  name: text,
+  id: id.describe('How integrations name it, and the name of its file.'),
+  name: text.describe('What people call it.'),
   documentation: z
     .string()
     .max(500)
     .regex(/^https:\/\//, 'an https URL')
-    .optional(),
-  status: z.enum(['live', 'legacy', 'retired']).default('live'),
-  categories: z.array(id).default([]),
-  aliases: z.array(z.string().max(64)).default([]),
+    .optional()
+    .describe('Where these facts can be checked.'),
+  status: z.enum(['live', 'legacy', 'retired']).default('live').describe('retired: the service has ended.'),
+  categories: z.array(id).default([]).describe('For finding it in the catalogue.'),
+  aliases: z.array(z.string().max(64)).default([]).describe('Other names that people search for.'),
   unverified: z.array(z.string().max(300)).default([]).describe('Facts that nobody has checked against the documentation.'),
-  extends: id.optional(),
+  extends: id.optional().describe('Another definition; this one is merged over it, and null removes a field.'),
   inputs,
   api,
-  methods: z.record(methodId, methodSchema).refine((methods) => Object.keys(methods).length > 0, 'at least one method'),
+  methods: z
+    .record(methodId, methodSchema)
+    .refine((methods) => Object.keys(methods).length > 0, 'at least one method')
+    .describe('Ways to obtain a credential, by name; the first is the default.'),
 });
 
 export type Definition = z.output<typeof definitionSchema>;

@@ -4,9 +4,9 @@ import { duration, headers, name, param, params, pointer, url } from './fields.t
 /** How scopes are asked for. */
 export const scopes = z
   .strictObject({
-    default: z.array(z.string().min(1).max(300)).default([]),
-    separator: z.string().min(1).max(3).default(' '),
-    param: param.default('scope'),
+    default: z.array(z.string().min(1).max(300)).default([]).describe('Asked for when neither link nor integration says otherwise.'),
+    separator: z.string().min(1).max(3).default(' ').describe('Between scopes in the request.'),
+    param: param.default('scope').describe('Its name in the request.'),
     required: z.boolean().default(false).describe('At least one scope must be asked for.'),
   })
   .prefault({});
@@ -14,24 +14,30 @@ export const scopes = z
 /** Where an answer has what we need: RFC 6901 pointers. */
 export const response = z
   .strictObject({
-    format: z.enum(['json', 'form']).default('json'),
-    access_token: pointer.default('/access_token'),
-    refresh_token: pointer.default('/refresh_token'),
-    token_type: pointer.default('/token_type'),
+    format: z.enum(['json', 'form']).default('json').describe('How the answer is written.'),
+    access_token: pointer.default('/access_token').describe('A JSON pointer (RFC 6901) into the answer, like those that follow.'),
+    refresh_token: pointer.default('/refresh_token').describe('The one before stays when none comes.'),
+    token_type: pointer.default('/token_type').describe('RFC 6749 section 7.1.'),
     token_types: z.array(z.string().min(1).max(40)).default(['bearer']).describe('Accepted token types, in lower case.'),
     token_type_required: z.boolean().default(false).describe('RFC 6749 wants it; many providers leave it out.'),
-    expires_in: pointer.default('/expires_in'),
-    expires_unit: z.enum(['s', 'ms', 'epoch_s', 'epoch_ms', 'iso']).default('s'),
+    expires_in: pointer.default('/expires_in').describe('When the access token ends; in expires_unit.'),
+    expires_unit: z
+      .enum(['s', 'ms', 'epoch_s', 'epoch_ms', 'iso'])
+      .default('s')
+      .describe('s and ms: from now on; epoch_s, epoch_ms and iso: an instant.'),
     refresh_token_expires_in: pointer.optional().describe('Seconds that the refresh token lives.'),
     lifetime: duration.optional().describe('How long an access token lives when the answer does not say.'),
-    scope: pointer.default('/scope'),
+    scope: pointer.default('/scope').describe('The scopes that were granted: one text, or a list.'),
     scope_separator: z.string().min(1).max(3).optional().describe('When the answer separates scopes otherwise than the request.'),
     error: pointer.default('/error').describe('An answer that has this is a failure whatever its HTTP status.'),
     error_codes: z
       .record(z.string().max(200), z.enum(['invalid_grant', 'invalid_client', 'provider_unavailable']))
       .default({})
       .describe("What the provider's own error values mean."),
-    success: z.strictObject({ pointer, equals: z.union([z.string(), z.number(), z.boolean()]) }).optional(),
+    success: z
+      .strictObject({ pointer, equals: z.union([z.string(), z.number(), z.boolean()]) })
+      .optional()
+      .describe('An answer without this value is a failure.'),
     keep: z.record(name, pointer).default({}).describe('Values to keep as extras, by the name they get.'),
   })
   .prefault({});
@@ -39,12 +45,12 @@ export const response = z
 /** The request to the token endpoint. */
 export const tokenRequest = z
   .strictObject({
-    method: z.enum(['POST', 'GET']).default('POST'),
-    format: z.enum(['form', 'json', 'query']).default('form'),
-    params: params.default({}),
-    headers: headers.default({}),
-    rename: z.record(param, param).default({}),
-    omit: z.array(param).default([]),
+    method: z.enum(['POST', 'GET']).default('POST').describe('How the token endpoint is called.'),
+    format: z.enum(['form', 'json', 'query']).default('form').describe('Where its parameters stand: a form, a JSON body, or the query.'),
+    params: params.default({}).describe('Further parameters; may hold {name} of an input.'),
+    headers: headers.default({}).describe('Further headers.'),
+    rename: z.record(param, param).default({}).describe('Standard name to the one that this provider wants.'),
+    omit: z.array(param).default([]).describe('Standard parameters that this provider must not get.'),
   })
   .prefault({});
 
@@ -52,12 +58,20 @@ export const tokenRequest = z
 export const refresh = z
   .strictObject({
     endpoint: url.optional().describe('When it is not the token endpoint.'),
-    method: z.enum(['POST', 'GET']).optional(),
-    params: params.default({}),
-    format: z.enum(['form', 'json', 'query']).optional(),
-    how: z.enum(['refresh_token', 'exchange_current', 'reissue', 'none']).optional(),
-    rotation: z.enum(['none', 'single_use', 'grace']).default('none'),
-    not_before_expiry: z.boolean().default(false),
+    method: z.enum(['POST', 'GET']).optional().describe('When it is not that of token.'),
+    params: params.default({}).describe('Further parameters; with exchange_current {access_token} is the one that is exchanged.'),
+    format: z.enum(['form', 'json', 'query']).optional().describe('When it is not that of token.'),
+    how: z
+      .enum(['refresh_token', 'exchange_current', 'reissue', 'none'])
+      .optional()
+      .describe(
+        'refresh_token: RFC 6749 section 6, as authorization_code does by itself. exchange_current: the living token for the next one. reissue: asked for anew, as client_credentials and credential_exchange do. none: never.',
+      ),
+    rotation: z
+      .enum(['none', 'single_use', 'grace'])
+      .default('none')
+      .describe('single_use: each refresh token works once. grace: for a while longer.'),
+    not_before_expiry: z.boolean().default(false).describe('The provider refuses to refresh a living token.'),
     keep_alive: duration.optional().describe('Refresh at least this often, so that an idle refresh token does not end.'),
     response: z
       .strictObject({
@@ -76,10 +90,10 @@ export const refresh = z
 /** How it is ended at the provider (RFC 7009, or its own way). */
 export const revocation = z
   .strictObject({
-    method: z.enum(['POST', 'DELETE', 'GET']).default('POST'),
-    format: z.enum(['form', 'json', 'query', 'none']).default('form'),
+    method: z.enum(['POST', 'DELETE', 'GET']).default('POST').describe('How revocation_endpoint is called.'),
+    format: z.enum(['form', 'json', 'query', 'none']).default('form').describe('Where its parameters stand; none: it has none.'),
     params: params.optional().describe("Instead of RFC 7009's token and token_type_hint."),
-    headers: headers.default({}),
+    headers: headers.default({}).describe('Further headers.'),
     authentication: z
       .enum(['client', 'client_secret_basic', 'access_token', 'none'])
       .default('client')

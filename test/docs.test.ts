@@ -1,0 +1,54 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { providerFields } from '../scripts/provider-fields/table.ts';
+import { errorTable } from '../src/protocol/errors.ts';
+
+const root = new URL('../', import.meta.url);
+const read = (path: string) => readFileSync(new URL(path, root), 'utf8');
+const rows = (text: string) =>
+  text
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .map((line) => line.split('|').map((cell) => cell.trim().replaceAll('`', '')));
+
+it('docs/errors.md lists the table of errors, with its statuses and sentences', () => {
+  const listed = rows(read('docs/errors.md')).map(([, code, status, retry, title, advice]) => {
+    expect(advice).not.toBe('');
+    return [code, `${status} ${retry} ${title}`];
+  });
+  const table = Object.entries(errorTable).map(([code, { status, retryable, title }]) => [code, `${status} ${retryable ? 'yes' : 'no'} ${title}`]);
+  expect(Object.fromEntries(listed)).toEqual(Object.fromEntries(table));
+  expect(listed).toHaveLength(table.length);
+});
+
+it('docs/provider-fields.md is what the schema says (npm run schema)', () => {
+  expect(read('docs/provider-fields.md')).toBe(providerFields());
+});
+
+it('the variables of the configuration are those that docs/operations.md, README.md and .env.example name', () => {
+  const used = new Set([...read('src/config.ts').matchAll(/(?:text\(|fault\(|reader, )'([A-Z_]+)'/g)].map(([, name]) => name));
+  expect(used.size).toBe(13);
+  for (const path of ['docs/operations.md', 'README.md']) {
+    const told = new Set(rows(read(path)).flatMap(([, names]) => names?.split(/[ ,]+/) ?? []));
+    expect(
+      [...used].filter((name) => name !== undefined && !told.has(name)),
+      path,
+    ).toEqual([]);
+  }
+  const example = read('.env.example');
+  expect([...used].filter((name) => !example.includes(`${name}=`))).toEqual([]);
+});
+
+describe('every link between the documents leads somewhere', () => {
+  const pages = [
+    'README.md',
+    'CONTRIBUTING.md',
+    'SECURITY.md',
+    'CHANGELOG.md',
+    ...readdirSync(new URL('docs/', root), { recursive: true }).map((path) => `docs/${path}`),
+  ];
+  it.each(pages.filter((path) => path.endsWith('.md')))('%s', (page) => {
+    const links = [...read(page).matchAll(/\]\((?!https?:|mailto:)([^)#]*)(#[^)]*)?\)/g)].map(([, path]) => path ?? '');
+    expect(links.filter((path) => path !== '' && !existsSync(new URL(path, new URL(page, root))))).toEqual([]);
+  });
+});
