@@ -78,7 +78,10 @@ describe('the code', () => {
   test('of another flow of the same user: one exchange, refused by the server (PKCE), not sent again', async () => {
     const [first, second] = [await scene.untilCallback('sandbox-as'), await scene.untilCallback('sandbox-as')];
     const before = exchanges(scene);
-    await scene.visit(changed(first.callback, (p) => p.set('code', second.callback.searchParams.get('code') ?? '')), first.browser);
+    await scene.visit(
+      changed(first.callback, (p) => p.set('code', second.callback.searchParams.get('code') ?? '')),
+      first.browser,
+    );
     await scene.expectFailed(first.link, 'exchange_failed');
     expect(exchanges(scene)).toBe(before + 1);
     // The code's own flow finds it in the ledger.
@@ -92,10 +95,16 @@ describe('the code', () => {
     await scene.visit(first.callback, first.browser);
     const connection = await scene.connectionOf(first.link);
     const before = exchanges(scene);
-    await scene.visit(changed(second.callback, (p) => p.set('code', first.callback.searchParams.get('code') ?? '')), second.browser);
+    await scene.visit(
+      changed(second.callback, (p) => p.set('code', first.callback.searchParams.get('code') ?? '')),
+      second.browser,
+    );
     await scene.expectFailed(second.link, 'code_replayed');
     expect(exchanges(scene)).toBe(before);
-    expect(await scene.root.call('GET', `/v1/connections/${connection}`)).toMatchObject({ status: 'reauthorization_required', reason: 'code_replayed' });
+    expect(await scene.root.call('GET', `/v1/connections/${connection}`)).toMatchObject({
+      status: 'reauthorization_required',
+      reason: 'code_replayed',
+    });
     const { data } = await scene.root.call<{ data: { type: string }[] }>('GET', `/v1/connections/${connection}/events`);
     expect(data[0]).toMatchObject({ type: 'connection.reauthorization_required', data: { reason: 'code_replayed' } });
   });
@@ -107,7 +116,8 @@ describe('the code', () => {
       await Promise.all([scene.visit(first.callback, first.browser), scene.visit(stolen, second.browser)]);
       for (const { link } of [first, second]) {
         const { status, connection_id } = await scene.stateOf(link);
-        if (status === 'connected') expect(await scene.root.call('GET', `/v1/connections/${connection_id}`)).toMatchObject({ status: 'reauthorization_required' });
+        if (status === 'connected')
+          expect(await scene.root.call('GET', `/v1/connections/${connection_id}`)).toMatchObject({ status: 'reauthorization_required' });
         else expect(status).toBe('failed');
       }
     }
@@ -142,7 +152,10 @@ describe('an error', () => {
 
   test('what the provider writes beside it is shown nowhere', async () => {
     const { callback, browser, link } = await scene.untilCallback('sandbox-as');
-    const said = changed(callback, (p) => (say('<b>bold</b>')(p), p.set('error_description', '<script>alert(1)</script>marker-7'), p.set('error_uri', 'https://evil.example/')));
+    const said = changed(
+      callback,
+      (p) => (say('<b>bold</b>')(p), p.set('error_description', '<script>alert(1)</script>marker-7'), p.set('error_uri', 'https://evil.example/')),
+    );
     const page = await browser.open(said.href);
     expect(page.status).toBe(502);
     for (const text of ['marker-7', 'evil.example', 'bold']) expect(page.html).not.toContain(text);
@@ -162,7 +175,10 @@ describe('an error', () => {
 
 describe('a signature of the provider', () => {
   const sign = (p: URLSearchParams, secret: string) => {
-    const message = [...p].map(([name, value]) => `${name}=${value}`).sort().join('&');
+    const message = [...p]
+      .map(([name, value]) => `${name}=${value}`)
+      .sort()
+      .join('&');
     p.set('hmac', createHmac('sha256', secret).update(message).digest('hex'));
   };
   test('that holds', () => expectConnected('signed', (p) => sign(p, scene.providers.authorizationServer.client.client_secret)));
@@ -185,7 +201,9 @@ describe('the integration between start and callback', () => {
 
   test('got another client: the flow ends, nothing is sent', async () => {
     await add('moved');
-    const { answer, link, calls } = await changedBetween('moved', () => scene.root.call('PATCH', '/v1/integrations/moved', { body: { client_id: 'other', client_secret: 'other' } }));
+    const { answer, link, calls } = await changedBetween('moved', () =>
+      scene.root.call('PATCH', '/v1/integrations/moved', { body: { client_id: 'other', client_secret: 'other' } }),
+    );
     expect([answer.status, calls]).toEqual([303, 0]);
     await scene.expectFailed(link, 'exchange_failed');
   });

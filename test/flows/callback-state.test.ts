@@ -37,7 +37,10 @@ const strange: [string, (callback: URL, state: string) => string][] = [
   ['a state with white space', ({ search }, state) => search.replace(state, `${state}%20`)],
   ['a state with a line end', ({ search }, state) => search.replace(state, `${state}%0a`)],
   ['a state with NUL', ({ search }, state) => search.replace(state, `${state}%00`)],
-  ['a state in full-width letters', ({ search }, state) => search.replace(state, [...state].map((c) => encodeURIComponent(String.fromCharCode(c.charCodeAt(0) + 0xfee0))).join(''))],
+  [
+    'a state in full-width letters',
+    ({ search }, state) => search.replace(state, [...state].map((c) => encodeURIComponent(String.fromCharCode(c.charCodeAt(0) + 0xfee0))).join('')),
+  ],
   ['a state of 10 kB', ({ search }, state) => search.replace(state, 'A'.repeat(10_000))],
   ['an empty state', ({ search }, state) => search.replace(state, '')],
   ['no state', ({ searchParams }) => `?code=${searchParams.get('code')}&iss=${searchParams.get('iss')}`],
@@ -89,12 +92,19 @@ test.each([{ 'sec-purpose': 'prefetch;prerender' }, { purpose: 'prefetch' }])('a
 
 test('form_post: the parameters go through a GET of ours, where the cookie comes along', async () => {
   const { callback, browser, link } = await scene.untilCallback('own');
-  const post = (body: string) => scene.visit(callback.origin + callback.pathname, undefined, { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded' }, body });
+  const post = (body: string) =>
+    scene.visit(callback.origin + callback.pathname, undefined, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body,
+    });
   await expectNoEffect(async () => {
     const answer = await post(callback.search.slice(1));
     expect([answer.status, answer.location]).toEqual([303, callback.href]);
     for (const body of ['', 'code=1', `state=${'A'.repeat(9_000)}`]) expect((await post(body)).status).toBe(400);
-    expect((await scene.visit(callback, undefined, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"state":"x"}' })).status).toBe(400);
+    expect(
+      (await scene.visit(callback, undefined, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"state":"x"}' })).status,
+    ).toBe(400);
   });
   await scene.visit(callback, browser);
   await scene.connectionOf(link);
@@ -182,7 +192,10 @@ describe('at another callback', () => {
   test.each(['/oauth/callback/', '/OAuth/callback', '/oauth/callback/a/b', '/oauth//callback'])('%s is no callback', async (path) => {
     const { callback, browser, link } = await scene.untilCallback('shared');
     await expectNoEffect(async () => expect((await scene.visit(`${scene.url}${path}${callback.search}`, browser)).status).toBe(404));
-    await scene.visit(changed(callback, () => {}), browser);
+    await scene.visit(
+      changed(callback, () => {}),
+      browser,
+    );
     await scene.connectionOf(link);
   });
 

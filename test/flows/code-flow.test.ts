@@ -8,7 +8,9 @@ beforeAll(async () => {
   world = await startWholeSandbox();
   const as = world.sandbox.providers.authorizationServer;
   await world.root.call('PUT', '/v1/providers/sandbox-as', { body: as.definition });
-  const integration = await world.root.call<{ redirect_uri: string }>('POST', '/v1/integrations', { body: { id: 'as', provider: 'sandbox-as', ...as.client } });
+  const integration = await world.root.call<{ redirect_uri: string }>('POST', '/v1/integrations', {
+    body: { id: 'as', provider: 'sandbox-as', ...as.client },
+  });
   as.registerRedirectUri(integration.redirect_uri);
 });
 afterAll(() => world.stop());

@@ -81,7 +81,11 @@ describe('values that complete a definition', () => {
     const page = await browser.open(link.url);
     expect(page.text).not.toContain('Port');
     const csrf = /name="csrf-token" value="([^"]+)"/.exec(page.html)?.[1] ?? '';
-    const init = { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: new URLSearchParams({ 'csrf-token': csrf, port: '4444', client_id: 'x', ['__proto__']: 'y' }).toString() };
+    const init = {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({ 'csrf-token': csrf, port: '4444', client_id: 'x', ['__proto__']: 'y' }).toString(),
+    };
     const { location } = await scene.visit(link.url, browser, init);
     expect(new URL(location).searchParams.get('tenant')).toBe('3333');
   });

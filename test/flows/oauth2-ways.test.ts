@@ -9,7 +9,10 @@ beforeAll(async () => {
   await scene.define(as.definition);
   await scene.integrate(as, { id: 'basic', provider: 'sandbox-as' });
   await scene.integrate(as, { id: 'post', provider: 'sandbox-as', method: 'web-post' });
-  await scene.integrate({ ...as, client: { client_id: '', client_secret: '' } }, { id: 'jwt', provider: 'sandbox-as', method: 'web-jwt', ...as.signingClient, client_secret: undefined });
+  await scene.integrate(
+    { ...as, client: { client_id: '', client_secret: '' } },
+    { id: 'jwt', provider: 'sandbox-as', method: 'web-jwt', ...as.signingClient, client_secret: undefined },
+  );
   await scene.integrate(as, { id: 'public', provider: 'sandbox-as', method: 'web-public', ...as.publicClient, client_secret: undefined });
   await scene.integrate(as, { id: 'machine', provider: 'sandbox-as', method: 'machine' });
 });
@@ -51,7 +54,11 @@ describe.each(['basic', 'post', 'jwt', 'public'])('the code flow with client aut
 test('the callback carries code, state and iss, and nothing of them is in the address of the page it ends at', async () => {
   const { callback, browser, authorizeUrl } = await scene.untilCallback('basic');
   const asked = new URL(authorizeUrl).searchParams;
-  expect(Object.fromEntries(asked)).toMatchObject({ response_type: 'code', code_challenge_method: 'S256', state: expect.stringMatching(/^[\w-]{43}$/) });
+  expect(Object.fromEntries(asked)).toMatchObject({
+    response_type: 'code',
+    code_challenge_method: 'S256',
+    state: expect.stringMatching(/^[\w-]{43}$/),
+  });
   expect(callback.searchParams.get('state')).toBe(asked.get('state'));
   expect(`${callback.origin}${callback.pathname}`).toBe(asked.get('redirect_uri'));
   const answer = await scene.visit(callback, browser);
@@ -70,14 +77,19 @@ test('scopes that the user withholds are shown as missing', async () => {
   try {
     const { callback, browser, link } = await scene.untilCallback('basic', { scopes: ['read', 'write'] });
     await scene.visit(callback, browser);
-    expect(await scene.root.call('GET', `/v1/connections/${await scene.connectionOf(link)}`)).toMatchObject({ scopes: ['read'], missing_scopes: ['write'] });
+    expect(await scene.root.call('GET', `/v1/connections/${await scene.connectionOf(link)}`)).toMatchObject({
+      scopes: ['read'],
+      missing_scopes: ['write'],
+    });
   } finally {
     scene.providers.authorizationServer.switches.withheldScopes = [];
   }
 });
 
 test('client credentials need no browser', async () => {
-  const made = await scene.root.call<{ id: string }>('POST', '/v1/connections', { body: { integration: 'machine', end_user: { id: 'u1' }, grant: 'client_credentials' } });
+  const made = await scene.root.call<{ id: string }>('POST', '/v1/connections', {
+    body: { integration: 'machine', end_user: { id: 'u1' }, grant: 'client_credentials' },
+  });
   expect(await scene.root.call('POST', `/v1/connections/${made.id}/probe`)).toMatchObject({ outcome: 'works' });
 });
 
@@ -86,7 +98,11 @@ test('tokens that were obtained elsewhere are imported, and refreshed by us from
   await scene.visit(callback, browser);
   const { access_token } = await scene.root.getToken(await scene.connectionOf(link));
   const made = await scene.root.call<{ id: string }>('POST', '/v1/connections', {
-    body: { integration: 'basic', end_user: { id: 'u2' }, import: { access_token, scopes: ['read'], expires_at: new Date(Date.now() + 60_000).toISOString() } },
+    body: {
+      integration: 'basic',
+      end_user: { id: 'u2' },
+      import: { access_token, scopes: ['read'], expires_at: new Date(Date.now() + 60_000).toISOString() },
+    },
   });
   expect(await scene.root.getToken(made.id, { minTtlS: 0 })).toMatchObject({ access_token });
   expect(await scene.root.call('POST', `/v1/connections/${made.id}/probe`)).toMatchObject({ outcome: 'works' });

@@ -110,7 +110,10 @@ describe('what finds no flow changes nothing', () => {
   test('the shared callback, and the callback of another integration', async () => {
     const { callback, browser } = await scene.untilCallback('web');
     await expectNothing(new URL(`${scene.url}/oauth/callback${callback.search}`), browser);
-    const other = await scene.integrate({ ...scene.providers.phonegap, registerRedirectUri: () => {} }, { id: 'web-2', provider: 'sandbox-phonegap' });
+    const other = await scene.integrate(
+      { ...scene.providers.phonegap, registerRedirectUri: () => {} },
+      { id: 'web-2', provider: 'sandbox-phonegap' },
+    );
     await expectNothing(new URL(other.redirect_uri + callback.search), browser);
   });
 
@@ -123,8 +126,14 @@ describe('what finds no flow changes nothing', () => {
 
   test('an unknown state beside the code, and more parameters than anybody sends', async () => {
     const { callback, browser } = await scene.untilCallback('web');
-    await expectNothing(changed(callback, (p) => p.set('state', 'A'.repeat(43))), browser);
-    await expectNothing(changed(callback, (p) => Array.from({ length: 200 }, (_, i) => p.append(`p${i}`, ''))), browser);
+    await expectNothing(
+      changed(callback, (p) => p.set('state', 'A'.repeat(43))),
+      browser,
+    );
+    await expectNothing(
+      changed(callback, (p) => Array.from({ length: 200 }, (_, i) => p.append(`p${i}`, ''))),
+      browser,
+    );
   });
 
   test('a flow that has waited too long', async () => {
@@ -142,7 +151,7 @@ test('50 callbacks at once: one exchange', async () => {
   expect(answers.filter(({ status }) => status === 303)).toHaveLength(1);
 });
 
-test('an attacker\'s code in the window of a pending flow connects nothing without the end user\'s word', async () => {
+test("an attacker's code in the window of a pending flow connects nothing without the end user's word", async () => {
   const attacker = await scene.untilCallback('web');
   const { browser, link } = await scene.untilCallback('web');
   const before = (await scene.connections()).length;
@@ -177,6 +186,10 @@ describe('auth token', () => {
 
   test('one that the integrator knows is exchanged without a browser', async () => {
     const inputs = { auth_token: scene.providers.phonegap.authTokenOf('ada') };
-    expect(await scene.root.call('POST', '/v1/connections', { body: { integration: 'auth-token', end_user: { id: 'u1' }, grant: 'credential_exchange', inputs } })).toMatchObject({ account: 'ada', status: 'active' });
+    expect(
+      await scene.root.call('POST', '/v1/connections', {
+        body: { integration: 'auth-token', end_user: { id: 'u1' }, grant: 'credential_exchange', inputs },
+      }),
+    ).toMatchObject({ account: 'ada', status: 'active' });
   });
 });

@@ -23,7 +23,8 @@ export async function startScene() {
     project === undefined ? root : createGrantryClient({ baseUrl: url, apiKey: world.broker.rootKey, project });
 
   /** Adds a definition to a project. */
-  const define = (definition: string, project?: string) => admin(project).call('PUT', `/v1/providers/${JSON.parse(definition).id}`, { body: definition });
+  const define = (definition: string, project?: string) =>
+    admin(project).call('PUT', `/v1/providers/${JSON.parse(definition).id}`, { body: definition });
 
   /** Makes a definition one of the shipped ones, so that its flows share the one callback. */
   function ship(definition: string, id: string): string {
@@ -61,7 +62,10 @@ export async function startScene() {
   }
 
   /** A flow up to the callback. */
-  async function untilCallback(integration: string, fields: LinkFields = {}): Promise<{ link: Link; browser: Browser; callback: URL; authorizeUrl: string }> {
+  async function untilCallback(
+    integration: string,
+    fields: LinkFields = {},
+  ): Promise<{ link: Link; browser: Browser; callback: URL; authorizeUrl: string }> {
     const link = await linkTo(integration, fields);
     const browser = createBrowser();
     const authorizeUrl = await begin(link, browser);
@@ -71,7 +75,11 @@ export async function startScene() {
   /** One request to the broker as this browser's navigation would make it; redirects are not followed. */
   async function visit(target: URL | string, browser?: Browser, init: RequestInit = {}): Promise<Answer> {
     const cookie = browser === undefined ? '' : await browser.cookies.headerFor(String(target), 'lax');
-    const response = await fetch(target, { redirect: 'manual', ...init, headers: { ...(cookie !== '' && { cookie }), ...Object.fromEntries(new Headers(init.headers)) } });
+    const response = await fetch(target, {
+      redirect: 'manual',
+      ...init,
+      headers: { ...(cookie !== '' && { cookie }), ...Object.fromEntries(new Headers(init.headers)) },
+    });
     return {
       status: response.status,
       location: response.headers.get('location') ?? '',
@@ -97,7 +105,11 @@ export async function startScene() {
     return found;
   }
 
-  const connections = (project = 'default') => sql<{ id: string; status: string; account: string | null; end_user_id: string; integration_id: string }>('select * from connections where project_id = $1 and deleted_at is null', [project]);
+  const connections = (project = 'default') =>
+    sql<{ id: string; status: string; account: string | null; end_user_id: string; integration_id: string }>(
+      'select * from connections where project_id = $1 and deleted_at is null',
+      [project],
+    );
 
   /** Expects the link to have failed so. */
   async function expectFailed(link: Link, code: string, project?: string): Promise<void> {
@@ -111,7 +123,25 @@ export async function startScene() {
     return connection_id ?? '';
   }
 
-  return { ...world, providers: world.sandbox.providers, admin, define, ship, integrate, linkTo, stateOf, begin, approve, untilCallback, visit, database, row, connections, expectFailed, connectionOf };
+  return {
+    ...world,
+    providers: world.sandbox.providers,
+    admin,
+    define,
+    ship,
+    integrate,
+    linkTo,
+    stateOf,
+    begin,
+    approve,
+    untilCallback,
+    visit,
+    database,
+    row,
+    connections,
+    expectFailed,
+    connectionOf,
+  };
 }
 
 export type Scene = Awaited<ReturnType<typeof startScene>>;

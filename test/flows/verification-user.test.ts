@@ -24,7 +24,8 @@ beforeEach(() => {
   scene.providers.authorizationServer.switches.autoApprove = { user: 'ada' };
 });
 
-const confirm = (link: Link, nonce: string, end_user_id = 'u1', client = integrator) => client.call('POST', `/v1/connect-links/${link.id}/confirm`, { body: { nonce, end_user_id } });
+const confirm = (link: Link, nonce: string, end_user_id = 'u1', client = integrator) =>
+  client.call('POST', `/v1/connect-links/${link.id}/confirm`, { body: { nonce, end_user_id } });
 
 /** A flow up to the integrator's return URL. */
 async function untilNonce() {
@@ -89,14 +90,18 @@ test('an expired nonce', async () => {
 
 test('a nonce lives a minute', async () => {
   const { link } = await untilNonce();
-  const [row] = await scene.sql<{ seconds: string }>('select extract(epoch from nonce_expires_at - now()) as seconds from connect_links where id = $1', [link.id]);
+  const [row] = await scene.sql<{ seconds: string }>(
+    'select extract(epoch from nonce_expires_at - now()) as seconds from connect_links where id = $1',
+    [link.id],
+  );
   expect(Number(row?.seconds)).toBeGreaterThan(0);
   expect(Number(row?.seconds)).toBeLessThanOrEqual(60);
 });
 
 test('the nonce of another link, one made up, an empty one, and a key of another project', async () => {
   const [first, second] = [await untilNonce(), await untilNonce()];
-  for (const nonce of [second.nonce, 'A'.repeat(43), 'x', first.nonce.toLowerCase()]) expect((await problemOf(confirm(first.link, nonce))).status).toBe(409);
+  for (const nonce of [second.nonce, 'A'.repeat(43), 'x', first.nonce.toLowerCase()])
+    expect((await problemOf(confirm(first.link, nonce))).status).toBe(409);
   expect((await problemOf(confirm(first.link, ''))).status).toBe(400);
   const foreign = await problemOf(confirm(first.link, first.nonce, 'u1', await scene.clientWith(['connect'], 'other')));
   const missing = await problemOf(confirm({ id: 'lnk_00000000000000000000000000', url: '' }, first.nonce));
@@ -113,7 +118,7 @@ test('a link that nobody has authorized cannot be confirmed', async () => {
   expect((await problemOf(confirm(link, 'A'.repeat(43)))).status).toBe(409);
 });
 
-test('session fixation: the victim authorizes the attacker\'s link in her own browser, and is told apart', async () => {
+test("session fixation: the victim authorizes the attacker's link in her own browser, and is told apart", async () => {
   // The attacker has the link made for himself and sends it to the victim, who approves all of it.
   const link = await scene.linkTo('as', { end_user: { id: 'attacker' }, return_url: returnUrl });
   const victim = createBrowser();
