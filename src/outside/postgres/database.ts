@@ -17,15 +17,18 @@ export type Postgres = { pool: pg.Pool; db: Database; close(): Promise<void> };
 
 /**
  * Opens the pool. `onError` hears of idle connections that broke: without a listener they would end the process.
- * `max`: connections at most.
+ * `max`: connections at most; `silenceMs`: how long a statement may stay without an answer (20 s) before its connection is given up,
+ * for a network that swallows packets closes nothing.
  */
-export function openPostgres({ url, max, onError }: { url: string; max: number; onError: (error: Error) => void }): Postgres {
+export function openPostgres({ url, max, silenceMs = 20_000, onError }: { url: string; max: number; silenceMs?: number; onError: (error: Error) => void }): Postgres {
   const pool = new pg.Pool({
     connectionString: url,
     max,
     connectionTimeoutMillis: 5_000,
     idleTimeoutMillis: 60_000,
     statement_timeout: 15_000,
+    query_timeout: silenceMs,
+    keepAlive: true,
     application_name: 'grantry',
     options: '-c timezone=UTC',
   });
