@@ -99,7 +99,14 @@ async function renew(world: World, { link, integration, ctx, credential, inputs,
       { id: link.id, attempt: link.attempt },
       [
         { ...finished(link), connection_id: id },
-        { project_id: link.project_id, integration_id: integration.id, connection_id: id, link_id: link.id, type: 'connection.reconnected', data: { scopes: stored.scopes } },
+        {
+          project_id: link.project_id,
+          integration_id: integration.id,
+          connection_id: id,
+          link_id: link.id,
+          type: 'connection.reconnected',
+          data: { scopes: stored.scopes },
+        },
       ],
     );
     if (connection !== undefined) return { kind: 'connected', link, connection };

@@ -29,8 +29,10 @@ const fault = (pointer: string, detail: string) => new GrantryError('invalid_req
 /** The inputs of a link: the integration's own values stand, and what only an admin may say cannot be said here. */
 function linkInputs(given: Record<string, string>, fixed: Record<string, string>, declared: Record<string, { asked_of: string }>): Fault[] {
   return Object.keys(given).flatMap((name): Fault[] => {
-    if (Object.hasOwn(fixed, name) && fixed[name] !== given[name]) return [{ pointer: `/inputs/${name}`, detail: 'The integration has set this already.' }];
-    if (Object.hasOwn(declared, name) && declared[name]?.asked_of === 'integration') return [{ pointer: `/inputs/${name}`, detail: 'Only the integration can set this.' }];
+    if (Object.hasOwn(fixed, name) && fixed[name] !== given[name])
+      return [{ pointer: `/inputs/${name}`, detail: 'The integration has set this already.' }];
+    if (Object.hasOwn(declared, name) && declared[name]?.asked_of === 'integration')
+      return [{ pointer: `/inputs/${name}`, detail: 'Only the integration can set this.' }];
     return [];
   });
 }
@@ -54,14 +56,16 @@ export async function createLink(world: World, project: string, body: LinkBody):
   if (provider === undefined) throw fault('/integration', 'The definition of its provider is gone.');
   const { name, method } = methodOf(provider.definition, integration.method);
   const verification = body.verification ?? integration.verification;
-  if (integration.verification === 'user' && verification === 'browser') throw fault('/verification', 'This integration asks for the verification of the user.');
+  if (integration.verification === 'user' && verification === 'browser')
+    throw fault('/verification', 'This integration asks for the verification of the user.');
 
   const fixed = await openIntegrationInputs(world, integration);
   const declared = { ...provider.definition.inputs, ...method.inputs };
   const given = body.inputs ?? {};
   const errors = linkInputs(given, fixed, declared);
   const { faults, missing } = completeInputs(provider.definition, method, { ...fixed, ...given }, { allowPrivateHosts: world.allowPrivateHosts });
-  if (errors.length + faults.length > 0) throw new GrantryError('invalid_request', { detail: 'The inputs are not valid.', errors: [...errors, ...faults] });
+  if (errors.length + faults.length > 0)
+    throw new GrantryError('invalid_request', { detail: 'The inputs are not valid.', errors: [...errors, ...faults] });
 
   if (body.return_url !== undefined) {
     const registered = (await world.store.projects.get(project))?.return_urls ?? [];
@@ -73,7 +77,8 @@ export async function createLink(world: World, project: string, body: LinkBody):
   if (body.skip_page) {
     if (verification !== 'user') throw fault('/skip_page', 'The page can be skipped only with verification "user".');
     if (missing.length > 0) throw fault('/skip_page', `The page is needed: it asks for ${missing.map(({ input }) => input.label).join(', ')}.`);
-    if (method.grant !== 'authorization_code' && method.grant !== 'oauth1') throw fault('/skip_page', 'This method does not send the browser anywhere.');
+    if (method.grant !== 'authorization_code' && method.grant !== 'oauth1')
+      throw fault('/skip_page', 'This method does not send the browser anywhere.');
   }
   if (body.endpoint === 'authentication' && !(method.grant === 'oauth1' && method.authentication_endpoint !== undefined)) {
     throw fault('/endpoint', 'This provider has no authentication endpoint.');
@@ -100,7 +105,15 @@ export async function createLink(world: World, project: string, body: LinkBody):
       redirect_uri: redirectUriOf(world, integration, provider) ?? '',
     },
     body.expires_in,
-    [{ project_id: project, type: 'connect_link.created', integration_id: integration.id, link_id: identity.id, data: { end_user: body.end_user.id } }],
+    [
+      {
+        project_id: project,
+        type: 'connect_link.created',
+        integration_id: integration.id,
+        link_id: identity.id,
+        data: { end_user: body.end_user.id },
+      },
+    ],
   );
   return { link, url: `${world.publicUrl}/connect/${token}` };
 }
@@ -122,5 +135,7 @@ export function isOverdue(world: Pick<World, 'now'>, link: LinkRecord): boolean 
 }
 
 function shownLink(world: World, link: LinkRecord): LinkRecord {
-  return isOverdue(world, link) ? { ...link, status: 'expired', error_code: 'link_expired', error_detail: 'Nobody finished the link in time.' } : link;
+  return isOverdue(world, link)
+    ? { ...link, status: 'expired', error_code: 'link_expired', error_detail: 'Nobody finished the link in time.' }
+    : link;
 }

@@ -23,6 +23,19 @@ beforeAll(async () => {
 });
 afterAll(() => scene?.stop());
 
+type Change = (parameters: URLSearchParams) => void;
+const inTurn =
+  (...changes: Change[]): Change =>
+  (p) => {
+    for (const change of changes) change(p);
+  };
+const say = (error: string): Change =>
+  inTurn(
+    (p) => p.delete('code'),
+    (p) => p.set('error', error),
+  );
+const denied = say('access_denied');
+
 /** The changed answer ends the flow with this code; no token call; the true answer then finds no flow. */
 async function expectEnd(integration: string, change: (p: URLSearchParams) => void, code: string): Promise<void> {
   const { callback, browser, link } = await scene.untilCallback(integration);
@@ -51,8 +64,8 @@ describe('iss (RFC 9207)', () => {
     ['twice', 'sandbox-as', (p) => p.append('iss', p.get('iss') ?? '')],
     ['of another server where it may be left out', 'optional-iss', (p) => p.set('iss', 'https://evil.example')],
     ['from a provider that has none', 'no-issuer', () => {}],
-    ['missing on an error', 'sandbox-as', (p) => (p.delete('iss'), p.delete('code'), p.set('error', 'access_denied'))],
-    ['of another server on an error', 'sandbox-as', (p) => (p.set('iss', 'https://evil.example'), p.delete('code'), p.set('error', 'access_denied'))],
+    ['missing on an error', 'sandbox-as', inTurn((p) => p.delete('iss'), denied)],
+    ['of another server on an error', 'sandbox-as', inTurn((p) => p.set('iss', 'https://evil.example'), denied)],
   ];
   test.each(wrong)('%s: issuer_mismatch', (_, integration, change) => expectEnd(integration, change, 'issuer_mismatch'));
 
@@ -65,7 +78,13 @@ describe('the code', () => {
     ['missing', (p) => p.delete('code')],
     ['empty', (p) => p.set('code', '')],
     ['twice', (p) => p.append('code', 'other')],
-    ['as an array', (p) => (p.set('code[]', p.get('code') ?? ''), p.delete('code'))],
+    [
+      'as an array',
+      inTurn(
+        (p) => p.set('code[]', p.get('code') ?? ''),
+        (p) => p.delete('code'),
+      ),
+    ],
     ['with a line end', (p) => p.set('code', `${p.get('code')}\r\nx`)],
     ['with NUL', (p) => p.set('code', `${p.get('code')}\0`)],
     ['beyond ASCII', (p) => p.set('code', `${p.get('code')}\u00e9`)],
@@ -134,8 +153,7 @@ describe('the code', () => {
 });
 
 describe('an error', () => {
-  const say = (error: string) => (p: URLSearchParams) => (p.delete('code'), p.set('error', error));
-  const twice = (p: URLSearchParams) => (say('access_denied')(p), p.append('error', 'access_denied'));
+  const twice = inTurn(denied, (p) => p.append('error', 'access_denied'));
   const cases: [string, string, (p: URLSearchParams) => void, string][] = [
     ['access_denied', 'sandbox-as', say('access_denied'), 'access_denied'],
     ['user_denied', 'sandbox-as', say('user_denied'), 'access_denied'],
@@ -154,7 +172,11 @@ describe('an error', () => {
     const { callback, browser, link } = await scene.untilCallback('sandbox-as');
     const said = changed(
       callback,
-      (p) => (say('<b>bold</b>')(p), p.set('error_description', '<script>alert(1)</script>marker-7'), p.set('error_uri', 'https://evil.example/')),
+      inTurn(
+        say('<b>bold</b>'),
+        (p) => p.set('error_description', '<script>alert(1)</script>marker-7'),
+        (p) => p.set('error_uri', 'https://evil.example/'),
+      ),
     );
     const page = await browser.open(said.href);
     expect(page.status).toBe(502);
@@ -186,7 +208,14 @@ describe('a signature of the provider', () => {
   test('of another key', () => expectEnd('signed', (p) => sign(p, 'other'), 'invalid_callback'));
   test('that is not hexadecimal', () => expectEnd('signed', (p) => p.set('hmac', 'zz'), 'invalid_callback'));
   test('of other parameters', () =>
-    expectEnd('signed', (p) => (sign(p, scene.providers.authorizationServer.client.client_secret), p.set('shop', 'evil')), 'invalid_callback'));
+    expectEnd(
+      'signed',
+      inTurn(
+        (p) => sign(p, scene.providers.authorizationServer.client.client_secret),
+        (p) => p.set('shop', 'evil'),
+      ),
+      'invalid_callback',
+    ));
 });
 
 describe('the integration between start and callback', () => {

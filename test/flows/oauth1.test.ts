@@ -154,7 +154,9 @@ describe('with a callback', () => {
     const [first, second] = [await scene.untilCallback('callback'), await scene.untilCallback('callback')];
     const before = accessCalls();
     const swap = (own: URL, other: URL) =>
-      changed(own, (p) => ['oauth_token', 'oauth_verifier'].forEach((name) => p.set(name, other.searchParams.get(name) ?? '')));
+      changed(own, (p) => {
+        for (const name of ['oauth_token', 'oauth_verifier']) p.set(name, other.searchParams.get(name) ?? '');
+      });
     await scene.visit(swap(first.callback, second.callback), first.browser);
     await scene.visit(swap(second.callback, first.callback), second.browser);
     await scene.expectFailed(first.link, 'invalid_callback');

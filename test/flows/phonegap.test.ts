@@ -168,7 +168,7 @@ describe('auth token', () => {
     const page = await browser.open(link.url);
     expect(page.text).toContain('Auth token');
     const empty = await page.submit();
-    expect([empty.status, empty.text]).toEqual([400, expect.stringContaining('Auth token is needed.')]);
+    expect([empty.status, empty.text]).toEqual([400, expect.stringContaining('A value is needed.')]);
     const secret = scene.providers.phonegap.authTokenOf('ada');
     const done = await empty.submit({ auth_token: secret });
     expect([done.status, done.title]).toEqual([200, 'Sandbox PhoneGap Build is connected to Default project']);

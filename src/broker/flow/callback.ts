@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { optionalEndpointUrl } from '../../grants/endpoint.ts';
-import { isGrantryError } from '../../protocol/errors.ts';
 import type { AuthorizationCodeMethod } from '../../protocol/definition/schema.ts';
+import { isGrantryError } from '../../protocol/errors.ts';
 import type { CallbackAnswer, GrantContext } from '../../protocol/grant.ts';
 import type { LinkRecord } from '../records.ts';
 import { isSecretText, sameBytes, sha256 } from '../secrets.ts';
@@ -56,7 +56,8 @@ async function takeFlow(world: World, parameters: Parameters, { arrivedAt, brows
 /** RFC 9207: what is wrong with the answer's `iss`; undefined when nothing is. */
 function issuerFault(ctx: GrantContext, method: AuthorizationCodeMethod, parameters: Parameters): string | undefined {
   const expected = optionalEndpointUrl(ctx, method.issuer);
-  if (!parameters.has('iss')) return expected !== undefined && method.iss_parameter === 'required' ? 'The answer does not name its issuer.' : undefined;
+  if (!parameters.has('iss'))
+    return expected !== undefined && method.iss_parameter === 'required' ? 'The answer does not name its issuer.' : undefined;
   if (expected === undefined) return 'The answer names an issuer and the definition has none.';
   return parameters.single('iss') === expected ? undefined : 'The answer names another issuer than the definition.';
 }
@@ -107,10 +108,13 @@ export async function receiveCallback(world: World, request: CallbackRequest): P
   const link = await takeFlow(world, parameters, request);
   if (link === undefined) return { kind: 'unknown' };
   const method = linkMethod(link);
-  if (method.grant !== 'authorization_code' && method.grant !== 'oauth1') return failLink(world, link, 'invalid_callback', 'This method has no callback.');
+  if (method.grant !== 'authorization_code' && method.grant !== 'oauth1')
+    return failLink(world, link, 'invalid_callback', 'This method has no callback.');
 
-  if (!isBrowserOf(link, request.browser)) return failLink(world, link, 'wrong_browser', 'The answer arrived in another browser than the one that began.');
-  if (link.redirect_uri !== request.arrivedAt) return failLink(world, link, 'redirect_mismatch', 'The answer arrived at another callback than the one that was sent.');
+  if (!isBrowserOf(link, request.browser))
+    return failLink(world, link, 'wrong_browser', 'The answer arrived in another browser than the one that began.');
+  if (link.redirect_uri !== request.arrivedAt)
+    return failLink(world, link, 'redirect_mismatch', 'The answer arrived at another callback than the one that was sent.');
 
   const begun = await openBegun(world, link);
   if (begun === undefined) return failLink(world, link, 'invalid_callback', 'The flow was not started in full.');
@@ -131,7 +135,8 @@ export async function receiveCallback(world: World, request: CallbackRequest): P
   const codeName = method.grant === 'oauth1' ? 'oauth_token' : method.callback.code;
   const refusals = ['error', 'denied'].filter((name) => parameters.has(name));
   if (refusals.length > 0) {
-    if (method.grant === 'authorization_code' && parameters.has(codeName)) return failLink(world, link, 'invalid_callback', 'The answer holds both a code and an error.');
+    if (method.grant === 'authorization_code' && parameters.has(codeName))
+      return failLink(world, link, 'invalid_callback', 'The answer holds both a code and an error.');
     const error = parameters.single('error') ?? '';
     const isDenial = parameters.has('denied') || declined.has(error) || method.callback.denied.includes(error);
     return isDenial
@@ -140,7 +145,8 @@ export async function receiveCallback(world: World, request: CallbackRequest): P
   }
 
   const code = parameters.single(codeName);
-  if (code === undefined || code === '' || /[^\x20-\x7e]/.test(code)) return failLink(world, link, 'invalid_callback', 'The answer does not hold exactly one code.');
+  if (code === undefined || code === '' || /[^\x20-\x7e]/.test(code))
+    return failLink(world, link, 'invalid_callback', 'The answer does not hold exactly one code.');
   const verifier = parameters.single('oauth_verifier');
   if (method.grant === 'oauth1' && method.callback.verifier === 'required' && (verifier === undefined || verifier === '')) {
     return failLink(world, link, 'invalid_callback', 'The answer does not hold a verifier.');

@@ -1,5 +1,5 @@
-import { GrantryError, isGrantryError } from '../../protocol/errors.ts';
 import { Credential, type CredentialFields } from '../../protocol/credential.ts';
+import { GrantryError, isGrantryError } from '../../protocol/errors.ts';
 import { giveBack } from '../connecting.ts';
 import { isOverdue } from '../links.ts';
 import type { LinkRecord } from '../records.ts';
@@ -14,12 +14,18 @@ import { type Closed, openLink } from './start.ts';
  * The integrator's server says who is signed in. The nonce is taken first, so that it serves once whatever comes of it.
  * Throws `not_found`, `link_expired`, `conflict` (not the nonce we wait for), `wrong_user`, or why the exchange failed.
  */
-export async function confirmLink(world: World, project: string, id: string, { nonce, endUserId }: { nonce: string; endUserId: string }): Promise<LinkRecord> {
+export async function confirmLink(
+  world: World,
+  project: string,
+  id: string,
+  { nonce, endUserId }: { nonce: string; endUserId: string },
+): Promise<LinkRecord> {
   const link = await world.store.links.get(project, id);
   if (link === undefined) throw new GrantryError('not_found');
   const taken = isSecretText(nonce) ? await world.store.links.takeNonce(project, id, sha256(nonce)) : undefined;
   if (taken === undefined) {
-    if (isOverdue(world, link) || link.error_code === 'link_expired') throw new GrantryError('link_expired', { detail: 'The nonce has expired; make a new connect link.' });
+    if (isOverdue(world, link) || link.error_code === 'link_expired')
+      throw new GrantryError('link_expired', { detail: 'The nonce has expired; make a new connect link.' });
     throw new GrantryError('conflict', { detail: 'This is not the nonce that this link waits for.' });
   }
   if (taken.end_user.id !== endUserId) {
@@ -32,15 +38,23 @@ export async function confirmLink(world: World, project: string, id: string, { n
 }
 
 /** A link in this browser that has an account waiting for the end user's word. */
-export async function askedAccount(world: World, id: string, browser: string | undefined): Promise<{ link: LinkRecord; account: string | undefined } | undefined> {
+export async function askedAccount(
+  world: World,
+  id: string,
+  browser: string | undefined,
+): Promise<{ link: LinkRecord; account: string | undefined } | undefined> {
   const link = await world.store.links.byId(id);
-  if (link === undefined || !isBrowserOf(link, browser) || link.status !== 'confirming' || link.verification !== 'browser' || isOverdue(world, link)) return undefined;
+  if (link === undefined || !isBrowserOf(link, browser) || link.status !== 'confirming' || link.verification !== 'browser' || isOverdue(world, link))
+    return undefined;
   const held = await heldContinuation(world, link);
   return held.kind === 'credential' ? { link, account: held.account } : undefined;
 }
 
 /** The end user says whether the account is hers. `unknown`: nothing waits for that here. */
-export async function answerAccount(world: World, { link, mine }: { link: LinkRecord; mine: 'yes' | 'no' }): Promise<Finished | Failed | { kind: 'unknown' }> {
+export async function answerAccount(
+  world: World,
+  { link, mine }: { link: LinkRecord; mine: 'yes' | 'no' },
+): Promise<Finished | Failed | { kind: 'unknown' }> {
   const taken = await world.store.links.takeNonce(link.project_id, link.id, sha256(askNonce(link)));
   if (taken === undefined) return { kind: 'unknown' };
   const held = await heldContinuation(world, taken);
@@ -52,7 +66,11 @@ export async function answerAccount(world: World, { link, mine }: { link: LinkRe
 }
 
 /** Revokes what was obtained and is not wanted, where the provider takes it back. */
-async function returnCredential(world: World, link: LinkRecord, { fields, inputs }: { fields: CredentialFields; inputs: Record<string, string> }): Promise<void> {
+async function returnCredential(
+  world: World,
+  link: LinkRecord,
+  { fields, inputs }: { fields: CredentialFields; inputs: Record<string, string> },
+): Promise<void> {
   try {
     const { ctx } = await linkContext(world, link, inputs);
     await giveBack(world, ctx, new Credential(fields));
@@ -65,7 +83,11 @@ async function returnCredential(world: World, link: LinkRecord, { fields, inputs
 export type OutOfBand = { kind: 'waiting'; link: LinkRecord; project: string; url: string; verifier: 'required' | 'absent' };
 
 /** A flow that has begun at a provider that sends nobody back: where the end user goes, and whether she brings a code from there. */
-export async function waitingOutOfBand(world: World, token: string, browser: string | undefined): Promise<Closed | OutOfBand | { kind: 'not_started' }> {
+export async function waitingOutOfBand(
+  world: World,
+  token: string,
+  browser: string | undefined,
+): Promise<Closed | OutOfBand | { kind: 'not_started' }> {
   const open = await openLink(world, token, browser);
   if (open.kind !== 'open') return open;
   const method = linkMethod(open.link);
@@ -82,11 +104,17 @@ export async function returnOutOfBand(
   const waiting = await waitingOutOfBand(world, token, browser);
   if (waiting.kind !== 'waiting') return waiting;
   const given = verifier?.trim() ?? '';
-  if (waiting.verifier === 'required' && (given === '' || given.length > 200 || /[^\x21-\x7e]/.test(given))) return { kind: 'verifier_needed', waiting };
+  if (waiting.verifier === 'required' && (given === '' || given.length > 200 || /[^\x21-\x7e]/.test(given)))
+    return { kind: 'verifier_needed', waiting };
   const begun = await openBegun(world, waiting.link);
   const link = await world.store.links.consumeByLink(waiting.link.id, sha256(browser));
   if (link === undefined || link.attempt !== waiting.link.attempt) return { kind: 'not_started' };
-  const answer = { code: '', oauthToken: begun?.pending.requestToken ?? '', ...(waiting.verifier === 'required' && { oauthVerifier: given }), keep: {} };
+  const answer = {
+    code: '',
+    oauthToken: begun?.pending.requestToken ?? '',
+    ...(waiting.verifier === 'required' && { oauthVerifier: given }),
+    keep: {},
+  };
   const continuation = { kind: 'callback', answer } as const;
   return link.verification === 'user' ? holdForUser(world, link, continuation) : finishFlow(world, link, continuation);
 }

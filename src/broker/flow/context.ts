@@ -10,7 +10,8 @@ import type { World } from '../world.ts';
 
 export const linkMethod = (link: Pick<LinkRecord, 'snapshot'>): Method => methodOf(link.snapshot.definition, link.snapshot.method).method;
 
-export const linkInputs = (world: World, link: LinkRecord): Promise<Record<string, string>> => openInputs(world, linkInputsPlace(link), link.inputs_sealed);
+export const linkInputs = (world: World, link: LinkRecord): Promise<Record<string, string>> =>
+  openInputs(world, linkInputsPlace(link), link.inputs_sealed);
 
 /**
  * What a flow that has begun remembers: the grant's part, and the values that it began with. The link's own inputs stay as they were, so that
@@ -18,7 +19,8 @@ export const linkInputs = (world: World, link: LinkRecord): Promise<Record<strin
  */
 export type Begun = { pending: Pending; inputs: Record<string, string> };
 
-export const sealBegun = (world: World, link: LinkRecord, begun: Begun): Promise<string> => world.seal.seal(linkPlace(link, 'pending'), JSON.stringify(begun));
+export const sealBegun = (world: World, link: LinkRecord, begun: Begun): Promise<string> =>
+  world.seal.seal(linkPlace(link, 'pending'), JSON.stringify(begun));
 
 /** Undefined when the flow was not started in full. */
 export async function openBegun(world: World, link: LinkRecord): Promise<Begun | undefined> {
@@ -26,7 +28,11 @@ export async function openBegun(world: World, link: LinkRecord): Promise<Begun |
 }
 
 /** What the grant of a link is given: the definition as it was when the link was made, and our registration as it is. */
-export async function linkContext(world: World, link: LinkRecord, inputs: Record<string, string>): Promise<{ ctx: GrantContext; integration: IntegrationRecord }> {
+export async function linkContext(
+  world: World,
+  link: LinkRecord,
+  inputs: Record<string, string>,
+): Promise<{ ctx: GrantContext; integration: IntegrationRecord }> {
   const integration = await getIntegrationOf(world, link.project_id, link.integration_id);
   if (integration.client_id !== link.snapshot.client_id) {
     throw new GrantryError('conflict', { detail: 'The client registration was changed after the link was made.' });

@@ -25,11 +25,20 @@ export type OpenLink = {
   /** The host that the browser goes to next, as far as the given inputs tell. */
   host: string;
 };
-export type Closed = { kind: 'missing' } | { kind: 'expired'; link: LinkRecord } | { kind: 'finished'; link: LinkRecord } | { kind: 'other_browser'; link: LinkRecord };
+export type Closed =
+  | { kind: 'missing' }
+  | { kind: 'expired'; link: LinkRecord }
+  | { kind: 'finished'; link: LinkRecord }
+  | { kind: 'other_browser'; link: LinkRecord };
 
 function nextHost(link: LinkRecord, inputs: Record<string, string>): string {
   const method = linkMethod(link);
-  const template = 'authorization_endpoint' in method ? method.authorization_endpoint : 'token_endpoint' in method ? method.token_endpoint : link.snapshot.definition.api.base_url;
+  const template =
+    'authorization_endpoint' in method
+      ? method.authorization_endpoint
+      : 'token_endpoint' in method
+        ? method.token_endpoint
+        : link.snapshot.definition.api.base_url;
   if (template === undefined) return link.snapshot.definition.name;
   const declared = { ...link.snapshot.definition.inputs, ...method.inputs };
   const filled = template.replace(/\{([^{}]+)\}/g, (_, name: string) => inputs[name] ?? declared[name]?.default ?? '…');
@@ -48,7 +57,9 @@ export async function openLink(world: World, token: string, browser: string | un
   if (link.browser_hash !== null && !isBrowserOf(link, browser)) return { kind: 'other_browser', link };
   if (link.finished_at !== null || link.status === 'exchanging' || link.status === 'confirming') return { kind: 'finished', link };
   if (link.status === 'pending') {
-    await world.store.links.open(link.id, [{ project_id: link.project_id, type: 'connect_link.opened', integration_id: link.integration_id, link_id: link.id }]);
+    await world.store.links.open(link.id, [
+      { project_id: link.project_id, type: 'connect_link.opened', integration_id: link.integration_id, link_id: link.id },
+    ]);
   }
   const inputs = await linkInputs(world, link);
   const method = linkMethod(link);
@@ -89,13 +100,19 @@ export async function startFlow(
   const asked = new Set(missing.map(({ name }) => name));
   const answers = Object.fromEntries(Object.entries(given).filter(([name, value]) => asked.has(name) && value !== ''));
   const method = linkMethod(open.link);
-  const completed = completeInputs(open.link.snapshot.definition, method, { ...(await linkInputs(world, open.link)), ...answers }, { allowPrivateHosts: world.allowPrivateHosts });
-  const faults = [...completed.faults, ...completed.missing.map(({ name, input }) => ({ pointer: `/inputs/${name}`, detail: `${input.label} is needed.` }))];
+  const completed = completeInputs(
+    open.link.snapshot.definition,
+    method,
+    { ...(await linkInputs(world, open.link)), ...answers },
+    { allowPrivateHosts: world.allowPrivateHosts },
+  );
+  const faults = [...completed.faults, ...completed.missing.map(({ name }) => ({ pointer: `/inputs/${name}`, detail: 'A value is needed.' }))];
   if (faults.length > 0) return { kind: 'bad_inputs', faults };
 
   const state = newSecret(world);
   const link = await world.store.links.begin(open.link.id, sha256(browser), sha256(state), stateTtlS);
-  if (link === undefined) return openLink(world, token, browser).then((now) => (now.kind === 'open' ? { kind: 'other_browser', link: open.link } : now));
+  if (link === undefined)
+    return openLink(world, token, browser).then((now) => (now.kind === 'open' ? { kind: 'other_browser', link: open.link } : now));
 
   if (open.sends === 'directly') {
     const taken = await world.store.links.consumeState(sha256(state));

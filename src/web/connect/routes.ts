@@ -5,8 +5,8 @@ import { answerAccount, askedAccount, type OutOfBand, returnOutOfBand, waitingOu
 import type { Failed } from '../../broker/flow/context.ts';
 import type { Finished } from '../../broker/flow/finish.ts';
 import { type Closed, type OpenLink, openLink, startFlow } from '../../broker/flow/start.ts';
-import { withOutcome } from '../../broker/return-urls.ts';
 import type { LinkRecord } from '../../broker/records.ts';
+import { withOutcome } from '../../broker/return-urls.ts';
 import { newSecret } from '../../broker/secrets.ts';
 import type { World } from '../../broker/world.ts';
 import { type Fault, GrantryError } from '../../protocol/errors.ts';
@@ -65,7 +65,12 @@ function reconnectOf(link: LinkRecord): 'first' | 'again' | 'invalidates_existin
   return method?.grant === 'oauth1' ? (method.reconnect === 'invalidates_existing' ? 'invalidates_existing' : 'again') : 'again';
 }
 
-function showConnect(world: World, res: Response, open: OpenLink, { token, browser, given = {}, faults = [] }: { token: string; browser: string; given?: Record<string, string>; faults?: readonly Fault[] }): void {
+function showConnect(
+  world: World,
+  res: Response,
+  open: OpenLink,
+  { token, browser, given = {}, faults = [] }: { token: string; browser: string; given?: Record<string, string>; faults?: readonly Fault[] },
+): void {
   const { link } = open;
   showPage(
     world,
@@ -118,7 +123,12 @@ function showEnd(world: World, req: Request, res: Response, outcome: Finished | 
   }
 }
 
-async function start(world: World, req: Request, res: Response, { browser, given }: { browser: string; given: Record<string, string> }): Promise<void> {
+async function start(
+  world: World,
+  req: Request,
+  res: Response,
+  { browser, given }: { browser: string; given: Record<string, string> },
+): Promise<void> {
   const token = tokenOf(req);
   const outcome = await startFlow(world, { token, browser, given });
   switch (outcome.kind) {
@@ -168,7 +178,11 @@ function showOutOfBand(
 }
 
 /** The link behind a posted form, when the form is ours and this browser's. Otherwise the answer has been given. */
-async function trustedForm(world: World, req: Request, res: Response): Promise<{ open: OpenLink; browser: string; form: Record<string, string> } | undefined> {
+async function trustedForm(
+  world: World,
+  req: Request,
+  res: Response,
+): Promise<{ open: OpenLink; browser: string; form: Record<string, string> } | undefined> {
   const token = tokenOf(req);
   const browser = browserOf(world, req);
   const open = await openLink(world, token, browser);
@@ -196,7 +210,9 @@ async function callback(world: World, req: Request, res: Response): Promise<void
   const parameters = parametersOf(req);
   const browser = browserOf(world, req);
   const outcome: CallbackOutcome =
-    parameters === undefined ? { kind: 'unknown' } : await receiveCallback(world, { parameters, arrivedAt: `${world.publicUrl}${req.path}`, browser });
+    parameters === undefined
+      ? { kind: 'unknown' }
+      : await receiveCallback(world, { parameters, arrivedAt: `${world.publicUrl}${req.path}`, browser });
   if (outcome.kind === 'unknown') return showPage(world, res, { kind: 'failed', code: 'invalid_callback', requestId: requestIdOf(req) });
   showEnd(world, req, res, outcome);
 }
@@ -208,7 +224,8 @@ async function callback(world: World, req: Request, res: Response): Promise<void
 function postedCallback(world: World, req: Request, res: Response): void {
   const posted = new URLSearchParams(typeof req.body === 'string' ? req.body : '');
   const parameters = posted.toString();
-  if (!posted.has('state') || parameters.length > 8_192) return showPage(world, res, { kind: 'failed', code: 'invalid_callback', requestId: requestIdOf(req) });
+  if (!posted.has('state') || parameters.length > 8_192)
+    return showPage(world, res, { kind: 'failed', code: 'invalid_callback', requestId: requestIdOf(req) });
   goTo(res, `${world.publicUrl}${req.path}?${parameters}`);
 }
 
@@ -217,7 +234,8 @@ async function result(world: World, req: Request, res: Response): Promise<void> 
   const id = String(req.params.id);
   const browser = browserOf(world, req);
   const link = await world.store.links.byId(id);
-  if (link === undefined || browser === undefined || !isBrowserOf(link, browser)) return showPage(world, res, { kind: 'not_found', requestId: requestIdOf(req) });
+  if (link === undefined || browser === undefined || !isBrowserOf(link, browser))
+    return showPage(world, res, { kind: 'not_found', requestId: requestIdOf(req) });
   const project = (await world.store.projects.get(link.project_id))?.name ?? link.project_id;
   const provider = link.snapshot.definition.name;
   if (link.status === 'connected') return showPage(world, res, { kind: 'connected', project, provider });
@@ -239,7 +257,8 @@ async function answerAsked(world: World, req: Request, res: Response): Promise<v
   const asked = await askedAccount(world, id, browser);
   const form = formOf(req);
   if (asked === undefined || browser === undefined) return showPage(world, res, { kind: 'not_found', requestId: requestIdOf(req) });
-  if (!isCsrfToken(browser, id, form[formFields.csrf])) return showPage(world, res, { kind: 'stale_form', ...known(req, asked.link), again: resultPath(asked.link) });
+  if (!isCsrfToken(browser, id, form[formFields.csrf]))
+    return showPage(world, res, { kind: 'stale_form', ...known(req, asked.link), again: resultPath(asked.link) });
   const outcome = await answerAccount(world, { link: asked.link, mine: form[formFields.decision] === decisions.confirm ? 'yes' : 'no' });
   if (outcome.kind === 'unknown') return showPage(world, res, { kind: 'already_used', ...known(req, asked.link) });
   showEnd(world, req, res, outcome);
