@@ -22,7 +22,8 @@ function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): JsonSchema {
   for (const [name, definition] of Object.entries($defs ?? {})) components[name] = moved(definition) as JsonSchema;
   const id = schema.meta()?.id;
   if (id === undefined) return moved(rest) as JsonSchema;
-  components[id] = moved(rest) as JsonSchema;
+  // A schema that stands among the definitions already is only referred to.
+  if (rest.$ref === undefined) components[id] = moved(rest) as JsonSchema;
   return { $ref: `#/components/schemas/${id}` };
 }
 
