@@ -6,7 +6,8 @@ import type { Response } from 'express';
  * http (localhost in development) that prefix would be refused by the browser.
  */
 
-const lifetimeS = 3_600;
+/** As long as a link may live and a state wait: whoever comes back to a link that she began is still known. */
+const lifetimeS = 604_800 + 600;
 
 export const flowCookieName = (publicUrl: string): string => (publicUrl.startsWith('https:') ? '__Host-grantry' : 'grantry');
 

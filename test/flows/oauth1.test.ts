@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createBrowser } from '../../src/sandbox/browser.ts';
 import { changed, type Scene, startScene } from './scene.ts';
@@ -139,7 +140,7 @@ describe('with a callback', () => {
     ['two verifiers', (p) => p.append('oauth_verifier', '1')],
     ['no oauth_token', (p) => p.delete('oauth_token')],
     ['two oauth_tokens', (p) => p.append('oauth_token', 'x')],
-    ['an oauth_token that nobody gave', (p) => p.set('oauth_token', 'A'.repeat(24))],
+    ['an oauth_token that nobody gave', (p) => p.set('oauth_token', randomUUID())],
   ];
   test.each(refusals)('%s: the flow ends, nothing is asked of the provider', async (_, change) => {
     const { link, browser, callback } = await scene.untilCallback('callback');
@@ -148,6 +149,13 @@ describe('with a callback', () => {
     await scene.expectFailed(link, 'invalid_callback');
     expect((await scene.visit(callback, browser)).status).toBe(400);
     expect(accessCalls()).toBe(before);
+  });
+
+  test.each(refusals)('%s, with verification "user": refused before the integrator is asked', async (_, change) => {
+    const { link, browser, callback } = await scene.untilCallback('callback', { verification: 'user', return_url: 'http://localhost:1/done' });
+    const { location } = await scene.visit(changed(callback, change), browser);
+    expect(location).toBe(`http://localhost:1/done?connect_link=${link.id}&status=failed&error=invalid_callback`);
+    await scene.expectFailed(link, 'invalid_callback');
   });
 
   test('the oauth_tokens of two flows exchanged: both are rejected', async () => {

@@ -82,6 +82,15 @@ describe('web', () => {
   });
 });
 
+test('a vetted definition that echoes no state has a callback of its own as well', async () => {
+  const provider = scene.ship(scene.providers.phonegap.definition, 'shipped-phonegap');
+  const { redirect_uri } = await scene.integrate(
+    { ...scene.providers.phonegap, registerRedirectUri: () => {} },
+    { id: 'shipped', provider, callback: 'shared' },
+  );
+  expect(redirect_uri).toMatch(/\/oauth\/callback\/[\w-]{22}$/);
+});
+
 describe('what finds no flow changes nothing', () => {
   async function expectNothing(target: URL, browser: Browser | undefined, init?: RequestInit) {
     const [database, calls] = [await scene.database(), tokenCalls()];

@@ -117,10 +117,10 @@ describe('the flow cookie', () => {
   const sent = (cookie: string): IncomingMessage => Object.assign(new IncomingMessage(new Socket()), { headers: { cookie } });
 
   test('over https it is a __Host- cookie: Secure, the whole site, no domain', async () => {
-    expect(await over('https://connect.example')).toBe(`__Host-grantry=${'v'.repeat(43)}; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax; Secure`);
+    expect(await over('https://connect.example')).toBe(`__Host-grantry=${'v'.repeat(43)}; Path=/; Max-Age=605400; HttpOnly; SameSite=Lax; Secure`);
   });
   test('over plain http it has no prefix', async () => {
-    expect(await over('http://localhost:3000')).toBe(`grantry=${'v'.repeat(43)}; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax`);
+    expect(await over('http://localhost:3000')).toBe(`grantry=${'v'.repeat(43)}; Path=/; Max-Age=605400; HttpOnly; SameSite=Lax`);
     expect(flowCookieName('http://localhost:3000')).toBe('grantry');
   });
   test('one that a sibling domain could have set is not read over https', () => {

@@ -47,9 +47,8 @@ async function takeFlow(world: World, parameters: Parameters, { arrivedAt, brows
     const state = parameters.single('state');
     return isSecretText(state) ? world.store.links.consumeState(sha256(state)) : undefined;
   }
-  // Only an own callback may come without a state, and only for a definition that says so (the store looks).
-  const own = arrivedAt.startsWith(`${world.publicUrl}/oauth/callback/`);
-  if (browser === undefined || !own) return undefined;
+  // Without a state: the one flow of this browser that waits at this very callback, of a definition that says so. Such a callback is never shared.
+  if (browser === undefined) return undefined;
   return world.store.links.consumeByBrowser(sha256(browser), arrivedAt);
 }
 
