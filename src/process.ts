@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ensureDefaultProject } from './broker/projects.ts';
+import { refreshesSettled } from './broker/refresh.ts';
 import { sha256 } from './broker/secrets.ts';
 import type { Log, World } from './broker/world.ts';
 import type { Config } from './config.ts';
@@ -77,9 +79,11 @@ async function listen(server: Server, { host, port }: Pick<Config, 'host' | 'por
 /** No new connection; requests under way get ten seconds to end. */
 async function drain(server: Server): Promise<void> {
   const closed = new Promise((resolve) => server.close(resolve));
-  server.closeIdleConnections();
+  // A connection whose request ends now is idle only afterwards, and its client would keep it open.
+  const idle = setInterval(() => server.closeIdleConnections(), 50);
   const cut = setTimeout(() => server.closeAllConnections(), 10_000);
   await closed;
+  clearInterval(idle);
   clearTimeout(cut);
 }
 
@@ -117,6 +121,9 @@ export async function startBroker({ config, log, packageRoot }: StartOptions): P
       now: () => new Date(),
       random: randomBytes,
     };
+
+    // What a provider gives is saved before Postgres and the door go; one that cannot be saved is not waited for for ever.
+    closers.add('refreshes', () => Promise.race([refreshesSettled(world), sleep(20_000, undefined, { ref: false })]));
 
     const running = { publicUrl: config.publicUrl, databaseUrl: url, rootKey: root.key.reveal(), newRootKey: root.origin === 'made' ? root.key.reveal() : undefined, world };
     let address: RunningBroker['address'];

@@ -1,0 +1,103 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { hostileAnswers, tokenAnswer } from '../../src/sandbox/hostile-answers.ts';
+import { GrantryProblem } from '../../src/client/client.ts';
+import { startWholeSandbox } from '../harness/broker.ts';
+import type { Whole } from './connected.ts';
+
+/** What a token endpoint may answer, at the exchange and at the refresh: refused with a stable code or taken for exactly what it says. */
+
+let world: Whole;
+/** Answers that are taken: what they say is odd and still clear. */
+const taken = ['expires_in zero', 'expires_in negative', 'expires_in 1e20', 'refresh_token empty'];
+const wereTaken: string[] = [];
+/** These take the door's whole deadline: their tests run at the same time. */
+const slow = new Set(['never ending', 'one byte per second', 'headers and no body', 'no answer at all']);
+const codes = ['bad_provider_answer', 'no_answer', 'provider_error', 'provider_unavailable', 'invalid_grant', 'exchange_failed', 'reauthorization_required', 'provider_unreachable'];
+
+beforeAll(async () => {
+  world = await startWholeSandbox();
+  const { definition, client } = world.sandbox.providers.hostile;
+  await world.root.call('PUT', '/v1/providers/sandbox-hostile', { body: definition });
+  const { client_id, client_secret } = client;
+  await world.root.call('POST', '/v1/integrations', { body: { id: 'machine', provider: 'sandbox-hostile', method: 'machine', client_id, client_secret } });
+});
+afterAll(() => world.stop());
+
+const hostile = () => world.sandbox.providers.hostile;
+const create = () => world.root.call<{ id: string }>('POST', '/v1/connections', { body: { integration: 'machine', end_user: { id: 'u1' }, grant: 'client_credentials' } });
+const dump = async () => {
+  const tables = await world.sql<{ table_name: string }>(`select table_name from information_schema.tables where table_schema = 'public'`);
+  const rows = await Promise.all(tables.map(({ table_name }) => world.sql(`select t::text as row from ${table_name} t`)));
+  return JSON.stringify(rows);
+};
+
+const quick = Object.entries(hostileAnswers).filter(([name]) => !slow.has(name));
+
+test.each(quick)('%s', { concurrent: false }, async (name, answer) => {
+  hostile().answerWith(answer);
+  const connections = async () => Number((await world.sql('select count(*) from connections'))[0]?.count);
+  const before = await connections();
+  const outcome = await create().then(
+    ({ id }) => id,
+    (error: unknown) => error,
+  );
+  if (outcome instanceof GrantryProblem) {
+    expect(codes).toContain(outcome.code);
+    expect(outcome.status).toBeLessThan(504);
+    expect(outcome.status).not.toBe(500);
+    expect(JSON.stringify(outcome.problem)).not.toMatch(/at-1|html|polluted|DOCTYPE/i);
+    expect(await connections()).toBe(before);
+  } else {
+    expect(typeof outcome).toBe('string');
+    const token = await world.root.getToken(String(outcome));
+    expect(token.access_token).toBe('at-1');
+    wereTaken.push(name);
+  }
+
+  hostile().answerWith(tokenAnswer({ access_token: 'good-token', expires_in: 3600 }));
+  const { id } = await create();
+  await world.sql(`update connections set issued_at = now() - interval '59 minutes', expires_at = now() + interval '30 seconds' where id = $1`, [id]);
+  hostile().answerWith(answer);
+  const held = (await world.root.getToken(id).catch((error: GrantryProblem) => error.code)) ?? '';
+  // Its own invalid_grant is the one answer that ends a connection whose token still lives.
+  if (name === 'error with 200') return expect(held).toBe('reauthorization_required');
+  const { access_token } = typeof held === 'string' ? { access_token: held } : held;
+  expect(['good-token', 'at-1']).toContain(access_token);
+  const [row] = await world.sql<{ token_version: number; status: string; last_error: { code: string } | null }>('select token_version, status, last_error from connections where id = $1', [id]).catch(() => []);
+  expect(row?.token_version).toBe(access_token === 'at-1' ? 2 : 1);
+  if (access_token === 'good-token') expect(codes).toContain(row?.last_error?.code);
+});
+
+test('only these are taken for an answer', () => expect(wereTaken.sort()).toEqual([...taken].sort()));
+
+test('afterwards the process lives, nothing is polluted, and neither database nor log nor events hold a body', async () => {
+  expect({}).not.toHaveProperty('polluted');
+  const events = JSON.stringify(await world.root.call('GET', '/v1/events', { query: { limit: 200 } }));
+  for (const place of [await dump(), world.logged.join(''), events]) {
+    for (const secret of ['at-1', 'good-token', 'Internal Server Error', 'X-Injected', 'hostile-secret']) expect(place.includes(secret) ? `found ${secret}` : 'clean').toBe('clean');
+  }
+  hostile().answerWith(tokenAnswer({}));
+  expect(await create()).toMatchObject({ status: 'active' });
+});
+
+describe('an answer without an end', () => {
+  test.concurrent.each([...slow])('%s', async (name) => {
+    const answer = hostileAnswers[name];
+    if (answer === undefined) throw new Error('gone');
+    hostile().answerWith(answer);
+    await expect(create()).rejects.toMatchObject({ status: expect.any(Number), code: expect.stringMatching(/^(no_answer|bad_provider_answer)$/) });
+  });
+});
+
+test('a token that is born at its end is handed out, and refreshed at most twice a minute', async () => {
+  hostile().answerWith(tokenAnswer({ expires_in: 0 }));
+  const { id } = await create();
+  const before = hostile().counters.token_requests;
+  for (let call = 0; call < 5; call += 1) expect((await world.root.getToken(id)).access_token).toBe('at-1');
+  expect(hostile().counters.token_requests).toBe(before);
+  await world.sql(`update connections set issued_at = now() - interval '31 seconds', expires_at = now() - interval '31 seconds' where id = $1`, [id]);
+  for (let call = 0; call < 5; call += 1) await world.root.getToken(id);
+  expect(hostile().counters.token_requests).toBe(before + 1);
+  const [row] = await world.sql<{ due: number }>('select extract(epoch from refresh_due_at - now())::float8 as due from connections where id = $1', [id]);
+  expect(row?.due).toBeGreaterThan(20);
+});

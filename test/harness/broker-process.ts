@@ -1,0 +1,48 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { freePort } from './broker.ts';
+
+/** A broker in a process of its own: started as an operator starts it, ended as the system ends it. */
+export type BrokerProcess = {
+  url: string;
+  process: ChildProcess;
+  /** Everything it printed. */
+  printed: string[];
+  /** Sends the signal and waits for the end; the exit code, or the signal that ended it. */
+  end(signal: NodeJS.Signals): Promise<number | NodeJS.Signals | null>;
+};
+
+const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+
+/** Resolves when it is ready. */
+export async function startBrokerProcess(env: Record<string, string>): Promise<BrokerProcess> {
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const child = spawn(process.execPath, ['--import', 'tsx', main], {
+    env: { PATH: process.env.PATH ?? '', GRANTRY_ALLOW_PRIVATE_HOSTS: 'true', GRANTRY_ROLE: 'web', HOST: '127.0.0.1', PORT: String(port), LOG_LEVEL: 'info', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const printed: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => printed.push(chunk.toString()));
+  const exited = once(child, 'exit');
+  for (let left = 400; ; left -= 1) {
+    const ready = await fetch(`${url}/readyz`).then(
+      (answer) => answer.ok,
+      () => false,
+    );
+    if (ready) break;
+    if (left === 0 || child.exitCode !== null) throw new Error(`The broker does not start: ${printed.join('')}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return {
+    url,
+    process: child,
+    printed,
+    async end(signal) {
+      child.kill(signal);
+      const [code, by] = await exited;
+      return code ?? by;
+    },
+  };
+}
