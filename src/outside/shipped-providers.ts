@@ -1,4 +1,5 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readDocument } from '../protocol/definition/document.ts';
 import { pointerOf } from '../protocol/definition/faults.ts';
@@ -9,13 +10,45 @@ import { type Fault, GrantryError, isGrantryError } from '../protocol/errors.ts'
 
 const suffix = '.yaml';
 
+type Source = { file: string; text: string };
+
+async function readSources(dir: string): Promise<Source[]> {
+  const files = (await readdir(dir)).filter((file) => file.endsWith(suffix)).sort();
+  return Promise.all(files.map(async (file) => ({ file, text: await readFile(join(dir, file), 'utf8') })));
+}
+
+/** Changes with every letter of every file. */
+const digestOf = (sources: readonly Source[]): string => createHash('sha256').update(JSON.stringify(sources)).digest('hex');
+
 /**
- * Reads the definitions of a directory, one `<id>.yaml` each, by id in alphabetical order; one may extend another.
+ * The definitions of a directory, one `<id>.yaml` each, by id in alphabetical order; one may extend another. What `compiled` holds
+ * (see `compileShippedProviders`) is taken instead of parsing as long as it was made from the very same files.
  * Throws `invalid_definition` with the faults of all files at once: the first part of each pointer is the file's name.
  */
-export async function loadShippedProviders(dir: string): Promise<Map<string, Definition>> {
-  const files = (await readdir(dir)).filter((file) => file.endsWith(suffix)).sort();
-  const texts = await Promise.all(files.map((file) => readFile(join(dir, file), 'utf8')));
+export async function loadShippedProviders(dir: string, compiled?: string): Promise<Map<string, Definition>> {
+  const sources = await readSources(dir);
+  const known = compiled === undefined ? undefined : await readCompiled(compiled);
+  if (known !== undefined && known.digest === digestOf(sources)) return new Map(Object.entries(known.definitions));
+  return parseSources(sources);
+}
+
+type Compiled = { digest: string; definitions: Record<string, Definition> };
+
+async function readCompiled(file: string): Promise<Compiled | undefined> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** For the build: the parsed definitions of `dir` as one JSON file, which costs a start a tenth of parsing them. */
+export async function compileShippedProviders(dir: string, target: string): Promise<void> {
+  const sources = await readSources(dir);
+  await writeFile(target, JSON.stringify({ digest: digestOf(sources), definitions: Object.fromEntries(parseSources(sources)) }));
+}
+
+function parseSources(sources: readonly Source[]): Map<string, Definition> {
   const faults: Fault[] = [];
   const collect = <T>(file: string, read: () => T): T | undefined => {
     try {
@@ -28,8 +61,8 @@ export async function loadShippedProviders(dir: string): Promise<Map<string, Def
   };
 
   const values = new Map<string, Plain>();
-  for (const [index, file] of files.entries()) {
-    const value = collect(file, () => readDocument(texts[index] ?? ''));
+  for (const { file, text } of sources) {
+    const value = collect(file, () => readDocument(text));
     if (value !== undefined) values.set(file.slice(0, -suffix.length), value);
   }
 

@@ -1,8 +1,8 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { loadShippedProviders } from '../../src/outside/shipped-providers.ts';
+import { compileShippedProviders, loadShippedProviders } from '../../src/outside/shipped-providers.ts';
 
 let dir = '';
 beforeEach(async () => {
@@ -49,4 +49,23 @@ it('tells the faults of all files at once', async () => {
 
 it('says so when there is no such directory', async () => {
   await expect(loadShippedProviders(join(dir, 'nowhere'))).rejects.toMatchObject({ code: 'ENOENT' });
+});
+
+it('takes what the build compiled, until a file changes', async () => {
+  await put('ant.yaml', app('ant'));
+  const compiled = join(dir, 'providers.json');
+  await compileShippedProviders(dir, compiled);
+  const parsed = await loadShippedProviders(dir);
+  expect(await loadShippedProviders(dir, compiled)).toEqual(parsed);
+  // Only who reads the compiled file sees this.
+  await writeFile(compiled, (await readFile(compiled, 'utf8')).replace('"name":"ant"', '"name":"compiled"'));
+  expect((await loadShippedProviders(dir, compiled)).get('ant')?.name).toBe('compiled');
+  await put('ant.yaml', app('ant', 'categories: [x]\n'));
+  expect((await loadShippedProviders(dir, compiled)).get('ant')).toMatchObject({ name: 'ant', categories: ['x'] });
+});
+
+it('does without a compiled file that cannot be read', async () => {
+  await put('ant.yaml', app('ant'));
+  await put('providers.json', '{"digest":');
+  expect([...(await loadShippedProviders(dir, join(dir, 'providers.json'))).keys()]).toEqual(['ant']);
 });
