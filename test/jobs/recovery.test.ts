@@ -48,6 +48,10 @@ describe.each([
   });
 
   test('a server that refuses everything is asked slowly, and the work goes on when it relents', async () => {
+    let release = () => {};
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
     const counted = counter();
     let minutes = 0;
     // Each trouble is more than a minute after the one before, so that every one is logged.
@@ -55,9 +59,15 @@ describe.each([
       minutes += 2;
       return new Date(minutes * 60_000);
     };
-    keep(counted.run, { now });
-    await counted.more();
+    const run = async () => {
+      await counted.run();
+      await gate;
+    };
+    keep(run, { now });
+    await counted.more(1);
+    // Refused in the middle of a job, a worker neither ends it nor takes another, and has no reason to wait.
     const relent = await trial.place.refuse();
+    release();
     await sleep(1_000);
     const refusals = logged.length;
     await relent();

@@ -105,6 +105,7 @@ test('it comes back after every one of several losses', async () => {
     await notify('con_again');
     await woken;
   }
+  await vi.waitFor(() => expect(logged.map((line) => JSON.parse(line).level)).toEqual(['warn', 'info', 'warn', 'info', 'warn', 'info']));
 });
 
 test('thousands of waits leave no timer behind', async () => {
