@@ -23,17 +23,17 @@ async function main(): Promise<void> {
   const log = createLog(config.logLevel);
   const broker = await startBroker({ config, log, packageRoot });
 
-  let stopping: Promise<void> | undefined;
-  const stop = (signal: string) => {
-    stopping ??= (async () => {
-      log.info({ signal }, 'stopping');
-      await broker.stop();
-      log.info({}, 'stopped');
-      process.exit(0);
-    })();
+  let stopping = false;
+  const stop = async (signal: string): Promise<void> => {
+    if (stopping) return;
+    stopping = true;
+    log.info({ signal }, 'stopping');
+    await broker.stop();
+    log.info({}, 'stopped');
+    process.exit(0);
   };
-  process.on('SIGTERM', () => stop('SIGTERM'));
-  process.on('SIGINT', () => stop('SIGINT'));
+  process.on('SIGTERM', () => void stop('SIGTERM'));
+  process.on('SIGINT', () => void stop('SIGINT'));
   process.on('unhandledRejection', (error) => log.error({ error: error instanceof Error ? error.name : typeof error, stack: error instanceof Error ? error.stack?.split('\n').slice(1, 8) : [] }, 'a promise was left unhandled'));
 
   if (broker.newRootKey !== undefined) {

@@ -102,7 +102,7 @@ export function createWebServer(options: WebOptions): Server {
     (req: IncomingMessage, res: ServerResponse) => {
       const tokenPath = tokenPathOf(req);
       if (tokenPath === undefined) app(req, res);
-      else serveToken({ world, root, onError }, req, res, tokenPath);
+      else void serveToken({ world, root, onError }, req, res, tokenPath);
     },
   );
   server.maxRequestsPerSocket = 0;
