@@ -43,9 +43,12 @@ function cannedAnswer(method: Method): DoorResponse {
     at[path.at(-1) ?? ''] = value;
   };
   const { response } = method;
-  put(response.access_token, placeholder.access_token);
-  put(response.refresh_token, placeholder.refresh_token);
-  if (response.token_types[0] !== undefined) put(response.token_type, response.token_types[0]);
+  // Some answer a refresh in another shape: one answer has both.
+  for (const pointers of [response, { ...response, ...method.refresh.response }]) {
+    put(pointers.access_token ?? response.access_token, placeholder.access_token);
+    put(pointers.refresh_token ?? response.refresh_token, placeholder.refresh_token);
+    if (response.token_types[0] !== undefined) put(pointers.token_type ?? response.token_type, response.token_types[0]);
+  }
   if (response.success !== undefined) put(response.success.pointer, response.success.equals);
   for (const [name, pointer] of Object.entries(response.keep)) put(pointer, /url|domain|host/.test(name) ? 'https://api.provider.example.com' : name.toUpperCase());
   const body = response.format === 'form' ? new URLSearchParams(Object.entries(answer).map(([name, value]) => [name, String(value)])).toString() : JSON.stringify(answer);

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createGrantryClient } from '../../src/client/client.ts';
 import { keepHouse } from '../../src/broker/housekeeping.ts';
@@ -70,6 +71,8 @@ test('the kept answer is sealed, bound to its key, and gone after a day', async 
   const rows = JSON.stringify(await world.sql('select * from idempotency_keys'));
   expect(rows).not.toContain(made.key);
   expect(rows).not.toContain(Buffer.from(made.key).toString('base64').slice(4, 40));
+  const guess = createHash('sha256').update(JSON.stringify(['POST', '/v1/api-keys', { name: 'z', scopes: ['tokens'] }])).digest();
+  expect(await world.sql('select 1 from idempotency_keys where request_hash = $1', [guess])).toEqual([]);
   await world.sql(`update idempotency_keys set answer_sealed = (select answer_sealed from idempotency_keys where key = 'six') where key = 'seven'`);
   const moved = world.root.call('POST', '/v1/api-keys', { body: { name: 'z', scopes: ['tokens'] }, idempotencyKey: 'seven' });
   expect(await problemOf(moved)).toMatchObject({ status: 500, code: 'integrity_error' });
@@ -79,7 +82,7 @@ test('the kept answer is sealed, bound to its key, and gone after a day', async 
 });
 
 test('keys of a call that never ended are free again after two minutes', async () => {
-  const insert = (age: string) => world.sql(`insert into idempotency_keys (project_id, caller, key, request_hash, created_at) values ('default', 'root', $1, sha256($2), now() - $3::interval)`, ['eight', Buffer.from(JSON.stringify(['POST', '/v1/connect-links', link])), age]);
+  const insert = (age: string) => world.sql(`insert into idempotency_keys (project_id, caller, key, request_hash, created_at) values ('default', 'root', $1, sha256($2), now() - $3::interval)`, ['eight', Buffer.from(JSON.stringify([world.broker.rootKey, 'POST', '/v1/connect-links', link])), age]);
   await insert('30 seconds');
   const call = () => world.root.call<{ id: string }>('POST', '/v1/connect-links', { body: link, idempotencyKey: 'eight' });
   expect(await problemOf(call())).toMatchObject({ status: 409, code: 'idempotency_conflict' });

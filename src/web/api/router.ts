@@ -5,7 +5,7 @@ import { once } from '../../broker/idempotency.ts';
 import type { World } from '../../broker/world.ts';
 import { type Fault, GrantryError } from '../../protocol/errors.ts';
 import { apiHeaders } from '../api-headers.ts';
-import { authenticate, type RootKey } from '../authentication.ts';
+import { authenticate, bearerOf, type RootKey } from '../authentication.ts';
 import { administration } from './administration.ts';
 import { connecting } from './connecting.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -104,7 +104,8 @@ async function serve(world: World, root: RootKey, endpoint: Endpoint, req: Reque
   };
   const key = idempotencyKey(req);
   if (key === undefined) return send(res, await run());
-  const fingerprint = JSON.stringify([req.method, req.originalUrl, given ?? null]);
+  // With the key in it nobody who reads the database can guess the body, which may hold a password, by its hash.
+  const fingerprint = JSON.stringify([bearerOf(req), req.method, req.originalUrl, given ?? null]);
   const answer = await once(world, { project: caller.project, caller: callerName(caller), key, fingerprint }, run);
   if (answer.repeated) res.set('Idempotency-Replayed', 'true');
   send(res, answer);
