@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createBrowser } from '../../src/sandbox/browser.ts';
 import { exchanges, type Scene, startScene } from './scene.ts';
@@ -47,6 +48,16 @@ test("whoever goes on first has the link; a second browser starts nothing, with 
   expect((await scene.visit(link.url, second, form(`csrf-token=${csrfOf(page.html)}`))).status).toBe(400);
   expect((await scene.visit(link.url, undefined, form(`csrf-token=${csrfOf(page.html)}`))).status).toBe(400);
   expect([calls(), await scene.database()]).toEqual([before, database]);
+});
+
+test('a browser that looked before the other one began, and begins after it, does not get the link', async () => {
+  const link = await scene.linkTo('as');
+  const { links } = scene.broker.world.store;
+  const hash = () => randomBytes(32);
+  const first = hash();
+  expect(await links.begin(link.id, first, hash(), 600)).toMatchObject({ attempt: 1 });
+  expect(await links.begin(link.id, hash(), hash(), 600)).toBeUndefined();
+  expect(await links.begin(link.id, first, hash(), 600)).toMatchObject({ attempt: 2 });
 });
 
 test('two browsers press at the same moment: one of them goes on', async () => {
