@@ -1,12 +1,12 @@
+import { optionalEndpointUrl } from '../grants/endpoint.ts';
+import { grantFor } from '../grants/index.ts';
+import type { Credential } from '../protocol/credential.ts';
+import type { DoorResponse } from '../protocol/door.ts';
+import { isGrantryError } from '../protocol/errors.ts';
+import type { ApiRequest, GrantContext, PresentedRequest } from '../protocol/grant.ts';
 import { pointerValue } from '../protocol/pointer.ts';
 import { expandText } from '../protocol/template.ts';
 import { templateValues } from '../protocol/template-values.ts';
-import type { Credential } from '../protocol/credential.ts';
-import { isGrantryError } from '../protocol/errors.ts';
-import type { DoorResponse } from '../protocol/door.ts';
-import type { ApiRequest, GrantContext, PresentedRequest } from '../protocol/grant.ts';
-import { optionalEndpointUrl } from '../grants/endpoint.ts';
-import { grantFor } from '../grants/index.ts';
 
 /** The definition's cheap call that proves a credential, and the account it names. */
 
@@ -19,7 +19,10 @@ export function presentCredential(ctx: GrantContext, credential: Credential, req
   const present = new Set(Object.keys(presented.headers).map((name) => name.toLowerCase()));
   const values = { ...templateValues(ctx), ...extraValues(credential) };
   const others = Object.entries(ctx.definition.api.headers).filter(([name]) => !present.has(name.toLowerCase()));
-  return { url: presented.url, headers: { ...Object.fromEntries(others.map(([name, value]) => [name, expandText(value, values)])), ...presented.headers } };
+  return {
+    url: presented.url,
+    headers: { ...Object.fromEntries(others.map(([name, value]) => [name, expandText(value, values)])), ...presented.headers },
+  };
 }
 
 /** The provider's API base, completed; undefined when the definition has none. Throws `address_refused`, `invalid_request`. */

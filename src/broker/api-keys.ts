@@ -23,7 +23,10 @@ export async function createApiKey(
   { name, scopes, expiresAt }: { name: string; scopes: readonly KeyScope[]; expiresAt: Date | null },
 ): Promise<{ record: ApiKeyRecord; key: string }> {
   if (expiresAt !== null && expiresAt.getTime() <= world.now().getTime()) {
-    throw new GrantryError('invalid_request', { detail: 'expires_at is in the past.', errors: [{ pointer: '/expires_at', detail: 'Must be in the future.' }] });
+    throw new GrantryError('invalid_request', {
+      detail: 'expires_at is in the past.',
+      errors: [{ pointer: '/expires_at', detail: 'Must be in the future.' }],
+    });
   }
   const id = newId('key');
   const key = `grt_${id.slice('key_'.length)}_${newSecret(world)}`;

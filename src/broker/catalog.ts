@@ -92,13 +92,19 @@ export async function putProvider(world: World, project: string, id: string, def
   }
   const orphan = await findIntegration(world, project, ({ provider_id, method }) => provider_id === id && !Object.hasOwn(definition.methods, method));
   if (orphan !== undefined) {
-    throw new GrantryError('conflict', { detail: `The integration "${orphan.id}" uses the method "${orphan.method}", which this definition does not have.` });
+    throw new GrantryError('conflict', {
+      detail: `The integration "${orphan.id}" uses the method "${orphan.method}", which this definition does not have.`,
+    });
   }
   const { version } = await world.store.providers.put(project, id, definition);
   return { definition, version };
 }
 
-async function findIntegration(world: World, project: string, wanted: (integration: IntegrationRecord) => boolean): Promise<IntegrationRecord | undefined> {
+async function findIntegration(
+  world: World,
+  project: string,
+  wanted: (integration: IntegrationRecord) => boolean,
+): Promise<IntegrationRecord | undefined> {
   for (let after: string | undefined; ; ) {
     const { items, next } = await world.store.integrations.list(project, { limit: 100, after });
     const found = items.find(wanted);

@@ -1,9 +1,9 @@
 import { grantFor } from '../grants/index.ts';
-import { isTokenText } from '../protocol/token-text.ts';
 import { Credential } from '../protocol/credential.ts';
 import { completeInputs } from '../protocol/definition/inputs.ts';
 import type { Method } from '../protocol/definition/schema.ts';
 import { type Fault, GrantryError, isGrantryError } from '../protocol/errors.ts';
+import { isTokenText } from '../protocol/token-text.ts';
 import { readAccount, sendProbe } from './account.ts';
 import { findProvider, methodOf } from './catalog.ts';
 import { openCredential, storeCredential } from './credentials.ts';
@@ -37,14 +37,16 @@ export type ConnectionBody = {
   | { import: ImportedCredential; inputs?: Record<string, string> | undefined }
 );
 
-const invalid = (errors: readonly Fault[]) => new GrantryError('invalid_request', { detail: errors[0]?.detail ?? 'The connection is not valid.', errors });
+const invalid = (errors: readonly Fault[]) =>
+  new GrantryError('invalid_request', { detail: errors[0]?.detail ?? 'The connection is not valid.', errors });
 
 /** The integration's method, or the provider's first method of the wanted grant. */
 function methodFor(integration: IntegrationRecord, methods: Readonly<Record<string, Method>>, body: ConnectionBody): string {
   if ('import' in body) return integration.method;
   if (methods[integration.method]?.grant === body.grant) return integration.method;
   const other = Object.entries(methods).find(([, method]) => method.grant === body.grant)?.[0];
-  if (other === undefined) throw invalid([{ pointer: '/grant', detail: `The provider of this integration has no method with the grant ${body.grant}.` }]);
+  if (other === undefined)
+    throw invalid([{ pointer: '/grant', detail: `The provider of this integration has no method with the grant ${body.grant}.` }]);
   return other;
 }
 
@@ -58,14 +60,17 @@ function imported(method: Method, given: ImportedCredential, now: Date): { crede
     const value = given[field];
     if (value !== undefined && !isTokenText(value)) faults.push({ pointer: `/import/${field}`, detail: 'Must be visible ASCII without spaces.' });
   }
-  if (method.grant === 'oauth1' && given.oauth_token_secret === undefined) faults.push({ pointer: '/import/oauth_token_secret', detail: 'Is needed for OAuth 1.0a.' });
-  if (method.grant !== 'oauth1' && given.oauth_token_secret !== undefined) faults.push({ pointer: '/import/oauth_token_secret', detail: 'Belongs to OAuth 1.0a only.' });
+  if (method.grant === 'oauth1' && given.oauth_token_secret === undefined)
+    faults.push({ pointer: '/import/oauth_token_secret', detail: 'Is needed for OAuth 1.0a.' });
+  if (method.grant !== 'oauth1' && given.oauth_token_secret !== undefined)
+    faults.push({ pointer: '/import/oauth_token_secret', detail: 'Belongs to OAuth 1.0a only.' });
   if (method.grant === 'basic') faults.push({ pointer: '/import', detail: 'Basic credentials are given with "grant": "basic", not imported.' });
   if (faults.length > 0) throw invalid(faults);
   const kind = method.grant === 'oauth1' ? 'oauth1' : method.grant === 'api_key' ? 'api_key' : 'oauth2';
   const remainingS = given.expires_at === undefined ? null : Math.round((given.expires_at.getTime() - now.getTime()) / 1000);
   const lifetimeS = remainingS === null ? null : Math.max(remainingS, leastImportedLifetimeS);
-  const sentAt = given.expires_at === undefined || lifetimeS === null ? now : new Date(Math.min(now.getTime(), given.expires_at.getTime() - lifetimeS * 1000));
+  const sentAt =
+    given.expires_at === undefined || lifetimeS === null ? now : new Date(Math.min(now.getTime(), given.expires_at.getTime() - lifetimeS * 1000));
   const credential = new Credential({
     kind,
     access_token: given.access_token,
@@ -92,9 +97,17 @@ export async function createConnection(world: World, project: string, body: Conn
   const fixed = await openIntegrationInputs(world, integration);
   const declared = { ...provider.definition.inputs, ...method.inputs };
   const given = body.inputs ?? {};
-  const barred = Object.keys(given).filter((name) => Object.hasOwn(declared, name) && (declared[name]?.asked_of === 'integration' || (Object.hasOwn(fixed, name) && fixed[name] !== given[name])));
+  const barred = Object.keys(given).filter(
+    (name) =>
+      Object.hasOwn(declared, name) && (declared[name]?.asked_of === 'integration' || (Object.hasOwn(fixed, name) && fixed[name] !== given[name])),
+  );
   const known = Object.fromEntries(Object.entries(fixed).filter(([name]) => Object.hasOwn(declared, name)));
-  const { values, missing, faults } = completeInputs(provider.definition, method, { ...known, ...given }, { allowPrivateHosts: world.allowPrivateHosts });
+  const { values, missing, faults } = completeInputs(
+    provider.definition,
+    method,
+    { ...known, ...given },
+    { allowPrivateHosts: world.allowPrivateHosts },
+  );
   const errors = [
     ...faults,
     ...barred.map((name) => ({ pointer: `/inputs/${name}`, detail: 'Only the integration can set this.' })),
@@ -104,7 +117,12 @@ export async function createConnection(world: World, project: string, body: Conn
 
   const scopes = body.scopes ?? integration.scopes;
   let sentAt = world.now();
-  const ctx = grantContext(world, { definition: provider.definition, method: methodName, client: await openClient(world, integration), inputs: values });
+  const ctx = grantContext(world, {
+    definition: provider.definition,
+    method: methodName,
+    client: await openClient(world, integration),
+    inputs: values,
+  });
   let credential: Credential;
   if ('import' in body) ({ credential, sentAt } = imported(method, body.import, sentAt));
   else {
@@ -114,7 +132,8 @@ export async function createConnection(world: World, project: string, body: Conn
       credential = started.credential;
     } catch (error) {
       if (isGrantryError(error, 'invalid_client')) await markMisconfigured(world, integration);
-      if (isGrantryError(error, 'invalid_grant')) throw new GrantryError('exchange_failed', { detail: 'The provider does not accept what was given.', cause: error });
+      if (isGrantryError(error, 'invalid_grant'))
+        throw new GrantryError('exchange_failed', { detail: 'The provider does not accept what was given.', cause: error });
       throw error;
     }
     await markRecovered(world, integration);
@@ -180,7 +199,8 @@ async function canRevoke(world: World, { project_id, provider_id, method: name }
 export async function deleteConnection(world: World, project: string, id: string): Promise<void> {
   const old = await getConnection(world, project, id);
   const revoke = (await canRevoke(world, old)) ? 'at_provider' : 'nothing';
-  const next = revoke === 'at_provider' ? 'The provider is told.' : 'This provider cannot be told; the end user can remove the access in her account there.';
+  const next =
+    revoke === 'at_provider' ? 'The provider is told.' : 'This provider cannot be told; the end user can remove the access in her account there.';
   const event = { project_id: project, integration_id: old.integration_id, connection_id: id, type: 'connection.deleted', data: { next } } as const;
   if (!(await world.store.connections.remove(project, id, revoke, [event]))) throw new GrantryError('not_found');
   const row = revoke === 'at_provider' ? await world.store.revocations.get(id) : undefined;

@@ -1,8 +1,8 @@
-import { canRefresh } from '../protocol/refreshable.ts';
-import { durationS } from '../protocol/duration.ts';
 import { Credential, type CredentialFields } from '../protocol/credential.ts';
 import type { Method } from '../protocol/definition/schema.ts';
+import { durationS } from '../protocol/duration.ts';
 import { GrantryError } from '../protocol/errors.ts';
+import { canRefresh } from '../protocol/refreshable.ts';
 import { credentialPlace } from './places.ts';
 import type { ConnectionRecord } from './records.ts';
 import type { StoredCredential } from './store.ts';
@@ -47,7 +47,12 @@ export async function storeCredential(
     scopes: [...scopes],
     extras: { ...extras },
     refreshable: canRefresh(method, fields),
-    times: { ageMs: Math.max(0, world.now().getTime() - sentAt.getTime()), lifetimeS, refreshLifetimeS, dueInS: dueInS(method, fields, world.random) },
+    times: {
+      ageMs: Math.max(0, world.now().getTime() - sentAt.getTime()),
+      lifetimeS,
+      refreshLifetimeS,
+      dueInS: dueInS(method, fields, world.random),
+    },
   };
 }
 

@@ -32,7 +32,10 @@ function cannedAnswer(method: Method): DoorResponse {
   if (!('response' in method)) return { status: 200, headers: {}, body: '{}' };
   const answer: Record<string, unknown> = {};
   const put = (pointer: string, value: unknown) => {
-    const path = pointer.slice(1).split('/').map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+    const path = pointer
+      .slice(1)
+      .split('/')
+      .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
     let at = answer;
     for (const part of path.slice(0, -1)) {
       const inner = at[part];
@@ -50,8 +53,12 @@ function cannedAnswer(method: Method): DoorResponse {
     if (response.token_types[0] !== undefined) put(pointers.token_type ?? response.token_type, response.token_types[0]);
   }
   if (response.success !== undefined) put(response.success.pointer, response.success.equals);
-  for (const [name, pointer] of Object.entries(response.keep)) put(pointer, /url|domain|host/.test(name) ? 'https://api.provider.example.com' : name.toUpperCase());
-  const body = response.format === 'form' ? new URLSearchParams(Object.entries(answer).map(([name, value]) => [name, String(value)])).toString() : JSON.stringify(answer);
+  for (const [name, pointer] of Object.entries(response.keep))
+    put(pointer, /url|domain|host/.test(name) ? 'https://api.provider.example.com' : name.toUpperCase());
+  const body =
+    response.format === 'form'
+      ? new URLSearchParams(Object.entries(answer).map(([name, value]) => [name, String(value)])).toString()
+      : JSON.stringify(answer);
   return { status: 200, headers: { 'content-type': response.format === 'form' ? 'application/x-www-form-urlencoded' : 'application/json' }, body };
 }
 
@@ -91,7 +98,10 @@ async function runMethod(world: World, definition: Definition, name: string, met
   const examples = Object.fromEntries(
     Object.entries(declared).map(([input, { example, default: given, host, url, secret, enum: choices }]) => [
       input,
-      example ?? given ?? choices?.[0] ?? (url ? `https://provider.example.com/${input}` : host ? 'provider.example.com' : secret ? `<${input}>`.replace(/[<>]/g, '') : 'example'),
+      example ??
+        given ??
+        choices?.[0] ??
+        (url ? `https://provider.example.com/${input}` : host ? 'provider.example.com' : secret ? `<${input}>`.replace(/[<>]/g, '') : 'example'),
     ]),
   );
   const { values } = completeInputs(definition, method, examples, { allowPrivateHosts: true });
@@ -111,7 +121,12 @@ async function runMethod(world: World, definition: Definition, name: string, met
       step = 'exchange';
       const pending: Pending = started.pending;
       const keep = 'callback' in method ? Object.fromEntries(method.callback.keep.map((parameter) => [parameter, parameter.toUpperCase()])) : {};
-      credential = await grant.finish?.(ctx, pending, { code: placeholder.code, oauthToken: pending.requestToken ?? '', oauthVerifier: 'VERIFIER', keep });
+      credential = await grant.finish?.(ctx, pending, {
+        code: placeholder.code,
+        oauthToken: pending.requestToken ?? '',
+        oauthVerifier: 'VERIFIER',
+        keep,
+      });
     }
     if (credential === undefined) throw new GrantryError('unsupported');
     step = 'refresh';
@@ -137,10 +152,16 @@ export function warningsOf(definition: Definition): { pointer: string; detail: s
   for (const [name, method] of Object.entries(definition.methods)) {
     const at = `/methods/${name}`;
     if (method.grant === 'authorization_code') {
-      if (method.code_challenge_method !== 'S256') warnings.push({ pointer: `${at}/code_challenge_method`, detail: 'Without PKCE S256 a stolen code can be redeemed elsewhere.' });
-      if (method.callback.state === 'not_echoed') warnings.push({ pointer: `${at}/callback/state`, detail: 'Without state the flow is found by the cookie alone; the end user is asked to confirm the account.' });
+      if (method.code_challenge_method !== 'S256')
+        warnings.push({ pointer: `${at}/code_challenge_method`, detail: 'Without PKCE S256 a stolen code can be redeemed elsewhere.' });
+      if (method.callback.state === 'not_echoed')
+        warnings.push({
+          pointer: `${at}/callback/state`,
+          detail: 'Without state the flow is found by the cookie alone; the end user is asked to confirm the account.',
+        });
     }
-    if ('token' in method && (method.token.format === 'query' || method.token.method === 'GET')) warnings.push({ pointer: `${at}/token`, detail: 'Secrets travel in the URL of the token request.' });
+    if ('token' in method && (method.token.format === 'query' || method.token.method === 'GET'))
+      warnings.push({ pointer: `${at}/token`, detail: 'Secrets travel in the URL of the token request.' });
     if (method.grant !== 'api_key' && method.grant !== 'basic' && !('revocation_endpoint' in method && method.revocation_endpoint !== undefined)) {
       warnings.push({ pointer: at, detail: 'No revocation: deleting a connection cannot tell the provider.' });
     }

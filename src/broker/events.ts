@@ -4,7 +4,8 @@ import type { Page, PageRequest } from './store.ts';
 import type { World } from './world.ts';
 
 /** The timeline of a project, newest first. */
-export const listEvents = (world: World, project: string, page: PageRequest): Promise<Page<EventRecord>> => world.store.events.list(project, {}, page);
+export const listEvents = (world: World, project: string, page: PageRequest): Promise<Page<EventRecord>> =>
+  world.store.events.list(project, {}, page);
 
 /** The timeline of one connection. Throws `not_found`. */
 export async function listConnectionEvents(world: World, project: string, connection: string, page: PageRequest): Promise<Page<EventRecord>> {

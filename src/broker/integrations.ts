@@ -1,7 +1,7 @@
 import { completeInputs, hasOpenHost } from '../protocol/definition/inputs.ts';
 import type { Definition, Method } from '../protocol/definition/schema.ts';
 import { type Fault, GrantryError } from '../protocol/errors.ts';
-import { type Provider, findProvider, methodOf } from './catalog.ts';
+import { findProvider, methodOf, type Provider } from './catalog.ts';
 import { openIntegrationInputs } from './grant-context.ts';
 import { integrationPlace } from './places.ts';
 import type { IntegrationRecord } from './records.ts';
@@ -76,10 +76,12 @@ function jwkFaults(jwk: Record<string, unknown> | undefined): Fault[] {
 /** Values for inputs that the admin may give; what the end user is asked for may stay open. */
 function checkInputs(world: World, definition: Definition, method: Method, given: Record<string, string>): void {
   const { faults, missing } = completeInputs(definition, method, given, { allowPrivateHosts: world.allowPrivateHosts });
-  const unasked = missing.filter(({ input }) => input.asked_of === 'integration').map(({ name, input }) => ({
-    pointer: `/inputs/${name}`,
-    detail: `This provider needs ${input.label}.`,
-  }));
+  const unasked = missing
+    .filter(({ input }) => input.asked_of === 'integration')
+    .map(({ name, input }) => ({
+      pointer: `/inputs/${name}`,
+      detail: `This provider needs ${input.label}.`,
+    }));
   if (faults.length + unasked.length > 0) throw invalid([...faults, ...unasked]);
 }
 
@@ -108,9 +110,12 @@ export async function createIntegration(world: World, project: string, body: Int
     provider_id: body.provider,
     method: name,
     client_id: body.client_id ?? '',
-    client_secret_sealed: body.client_secret === undefined ? null : await world.seal.seal(integrationPlace(identity, 'client_secret'), body.client_secret),
+    client_secret_sealed:
+      body.client_secret === undefined ? null : await world.seal.seal(integrationPlace(identity, 'client_secret'), body.client_secret),
     private_key_sealed:
-      body.private_key_jwk === undefined ? null : await world.seal.seal(integrationPlace(identity, 'private_key'), JSON.stringify(body.private_key_jwk)),
+      body.private_key_jwk === undefined
+        ? null
+        : await world.seal.seal(integrationPlace(identity, 'private_key'), JSON.stringify(body.private_key_jwk)),
     inputs_sealed: await sealInputs(world, integrationPlace(identity, 'inputs'), body.inputs ?? {}),
     scopes: body.scopes ?? ('scopes' in method ? method.scopes.default : []),
     callback: body.callback ?? 'shared',
@@ -150,18 +155,27 @@ export async function updateIntegration(world: World, project: string, id: strin
   if (old === undefined) throw new GrantryError('not_found');
   const definition = (await findProvider(world, project, old.provider_id))?.definition;
   if (definition === undefined || !Object.hasOwn(definition.methods, old.method)) {
-    throw new GrantryError('conflict', { detail: `The provider "${old.provider_id}" or its method "${old.method}" is gone; the integration can only be deleted.` });
+    throw new GrantryError('conflict', {
+      detail: `The provider "${old.provider_id}" or its method "${old.method}" is gone; the integration can only be deleted.`,
+    });
   }
   const { method } = methodOf(definition, old.method);
 
-  const oldSecret = old.client_secret_sealed === null ? undefined : await world.seal.open(integrationPlace(old, 'client_secret'), old.client_secret_sealed);
+  const oldSecret =
+    old.client_secret_sealed === null ? undefined : await world.seal.open(integrationPlace(old, 'client_secret'), old.client_secret_sealed);
   const oldKey = old.private_key_sealed === null ? undefined : await world.seal.open(integrationPlace(old, 'private_key'), old.private_key_sealed);
   const oldInputs = await openIntegrationInputs(world, old);
   const secret = patch.client_secret === undefined ? oldSecret : (patch.client_secret ?? undefined);
   const key = patch.private_key_jwk === undefined ? oldKey : patch.private_key_jwk === null ? undefined : JSON.stringify(patch.private_key_jwk);
-  const inputs = Object.fromEntries(Object.entries({ ...oldInputs, ...patch.inputs }).flatMap(([name, value]) => (value === null ? [] : [[name, value]])));
+  const inputs = Object.fromEntries(
+    Object.entries({ ...oldInputs, ...patch.inputs }).flatMap(([name, value]) => (value === null ? [] : [[name, value]])),
+  );
 
-  const merged = { client_id: patch.client_id ?? old.client_id, client_secret: secret, private_key_jwk: key === undefined ? undefined : JSON.parse(key) };
+  const merged = {
+    client_id: patch.client_id ?? old.client_id,
+    client_secret: secret,
+    private_key_jwk: key === undefined ? undefined : JSON.parse(key),
+  };
   const faults = [...clientFaults(method, merged), ...jwkFaults(merged.private_key_jwk)];
   if (faults.length > 0) throw invalid(faults);
   checkInputs(world, definition, method, inputs);
@@ -180,7 +194,9 @@ export async function updateIntegration(world: World, project: string, id: strin
     ...(patch.verification && { verification: patch.verification }),
     ...(recovers && { status: 'active' as const }),
   };
-  const events = recovers ? [{ project_id: project, type: 'integration.recovered' as const, integration_id: id, data: { why: 'The client registration was changed.' } }] : [];
+  const events = recovers
+    ? [{ project_id: project, type: 'integration.recovered' as const, integration_id: id, data: { why: 'The client registration was changed.' } }]
+    : [];
   const record = await world.store.integrations.update(project, id, old.secret_version, change, events);
   if (record === undefined) throw new GrantryError('conflict', { detail: 'The integration was changed at the same moment; read it and try again.' });
   return present(world, record);
@@ -209,6 +225,11 @@ export async function markMisconfigured(world: World, integration: IntegrationRe
 export async function markRecovered(world: World, integration: IntegrationRecord): Promise<void> {
   if (integration.status === 'active') return;
   await world.store.integrations.update(integration.project_id, integration.id, integration.secret_version, { status: 'active' }, [
-    { project_id: integration.project_id, type: 'integration.recovered', integration_id: integration.id, data: { why: 'The provider accepted the client registration again.' } },
+    {
+      project_id: integration.project_id,
+      type: 'integration.recovered',
+      integration_id: integration.id,
+      data: { why: 'The provider accepted the client registration again.' },
+    },
   ]);
 }

@@ -10,10 +10,13 @@ export const integrationPlace = (
   field: 'client_secret' | 'private_key' | 'inputs',
 ): Place => ({ project: project_id, table: 'integrations', row: id, field, version: secret_version });
 
-export const linkPlace = (
-  { project_id, id, attempt }: RowOf<LinkRecord, 'project_id' | 'id' | 'attempt'>,
-  field: 'pending' | 'answer',
-): Place => ({ project: project_id, table: 'connect_links', row: id, field, version: attempt });
+export const linkPlace = ({ project_id, id, attempt }: RowOf<LinkRecord, 'project_id' | 'id' | 'attempt'>, field: 'pending' | 'answer'): Place => ({
+  project: project_id,
+  table: 'connect_links',
+  row: id,
+  field,
+  version: attempt,
+});
 
 export const linkInputsPlace = ({ project_id, id }: RowOf<LinkRecord, 'project_id' | 'id'>): Place => ({
   project: project_id,

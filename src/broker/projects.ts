@@ -21,7 +21,8 @@ function checkReturnUrls(world: World, urls: readonly string[] | undefined): voi
 export async function createProject(world: World, project: { id: string; name: string; return_urls: string[] }): Promise<ProjectRecord> {
   checkReturnUrls(world, project.return_urls);
   const made = await world.store.projects.insert(project);
-  if (made === undefined) throw new GrantryError('conflict', { detail: 'A project with this id exists.', errors: [{ pointer: '/id', detail: 'Is taken.' }] });
+  if (made === undefined)
+    throw new GrantryError('conflict', { detail: 'A project with this id exists.', errors: [{ pointer: '/id', detail: 'Is taken.' }] });
   return made;
 }
 

@@ -1,5 +1,5 @@
-import type { ErrorCode } from '../protocol/errors.ts';
 import type { Definition } from '../protocol/definition/schema.ts';
+import type { ErrorCode } from '../protocol/errors.ts';
 
 /** What the store keeps, as the use-cases see it. Sealed fields are ciphertext. */
 

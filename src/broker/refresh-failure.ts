@@ -51,14 +51,25 @@ export async function recordFailure(
   if (!isGrantryError(cause)) world.log.error({ connection: row.id, error: cause instanceof Error ? cause.name : typeof cause }, 'refresh broke');
   const { status, reason, retryInS, outcome } = verdictOn(world, claim, error);
   const lastError = { code: error.code, retryable: error.retryable };
-  const counted = await world.store.refreshes.fail(claim, { outcome, status, reason, error: lastError, retryInS }, eventsOf(claim, error, { status, reason, retryInS }));
+  const counted = await world.store.refreshes.fail(
+    claim,
+    { outcome, status, reason, error: lastError, retryInS },
+    eventsOf(claim, error, { status, reason, retryInS }),
+  );
   if (error.code === 'invalid_client' && integration !== undefined) await markMisconfigured(world, integration);
   if (!counted) return { kind: 'overtaken' };
   world.log.warn({ connection: row.id, code: error.code, status }, 'refresh failed');
-  return { kind: 'failed', error: retryInS === null ? error : new GrantryError(error.code, { ...error.details, retryAfterS: Math.ceil(retryInS), cause }) };
+  return {
+    kind: 'failed',
+    error: retryInS === null ? error : new GrantryError(error.code, { ...error.details, retryAfterS: Math.ceil(retryInS), cause }),
+  };
 }
 
-function eventsOf({ connection: row }: Claim, error: GrantryError, { status, reason, retryInS }: Pick<Verdict, 'status' | 'reason' | 'retryInS'>): NewEvent[] {
+function eventsOf(
+  { connection: row }: Claim,
+  error: GrantryError,
+  { status, reason, retryInS }: Pick<Verdict, 'status' | 'reason' | 'retryInS'>,
+): NewEvent[] {
   const about = { project_id: row.project_id, integration_id: row.integration_id, connection_id: row.id };
   if (status === 'reauthorization_required') {
     return [{ ...about, type: 'connection.reauthorization_required', data: { reason, next: 'Make a connect link with this connection_id.' } }];

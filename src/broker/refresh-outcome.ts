@@ -52,7 +52,10 @@ export async function saveRenewed(world: World, claim: Claim, { ctx, credential,
       if (saved !== undefined) return { kind: 'refreshed', connection: saved };
       return await notSaved(world, row, { ctx, credential });
     } catch (error) {
-      world.log.error({ connection: row.id, attempt, error: error instanceof Error ? error.name : typeof error }, 'the new credential could not be saved yet; trying again');
+      world.log.error(
+        { connection: row.id, attempt, error: error instanceof Error ? error.name : typeof error },
+        'the new credential could not be saved yet; trying again',
+      );
       if (performance.now() > until) throw new GrantryError('unavailable', { detail: 'The new credential could not be saved.', cause: error });
       await sleep(Math.min(mostPauseMs, 20 * 2 ** attempt));
     }

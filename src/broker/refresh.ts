@@ -10,7 +10,7 @@ import { markRecovered, redirectUriOf } from './integrations.ts';
 import { connectionInputsPlace } from './places.ts';
 import type { ConnectionRecord, IntegrationRecord } from './records.ts';
 import { recordFailure } from './refresh-failure.ts';
-import { type Renewed, type RefreshOutcome, saveRenewed, settled } from './refresh-outcome.ts';
+import { type RefreshOutcome, type Renewed, saveRenewed, settled } from './refresh-outcome.ts';
 import { openInputs } from './secrets.ts';
 import type { Claim, Store } from './store.ts';
 import type { World } from './world.ts';
@@ -103,12 +103,21 @@ export async function connectionContext(world: World, row: ConnectionRecord): Pr
   ]);
   if (provider === undefined) throw new GrantryError('conflict', { detail: `The definition of "${row.provider_id}" no longer exists.` });
   if (!Object.hasOwn(provider.definition.methods, row.method)) {
-    throw new GrantryError('conflict', { detail: `The definition of "${row.provider_id}" no longer has the method "${row.method}" of this connection.` });
+    throw new GrantryError('conflict', {
+      detail: `The definition of "${row.provider_id}" no longer has the method "${row.method}" of this connection.`,
+    });
   }
   const client = await openClient(world, integration);
   const redirectUri = redirectUriOf(world, { ...integration, method: row.method }, provider) ?? undefined;
   return {
-    ctx: grantContext(world, { definition: provider.definition, method: row.method, client, inputs, requestedScopes: row.requested_scopes, redirectUri }),
+    ctx: grantContext(world, {
+      definition: provider.definition,
+      method: row.method,
+      client,
+      inputs,
+      requestedScopes: row.requested_scopes,
+      redirectUri,
+    }),
     integration,
   };
 }

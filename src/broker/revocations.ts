@@ -50,7 +50,14 @@ export async function attemptRevocation(world: World, row: RevocationRecord): Pr
   const event: NewEvent =
     result === 'revoked'
       ? { ...about, type: 'connection.revoked', data: { why: 'The connection was deleted and the provider was told.' } }
-      : { ...about, type: 'connection.revocation_failed', data: { why: result === 'later' ? 'The provider did not answer for a day.' : 'The provider offers no way, or refused.', next: 'The end user can remove the access in her account there.' } };
+      : {
+          ...about,
+          type: 'connection.revocation_failed',
+          data: {
+            why: result === 'later' ? 'The provider did not answer for a day.' : 'The provider offers no way, or refused.',
+            next: 'The end user can remove the access in her account there.',
+          },
+        };
   await world.store.revocations.done(row.connection_id, [event]);
 }
 

@@ -1,6 +1,6 @@
-import type { ApiRequest, PresentedRequest } from '../protocol/grant.ts';
 import { parseOutsideUrl } from '../protocol/address.ts';
 import { GrantryError, isGrantryError } from '../protocol/errors.ts';
+import type { ApiRequest, PresentedRequest } from '../protocol/grant.ts';
 import { apiBase, presentCredential } from './account.ts';
 import { getConnection } from './connections.ts';
 import { openCredential } from './credentials.ts';

@@ -5,8 +5,8 @@ import { type Presentation, presentationOf } from '../protocol/present.ts';
 import { missingScopes } from '../protocol/scopes.ts';
 import { definitionInMemory, getProviderVersion } from './catalog.ts';
 import { credentialPlace } from './places.ts';
-import { type RefreshOutcome, refreshConnection } from './refresh.ts';
 import type { ConnectionRecord } from './records.ts';
+import { type RefreshOutcome, refreshConnection } from './refresh.ts';
 import type { TokenRow } from './store.ts';
 import type { World } from './world.ts';
 
@@ -61,7 +61,11 @@ export function reauthorization(row: Told): GrantryError {
       reason: row.reason ?? (row.status === 'revoked' ? 'revoked' : 'expired'),
       since: (row.reason_since ?? row.expires_at ?? row.updated_at).toISOString(),
       connection_id: row.id,
-      reconnect: { method: 'POST', path: '/v1/connect-links', body: { integration: row.integration_id, end_user: { id: row.end_user_id }, connection_id: row.id } },
+      reconnect: {
+        method: 'POST',
+        path: '/v1/connect-links',
+        body: { integration: row.integration_id, end_user: { id: row.end_user_id }, connection_id: row.id },
+      },
     },
   });
 }

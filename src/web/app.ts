@@ -16,7 +16,7 @@ import { serveToken, tokenPathOf } from './token-route.ts';
 
 /** The web floor put together: the token path in front, Express for everything else. */
 
-export type WebOptions = { world: World; root: RootKey; /** Proxies in front of us whose X-Forwarded-For counts. */ trustProxy: number };
+export type WebOptions = { world: World; root: RootKey /** Proxies in front of us whose X-Forwarded-For counts. */; trustProxy: number };
 
 const isPagePath = (path: string) => path.startsWith('/connect/') || path.startsWith('/oauth/');
 
@@ -36,7 +36,16 @@ function createApp({ world, root, trustProxy }: WebOptions): express.Express {
     // The route's pattern and not the URL: tokens, codes and states are in URLs.
     res.on('finish', () => {
       const route: unknown = req.route?.path;
-      world.log.info({ request_id: requestId, method: req.method, route: typeof route === 'string' ? route : null, status: res.statusCode, ms: Math.round(performance.now() - startedAt) }, 'request');
+      world.log.info(
+        {
+          request_id: requestId,
+          method: req.method,
+          route: typeof route === 'string' ? route : null,
+          status: res.statusCode,
+          ms: Math.round(performance.now() - startedAt),
+        },
+        'request',
+      );
     });
     next();
   });
@@ -55,7 +64,11 @@ function createApp({ world, root, trustProxy }: WebOptions): express.Express {
     document ??= openApiDocument(world.publicUrl);
     res.json(document);
   });
-  app.get(stylesheet.path, (_req, res) => void res.set({ 'Content-Type': 'text/css; charset=utf-8', 'Cache-Control': 'public, max-age=31536000, immutable' }).send(stylesheet.body));
+  app.get(
+    stylesheet.path,
+    (_req, res) =>
+      void res.set({ 'Content-Type': 'text/css; charset=utf-8', 'Cache-Control': 'public, max-age=31536000, immutable' }).send(stylesheet.body),
+  );
   app.use(docsRouter(world));
   app.use(connectRouter(world));
   app.use(apiRouter(world, root));
@@ -85,9 +98,24 @@ function createApp({ world, root, trustProxy }: WebOptions): express.Express {
 /** Names and places only: messages of foreign errors hold parameters and bodies. */
 function logError(world: World, error: unknown, requestId: string): void {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const stack = cause instanceof Error ? (cause.stack ?? '').split('\n').filter((line) => line.startsWith('    at ')).slice(0, 8) : [];
+  const stack =
+    cause instanceof Error
+      ? (cause.stack ?? '')
+          .split('\n')
+          .filter((line) => line.startsWith('    at '))
+          .slice(0, 8)
+      : [];
   const code = typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : undefined;
-  world.log.error({ request_id: requestId, error: isGrantryError(error) ? error.code : 'unexpected', name: cause instanceof Error ? cause.name : typeof cause, code, stack }, 'request failed');
+  world.log.error(
+    {
+      request_id: requestId,
+      error: isGrantryError(error) ? error.code : 'unexpected',
+      name: cause instanceof Error ? cause.name : typeof cause,
+      code,
+      stack,
+    },
+    'request failed',
+  );
 }
 
 /** The server, not yet listening. Slow and oversized clients are cut by node's own limits. */

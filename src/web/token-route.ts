@@ -29,7 +29,8 @@ function wishOf(query: string): TokenWish {
   if (query === '') return usual;
   const wish = { ...usual };
   const seen = new Set<string>();
-  const refuse = (pointer: string, detail: string) => new GrantryError('invalid_request', { detail: `The query is not valid: ${pointer} - ${detail}`, errors: [{ pointer, detail }] });
+  const refuse = (pointer: string, detail: string) =>
+    new GrantryError('invalid_request', { detail: `The query is not valid: ${pointer} - ${detail}`, errors: [{ pointer, detail }] });
   for (const [name, value] of new URLSearchParams(query)) {
     if (seen.has(name)) throw refuse(`/${name}`, 'Give it once.');
     seen.add(name);
@@ -70,7 +71,12 @@ export async function serveToken(
     const wish = wishOf(query);
     if (row === undefined) throw new GrantryError('not_found');
     const body = JSON.stringify(await getToken(world, row, wish));
-    res.writeHead(200, { ...apiHeaders, 'Content-Type': 'application/json; charset=utf-8', 'Content-Length': Buffer.byteLength(body), 'X-Request-Id': requestId });
+    res.writeHead(200, {
+      ...apiHeaders,
+      'Content-Type': 'application/json; charset=utf-8',
+      'Content-Length': Buffer.byteLength(body),
+      'X-Request-Id': requestId,
+    });
     res.end(body);
   } catch (error) {
     const problem = problemOf(error, requestId);

@@ -8,7 +8,9 @@ export async function withAuthorizationServer(world: Whole): Promise<void> {
   const as = world.sandbox.providers.authorizationServer;
   await world.root.call('PUT', '/v1/providers/sandbox-as', { body: as.definition });
   const { client_id, client_secret } = as.client;
-  const integration = await world.root.call<{ redirect_uri: string }>('POST', '/v1/integrations', { body: { id: 'as', provider: 'sandbox-as', client_id, client_secret } });
+  const integration = await world.root.call<{ redirect_uri: string }>('POST', '/v1/integrations', {
+    body: { id: 'as', provider: 'sandbox-as', client_id, client_secret },
+  });
   as.registerRedirectUri(integration.redirect_uri);
   as.switches.autoApprove = { user: 'ada' };
 }

@@ -36,13 +36,20 @@ describe.each([...shipped])('%s', (_, definition) => {
 test('a definition from outside is run through the API, with warnings', async () => {
   const { hostile, authorizationServer, phonegap, nexmo } = world.sandbox.providers;
   for (const definition of [hostile.definition, authorizationServer.definition, phonegap.definition, nexmo.definition]) {
-    const answer = await world.root.call<{ valid: boolean; methods: { requests: unknown[] }[] }>('POST', '/v1/providers/validate', { body: definition });
+    const answer = await world.root.call<{ valid: boolean; methods: { requests: unknown[] }[] }>('POST', '/v1/providers/validate', {
+      body: definition,
+    });
     expect(answer.valid).toBe(true);
     for (const { requests } of answer.methods) expect(requests.length).toBeGreaterThan(0);
   }
   expect(hostile.counters.token_requests + nexmo.counters.request_token + phonegap.counters.token_requests).toBe(0);
   expect(authorizationServer.counters.token).toEqual({});
   const { warnings } = await world.root.call<{ warnings: { pointer: string }[] }>('POST', '/v1/providers/validate', { body: phonegap.definition });
-  expect(warnings.map(({ pointer }) => pointer)).toEqual(expect.arrayContaining(['/methods/web/code_challenge_method', '/methods/web/callback/state', '/methods/web/token', '/methods/web']));
-  expect(await problemOf(world.root.call('POST', '/v1/providers/validate', { body: { id: 'x' } }))).toMatchObject({ status: 400, code: 'invalid_definition' });
+  expect(warnings.map(({ pointer }) => pointer)).toEqual(
+    expect.arrayContaining(['/methods/web/code_challenge_method', '/methods/web/callback/state', '/methods/web/token', '/methods/web']),
+  );
+  expect(await problemOf(world.root.call('POST', '/v1/providers/validate', { body: { id: 'x' } }))).toMatchObject({
+    status: 400,
+    code: 'invalid_definition',
+  });
 });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { hostileAnswers, tokenAnswer } from '../../src/sandbox/hostile-answers.ts';
 import { GrantryProblem } from '../../src/client/client.ts';
+import { hostileAnswers, tokenAnswer } from '../../src/sandbox/hostile-answers.ts';
 import { startWholeSandbox } from '../harness/broker.ts';
 import type { Whole } from './connected.ts';
 
@@ -12,19 +12,33 @@ const taken = ['expires_in zero', 'expires_in negative', 'expires_in 1e20', 'ref
 const wereTaken: string[] = [];
 /** These take the door's whole deadline: their tests run at the same time. */
 const slow = new Set(['never ending', 'one byte per second', 'headers and no body', 'no answer at all']);
-const codes = ['bad_provider_answer', 'no_answer', 'provider_error', 'provider_unavailable', 'invalid_grant', 'exchange_failed', 'reauthorization_required', 'provider_unreachable'];
+const codes = [
+  'bad_provider_answer',
+  'no_answer',
+  'provider_error',
+  'provider_unavailable',
+  'invalid_grant',
+  'exchange_failed',
+  'reauthorization_required',
+  'provider_unreachable',
+];
 
 beforeAll(async () => {
   world = await startWholeSandbox();
   const { definition, client } = world.sandbox.providers.hostile;
   await world.root.call('PUT', '/v1/providers/sandbox-hostile', { body: definition });
   const { client_id, client_secret } = client;
-  await world.root.call('POST', '/v1/integrations', { body: { id: 'machine', provider: 'sandbox-hostile', method: 'machine', client_id, client_secret } });
+  await world.root.call('POST', '/v1/integrations', {
+    body: { id: 'machine', provider: 'sandbox-hostile', method: 'machine', client_id, client_secret },
+  });
 });
 afterAll(() => world.stop());
 
 const hostile = () => world.sandbox.providers.hostile;
-const create = () => world.root.call<{ id: string }>('POST', '/v1/connections', { body: { integration: 'machine', end_user: { id: 'u1' }, grant: 'client_credentials' } });
+const create = () =>
+  world.root.call<{ id: string }>('POST', '/v1/connections', {
+    body: { integration: 'machine', end_user: { id: 'u1' }, grant: 'client_credentials' },
+  });
 const dump = async () => {
   const tables = await world.sql<{ table_name: string }>(`select table_name from information_schema.tables where table_schema = 'public'`);
   const rows = await Promise.all(tables.map(({ table_name }) => world.sql(`select t::text as row from ${table_name} t`)));
@@ -63,7 +77,12 @@ test.each(quick)('%s', { concurrent: false }, async (name, answer) => {
   if (name === 'error with 200') return expect(held).toBe('reauthorization_required');
   const { access_token } = typeof held === 'string' ? { access_token: held } : held;
   expect(['good-token', 'at-1']).toContain(access_token);
-  const [row] = await world.sql<{ token_version: number; status: string; last_error: { code: string } | null }>('select token_version, status, last_error from connections where id = $1', [id]).catch(() => []);
+  const [row] = await world
+    .sql<{ token_version: number; status: string; last_error: { code: string } | null }>(
+      'select token_version, status, last_error from connections where id = $1',
+      [id],
+    )
+    .catch(() => []);
   expect(row?.token_version).toBe(access_token === 'at-1' ? 2 : 1);
   if (access_token === 'good-token') expect(codes).toContain(row?.last_error?.code);
 });
@@ -74,7 +93,8 @@ test('afterwards the process lives, nothing is polluted, and neither database no
   expect({}).not.toHaveProperty('polluted');
   const events = JSON.stringify(await world.root.call('GET', '/v1/events', { query: { limit: 200 } }));
   for (const place of [await dump(), world.logged.join(''), events]) {
-    for (const secret of ['at-1', 'good-token', 'Internal Server Error', 'X-Injected', 'hostile-secret']) expect(place.includes(secret) ? `found ${secret}` : 'clean').toBe('clean');
+    for (const secret of ['at-1', 'good-token', 'Internal Server Error', 'X-Injected', 'hostile-secret'])
+      expect(place.includes(secret) ? `found ${secret}` : 'clean').toBe('clean');
   }
   hostile().answerWith(tokenAnswer({}));
   expect(await create()).toMatchObject({ status: 'active' });
@@ -98,6 +118,8 @@ test('a token that is born at its end is handed out, and refreshed at most twice
   await world.sql(`update connections set issued_at = now() - interval '31 seconds', expires_at = now() - interval '31 seconds' where id = $1`, [id]);
   for (let call = 0; call < 5; call += 1) await world.root.getToken(id);
   expect(hostile().counters.token_requests).toBe(before + 1);
-  const [row] = await world.sql<{ due: number }>('select extract(epoch from refresh_due_at - now())::float8 as due from connections where id = $1', [id]);
+  const [row] = await world.sql<{ due: number }>('select extract(epoch from refresh_due_at - now())::float8 as due from connections where id = $1', [
+    id,
+  ]);
   expect(row?.due).toBeGreaterThan(20);
 });

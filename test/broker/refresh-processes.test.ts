@@ -49,7 +49,9 @@ test('a process killed before the provider has rotated loses nothing', async () 
   const doomed = await start();
   await expire(world, id);
   as().switches.fault = { kind: 'slow', ms: 60_000, times: 1 };
-  const cut = clientOf(doomed).getToken(id).catch(() => undefined);
+  const cut = clientOf(doomed)
+    .getToken(id)
+    .catch(() => undefined);
   await sleep(500);
   await doomed.end('SIGKILL');
   await cut;
@@ -63,12 +65,18 @@ test('a process killed after it loses the grant, and says so', async () => {
   const doomed = await start();
   await expire(world, id);
   as().switches.fault = { kind: 'slow_answer', ms: 60_000, times: 1 };
-  const cut = clientOf(doomed).getToken(id).catch(() => undefined);
+  const cut = clientOf(doomed)
+    .getToken(id)
+    .catch(() => undefined);
   await sleep(500);
   await doomed.end('SIGKILL');
   await cut;
   await world.sql(`update connections set lease_until = now() - interval '1 second' where id = $1`, [id]);
-  await expect(world.root.getToken(id)).rejects.toMatchObject({ status: 409, code: 'reauthorization_required', problem: { reason: 'crash_during_rotation' } });
+  await expect(world.root.getToken(id)).rejects.toMatchObject({
+    status: 409,
+    code: 'reauthorization_required',
+    problem: { reason: 'crash_during_rotation' },
+  });
 });
 
 test('a process asked to end saves what it is about to get', async () => {

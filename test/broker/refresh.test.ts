@@ -35,7 +35,8 @@ async function row(): Promise<ConnectionRecord> {
 const lease = (seconds: number, holder: string = randomUUID()) =>
   world.sql('update connections set refresh_lease = $2, lease_until = now() + make_interval(secs => $3) where id = $1', [id, holder, seconds]);
 const counted = () => ({ ok: as().counters.refresh_ok, reuse: as().counters.refresh_reuse, asked: as().counters.token.refresh_token ?? 0 });
-const events = async () => (await world.root.call<{ data: { type: string; data: Record<string, unknown> }[] }>('GET', `/v1/connections/${id}/events`)).data;
+const events = async () =>
+  (await world.root.call<{ data: { type: string; data: Record<string, unknown> }[] }>('GET', `/v1/connections/${id}/events`)).data;
 /** The store with some of its refresh steps changed: what Postgres or another process would do at that moment. */
 const withRefreshes = (change: Partial<Refreshes>): World => {
   const { claim, commit, fail } = broker.store.refreshes;
@@ -68,7 +69,8 @@ describe('one refresh per version', () => {
     const outcomes = await Promise.all(Array.from({ length: 8 }, () => refreshConnection(withRefreshes({}), target)));
     expect(outcomes.map(({ kind }) => kind)).toEqual(outcomes.map(() => 'failed'));
     expect(counted().asked - before.asked).toBe(1);
-    for (const outcome of outcomes) expect(outcome).toMatchObject({ error: { code: 'provider_unavailable', details: { retryAfterS: expect.any(Number) } } });
+    for (const outcome of outcomes)
+      expect(outcome).toMatchObject({ error: { code: 'provider_unavailable', details: { retryAfterS: expect.any(Number) } } });
   });
 });
 
@@ -96,7 +98,13 @@ describe('a lease that another process holds', () => {
     if (claim === undefined) throw new Error('not claimed');
     await lease(-1);
     const winner = await token();
-    const refusal = { outcome: 'refused', status: 'reauthorization_required', reason: 'invalid_grant', error: { code: 'invalid_grant', retryable: false }, retryInS: null } as const;
+    const refusal = {
+      outcome: 'refused',
+      status: 'reauthorization_required',
+      reason: 'invalid_grant',
+      error: { code: 'invalid_grant', retryable: false },
+      retryInS: null,
+    } as const;
     expect(await broker.store.refreshes.fail(claim, refusal, [])).toBe(false);
     expect(await token()).toBe(winner);
     expect(await row()).toMatchObject({ status: 'active', last_error: null });
@@ -118,7 +126,8 @@ describe('a late answer', () => {
       times: { ageMs: 0, lifetimeS: 3600, refreshLifetimeS: null, dueInS: 3000 },
     };
     const about = { project_id: 'default', integration_id: 'as', connection_id: id };
-    const commit = () => broker.store.refreshes.commit(claim, next, [{ ...about, type: 'connection.refreshed' }], { ...about, type: 'connection.recovered' });
+    const commit = () =>
+      broker.store.refreshes.commit(claim, next, [{ ...about, type: 'connection.refreshed' }], { ...about, type: 'connection.recovered' });
     return { claim, commit };
   }
 
@@ -144,7 +153,11 @@ describe('a late answer', () => {
     expect(await problemOf(token())).toMatchObject({ code: 'reauthorization_required', problem: { reason: 'crash_during_rotation' } });
     expect(await commit()).toMatchObject({ status: 'active', reason: null });
     expect(await token()).toBe('late');
-    expect((await events()).slice(0, 3).map(({ type }) => type)).toEqual(['connection.recovered', 'connection.refreshed', 'connection.reauthorization_required']);
+    expect((await events()).slice(0, 3).map(({ type }) => type)).toEqual([
+      'connection.recovered',
+      'connection.refreshed',
+      'connection.reauthorization_required',
+    ]);
   });
 
   test('does not undo the security stop', async () => {
@@ -158,7 +171,10 @@ describe('a late answer', () => {
 describe('after a crash', () => {
   const crashed = async () => {
     await lease(-1);
-    await world.sql(`insert into refresh_intents (connection_id, token_version, lease, outcome) select id, token_version, refresh_lease, 'sent' from connections where id = $1`, [id]);
+    await world.sql(
+      `insert into refresh_intents (connection_id, token_version, lease, outcome) select id, token_version, refresh_lease, 'sent' from connections where id = $1`,
+      [id],
+    );
   };
 
   test('the old token is tried once more, and works if it was never used', async () => {
@@ -245,7 +261,9 @@ describe('Postgres away at the commit', () => {
     await refresh;
     const { issued_at, expires_at } = await row();
     expect(Number(expires_at) - Number(issued_at)).toBe(3_600_000);
-    const [clock] = await world.sql<{ age: number }>('select extract(epoch from now() - issued_at)::float8 as age from connections where id = $1', [id]);
+    const [clock] = await world.sql<{ age: number }>('select extract(epoch from now() - issued_at)::float8 as age from connections where id = $1', [
+      id,
+    ]);
     expect(clock?.age).toBeGreaterThan(1.2);
   });
 });
@@ -266,7 +284,10 @@ describe('meanwhile', () => {
     const before = as().counters.revocations;
     const outcome = await slowly(() => world.root.call('DELETE', `/v1/connections/${id}`));
     expect(outcome).toMatchObject({ status: 404, code: 'not_found' });
-    expect((await world.sql('select credential_sealed, status from connections where id = $1', [id]))[0]).toEqual({ credential_sealed: null, status: 'revoked' });
+    expect((await world.sql('select credential_sealed, status from connections where id = $1', [id]))[0]).toEqual({
+      credential_sealed: null,
+      status: 'revoked',
+    });
     await expect.poll(() => as().counters.revocations - before).toBe(2);
   });
 

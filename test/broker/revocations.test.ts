@@ -19,13 +19,17 @@ beforeEach(async () => {
 const as = () => world.sandbox.providers.authorizationServer;
 const waiting = async () => (await world.sql('select attempts from revocations where connection_id = $1', [id])).length;
 const remove = () => world.root.call('DELETE', `/v1/connections/${id}`);
-const types = async () => (await world.root.call<{ data: { type: string; connection_id: string; data: object }[] }>('GET', '/v1/events', { query: { limit: 10 } })).data.filter((event) => event.connection_id === id);
+const types = async () =>
+  (
+    await world.root.call<{ data: { type: string; connection_id: string; data: object }[] }>('GET', '/v1/events', { query: { limit: 10 } })
+  ).data.filter((event) => event.connection_id === id);
 
 test('a deleted connection is revoked at the provider and gone here', async () => {
   const { access_token } = await world.root.getToken(id);
   const before = as().counters.revocations;
   expect(await remove()).toBeUndefined();
-  for (const path of ['', '/token', '/events']) expect(await problemOf(world.root.call('GET', `/v1/connections/${id}${path}`))).toMatchObject({ status: 404, code: 'not_found' });
+  for (const path of ['', '/token', '/events'])
+    expect(await problemOf(world.root.call('GET', `/v1/connections/${id}${path}`))).toMatchObject({ status: 404, code: 'not_found' });
   expect(await problemOf(remove())).toMatchObject({ status: 404 });
   await expect.poll(waiting).toBe(0);
   expect(as().counters.revocations).toBe(before + 1);
@@ -37,7 +41,10 @@ test('a deleted connection is revoked at the provider and gone here', async () =
 test('a provider that is down changes nothing for the caller, and is told later', async () => {
   as().switches.revocationFault = { kind: 'down' };
   expect(await remove()).toBeUndefined();
-  expect((await world.sql('select credential_sealed, inputs_sealed from connections where id = $1', [id]))[0]).toEqual({ credential_sealed: null, inputs_sealed: null });
+  expect((await world.sql('select credential_sealed, inputs_sealed from connections where id = $1', [id]))[0]).toEqual({
+    credential_sealed: null,
+    inputs_sealed: null,
+  });
   await keepHouse(world.broker.world);
   expect(await waiting()).toBe(1);
   for (let attempt = 0; attempt < 2; attempt += 1) {

@@ -14,7 +14,8 @@ beforeAll(async () => {
   const { keyService, phonegap, nexmo } = world.sandbox.providers;
   await withAuthorizationServer(world);
   ids.oauth2 = await connect(world);
-  const connection = async (body: object) => (await world.root.call<{ id: string }>('POST', '/v1/connections', { body: { end_user: { id: 'u1' }, ...body } })).id;
+  const connection = async (body: object) =>
+    (await world.root.call<{ id: string }>('POST', '/v1/connections', { body: { end_user: { id: 'u1' }, ...body } })).id;
   await world.root.call('PUT', '/v1/providers/sandbox-keys', { body: keyService.definition });
   await world.root.call('POST', '/v1/integrations', { body: { id: 'keys', provider: 'sandbox-keys' } });
   ids.api_key = await connection({ integration: 'keys', grant: 'api_key', inputs: { api_key: keyService.issueKey('ada') } });
@@ -25,7 +26,9 @@ beforeAll(async () => {
   ids.query = await connection({ integration: 'phonegap', grant: 'credential_exchange', inputs: { auth_token: phonegap.authTokenOf('ada') } });
   await world.root.call('PUT', '/v1/providers/sandbox-oauth1', { body: nexmo.definitionWithCallback });
   consumerSecret = nexmo.client.client_secret;
-  const signed = await world.root.call<{ redirect_uri: string }>('POST', '/v1/integrations', { body: { id: 'signed', provider: 'sandbox-oauth1', client_id: nexmo.client.client_id, client_secret: consumerSecret } });
+  const signed = await world.root.call<{ redirect_uri: string }>('POST', '/v1/integrations', {
+    body: { id: 'signed', provider: 'sandbox-oauth1', client_id: nexmo.client.client_id, client_secret: consumerSecret },
+  });
   nexmo.registerRedirectUri(signed.redirect_uri);
   const link = await world.root.createConnectLink({ integration: 'signed', end_user: { id: 'u1' } });
   await (await (await createBrowser().open(link.url)).submit()).submit({ user: 'ada' }, 'Approve');
@@ -35,7 +38,13 @@ afterAll(() => world.stop());
 
 const apis = (): Record<string, string> => {
   const { authorizationServer, keyService, phonegap, nexmo } = world.sandbox.providers;
-  return { oauth2: `${authorizationServer.url}/api/me`, api_key: `${keyService.url}/api/me`, basic: `${keyService.url}/api/me`, query: `${phonegap.url}/api/v1/me`, oauth1: `${nexmo.url}/api/me` };
+  return {
+    oauth2: `${authorizationServer.url}/api/me`,
+    api_key: `${keyService.url}/api/me`,
+    basic: `${keyService.url}/api/me`,
+    query: `${phonegap.url}/api/v1/me`,
+    oauth1: `${nexmo.url}/api/me`,
+  };
 };
 const kinds = ['oauth2', 'api_key', 'basic', 'query', 'oauth1'];
 type Signed = { url: string; headers: Record<string, string> };
@@ -43,11 +52,33 @@ const sign = (kind: string, body: object) => world.root.call<Signed>('POST', `/v
 
 test('each kind is handed out in its own form', async () => {
   const handed = Object.fromEntries(await Promise.all(kinds.map(async (kind) => [kind, await world.root.getToken(ids[kind] ?? '')] as const)));
-  expect(handed.oauth2).toMatchObject({ token_type: 'bearer', present: { in: 'header', name: 'Authorization', value: `Bearer ${handed.oauth2?.access_token}` } });
-  expect(handed.api_key).toMatchObject({ token_type: 'api_key', expires_at: null, present: { in: 'header', name: 'X-Api-Key', value: handed.api_key?.access_token } });
-  expect(handed.basic).toMatchObject({ token_type: 'basic', username: 'ada', password: expect.any(String), present: { in: 'header', name: 'Authorization', value: expect.stringMatching(/^Basic /) } });
-  expect(handed.query).toMatchObject({ token_type: 'bearer', expires_at: null, present: { in: 'query', name: 'access_token', value: handed.query?.access_token } });
-  expect(handed.oauth1).toMatchObject({ token_type: 'oauth1', oauth_token: expect.any(String), oauth_token_secret: expect.any(String), oauth_consumer_key: expect.any(String), present: null });
+  expect(handed.oauth2).toMatchObject({
+    token_type: 'bearer',
+    present: { in: 'header', name: 'Authorization', value: `Bearer ${handed.oauth2?.access_token}` },
+  });
+  expect(handed.api_key).toMatchObject({
+    token_type: 'api_key',
+    expires_at: null,
+    present: { in: 'header', name: 'X-Api-Key', value: handed.api_key?.access_token },
+  });
+  expect(handed.basic).toMatchObject({
+    token_type: 'basic',
+    username: 'ada',
+    password: expect.any(String),
+    present: { in: 'header', name: 'Authorization', value: expect.stringMatching(/^Basic /) },
+  });
+  expect(handed.query).toMatchObject({
+    token_type: 'bearer',
+    expires_at: null,
+    present: { in: 'query', name: 'access_token', value: handed.query?.access_token },
+  });
+  expect(handed.oauth1).toMatchObject({
+    token_type: 'oauth1',
+    oauth_token: expect.any(String),
+    oauth_token_secret: expect.any(String),
+    oauth_consumer_key: expect.any(String),
+    present: null,
+  });
   expect(JSON.stringify(handed)).not.toContain(consumerSecret);
   expect(JSON.stringify(handed)).not.toContain('refresh_token');
 });
@@ -65,8 +96,17 @@ describe.each(kinds)('%s', (kind) => {
   });
 
   test('is never signed for another host', async () => {
-    for (const url of ['https://evil.example/', 'http://127.0.0.1:1/', `${apis()[kind]?.replace('127.0.0.1', 'localhost')}`, apis()[kind]?.replace('http:', 'https:') ?? '']) {
-      expect(await problemOf(sign(kind, { method: 'GET', url }))).toMatchObject({ status: 400, code: 'invalid_request', problem: { errors: [{ pointer: '/url' }] } });
+    for (const url of [
+      'https://evil.example/',
+      'http://127.0.0.1:1/',
+      `${apis()[kind]?.replace('127.0.0.1', 'localhost')}`,
+      apis()[kind]?.replace('http:', 'https:') ?? '',
+    ]) {
+      expect(await problemOf(sign(kind, { method: 'GET', url }))).toMatchObject({
+        status: 400,
+        code: 'invalid_request',
+        problem: { errors: [{ pointer: '/url' }] },
+      });
     }
     for (const url of ['nonsense', 'file:///etc/passwd', 'javascript:alert(1)', `http://user:pw@${new URL(apis()[kind] ?? '').host}/`]) {
       expect(await problemOf(sign(kind, { method: 'GET', url }))).toMatchObject({ status: 400, code: 'invalid_request' });
@@ -77,11 +117,31 @@ describe.each(kinds)('%s', (kind) => {
 test('an OAuth 1.0a signature covers the form, as a list or as an object', async () => {
   const url = apis().oauth1 ?? '';
   const asObject = await sign('oauth1', { method: 'POST', url, form: { b: '2 ü', a: '1' } });
-  const asList = await sign('oauth1', { method: 'POST', url, form: [['a', '1'], ['a', '0'], ['b', '2 ü']] });
+  const asList = await sign('oauth1', {
+    method: 'POST',
+    url,
+    form: [
+      ['a', '1'],
+      ['a', '0'],
+      ['b', '2 ü'],
+    ],
+  });
   for (const { headers } of [asObject, asList]) expect(headers.Authorization).toMatch(/^OAuth .*oauth_signature="/);
-  const answer = await fetch(asList.url, { method: 'POST', headers: { ...asList.headers, 'content-type': 'application/x-www-form-urlencoded' }, body: new URLSearchParams([['a', '1'], ['a', '0'], ['b', '2 ü']]) });
+  const answer = await fetch(asList.url, {
+    method: 'POST',
+    headers: { ...asList.headers, 'content-type': 'application/x-www-form-urlencoded' },
+    body: new URLSearchParams([
+      ['a', '1'],
+      ['a', '0'],
+      ['b', '2 ü'],
+    ]),
+  });
   expect(answer.status).not.toBe(401);
-  const changed = await fetch(asObject.url, { method: 'POST', headers: { ...asObject.headers, 'content-type': 'application/x-www-form-urlencoded' }, body: new URLSearchParams([['a', '9']]) });
+  const changed = await fetch(asObject.url, {
+    method: 'POST',
+    headers: { ...asObject.headers, 'content-type': 'application/x-www-form-urlencoded' },
+    body: new URLSearchParams([['a', '9']]),
+  });
   expect(changed.status).toBe(401);
 });
 
@@ -93,8 +153,12 @@ test('a token that the provider has ended is refused by the probe', async () => 
 });
 
 test('a connection whose provider has no probe says so', async () => {
-  await world.root.call('PUT', '/v1/providers/bare', { body: { id: 'bare', name: 'Bare', methods: { key: { grant: 'api_key', inputs: { api_key: { label: 'Key', secret: true } } } } } });
+  await world.root.call('PUT', '/v1/providers/bare', {
+    body: { id: 'bare', name: 'Bare', methods: { key: { grant: 'api_key', inputs: { api_key: { label: 'Key', secret: true } } } } },
+  });
   await world.root.call('POST', '/v1/integrations', { body: { id: 'bare', provider: 'bare' } });
-  const { id } = await world.root.call<{ id: string }>('POST', '/v1/connections', { body: { integration: 'bare', end_user: { id: 'u1' }, grant: 'api_key', inputs: { api_key: 'k-12345678' } } });
+  const { id } = await world.root.call<{ id: string }>('POST', '/v1/connections', {
+    body: { integration: 'bare', end_user: { id: 'u1' }, grant: 'api_key', inputs: { api_key: 'k-12345678' } },
+  });
   expect(await problemOf(world.root.call('POST', `/v1/connections/${id}/probe`))).toMatchObject({ status: 422, code: 'unsupported' });
 });

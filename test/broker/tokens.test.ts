@@ -28,8 +28,12 @@ const token = async (wish?: { minTtlS?: number; force?: boolean }) => (await wor
 const isProcessed = (text: unknown) => typeof text === 'string';
 /** Lets the token be `ageS` seconds old. */
 const age = (ageS: number) =>
-  world.sql('update connections set issued_at = issued_at - make_interval(secs => $2), expires_at = expires_at - make_interval(secs => $2) where id = $1', [id, ageS]);
-const types = async () => (await world.root.call<{ data: { type: string; data: object }[] }>('GET', `/v1/connections/${id}/events`)).data.map(({ type }) => type);
+  world.sql(
+    'update connections set issued_at = issued_at - make_interval(secs => $2), expires_at = expires_at - make_interval(secs => $2) where id = $1',
+    [id, ageS],
+  );
+const types = async () =>
+  (await world.root.call<{ data: { type: string; data: object }[] }>('GET', `/v1/connections/${id}/events`)).data.map(({ type }) => type);
 
 test('a fresh token costs at most two statements, and none of them writes', async () => {
   await token();
@@ -78,7 +82,18 @@ describe('min_ttl', () => {
     expect(await token()).not.toBe(first);
   });
 
-  test.each(['min_ttl=-1', 'min_ttl=1.5', 'min_ttl=abc', 'min_ttl=', 'min_ttl=86401', 'min_ttl=1&min_ttl=2', 'force=yes', 'force=', 'other=1', 'min_ttl=%00'])('refuses %s', async (query) => {
+  test.each([
+    'min_ttl=-1',
+    'min_ttl=1.5',
+    'min_ttl=abc',
+    'min_ttl=',
+    'min_ttl=86401',
+    'min_ttl=1&min_ttl=2',
+    'force=yes',
+    'force=',
+    'other=1',
+    'min_ttl=%00',
+  ])('refuses %s', async (query) => {
     const answer = refusalOf(await ask(world.url, { path: `/v1/connections/${id}/token?${query}`, key: worker.key }));
     expect(answer).toMatchObject({ status: 400, code: 'invalid_request', pointers: [`/${query.split('=')[0]}`] });
     const nobody = await ask(world.url, { path: `/v1/connections/${id}/token?${query}`, key: 'nobody' });
@@ -122,7 +137,11 @@ describe('while the provider', () => {
     await expire(world, id);
     as().switches.fault = { kind: 'down' };
     const answer = await problemOf(worker.getToken(id));
-    expect(answer).toMatchObject({ status: 503, code: 'provider_unavailable', problem: { last_error: { code: 'provider_unavailable', retryable: true } } });
+    expect(answer).toMatchObject({
+      status: 503,
+      code: 'provider_unavailable',
+      problem: { last_error: { code: 'provider_unavailable', retryable: true } },
+    });
     expect(answer.retryAfterS).toBeGreaterThan(0);
     const asked = as().counters.token.refresh_token;
     expect(await problemOf(worker.getToken(id))).toMatchObject({ status: 503 });
@@ -149,7 +168,10 @@ describe('while the provider', () => {
     const answer = await problemOf(worker.getToken(id));
     expect(answer).toMatchObject({ status: 409, code: 'reauthorization_required', problem: { reason: 'invalid_grant', connection_id: id } });
     expect(Math.abs(Date.parse(String(answer.problem.since)) - Date.now())).toBeLessThan(10_000);
-    expect(await problemOf(worker.call('POST', `/v1/connections/${id}/refresh`))).toMatchObject({ status: 409, problem: { ...answer.problem, request_id: expect.any(String) } });
+    expect(await problemOf(worker.call('POST', `/v1/connections/${id}/refresh`))).toMatchObject({
+      status: 409,
+      problem: { ...answer.problem, request_id: expect.any(String) },
+    });
     expect(await problemOf(worker.call('POST', `/v1/connections/${id}/probe`))).toMatchObject({ status: 409, code: 'reauthorization_required' });
     expect(await types()).toContain('connection.reauthorization_required');
     const { method, path, body } = answer.problem.reconnect as { method: 'POST'; path: string; body: object };
@@ -163,8 +185,13 @@ describe('while the provider', () => {
     expect(await problemOf(worker.getToken(id))).toMatchObject({ status: 409, code: 'misconfigured' });
     expect(await problemOf(worker.call('POST', `/v1/connections/${id}/refresh`))).toMatchObject({ status: 409, code: 'misconfigured' });
     expect(await world.root.call('GET', '/v1/integrations/as')).toMatchObject({ status: 'misconfigured' });
-    expect(await world.root.call('GET', `/v1/connections/${id}`)).toMatchObject({ status: 'refresh_failing', last_error: { code: 'invalid_client' } });
-    expect(await world.root.call('PATCH', '/v1/integrations/as', { body: { client_secret: as().client.client_secret } })).toMatchObject({ status: 'active' });
+    expect(await world.root.call('GET', `/v1/connections/${id}`)).toMatchObject({
+      status: 'refresh_failing',
+      last_error: { code: 'invalid_client' },
+    });
+    expect(await world.root.call('PATCH', '/v1/integrations/as', { body: { client_secret: as().client.client_secret } })).toMatchObject({
+      status: 'active',
+    });
     expect(await token()).toEqual(expect.any(String));
     const { data } = await world.root.call<{ data: { type: string }[] }>('GET', '/v1/events', { query: { limit: 20 } });
     expect(data.map(({ type }) => type)).toEqual(expect.arrayContaining(['integration.misconfigured', 'integration.recovered']));
@@ -176,14 +203,20 @@ test('the refresh call refreshes, and says so when nothing can be refreshed', as
   const answer = await worker.call('POST', `/v1/connections/${id}/refresh`);
   expect(answer).toMatchObject({ id, status: 'active', refresh_count: 1, last_refreshed_at: expect.any(String) });
   expect(await token()).not.toBe(first);
-  const imported = await world.root.call<{ id: string }>('POST', '/v1/connections', { body: { integration: 'as', end_user: { id: 'u2' }, import: { access_token: 'at' } } });
+  const imported = await world.root.call<{ id: string }>('POST', '/v1/connections', {
+    body: { integration: 'as', end_user: { id: 'u2' }, import: { access_token: 'at' } },
+  });
   expect(await problemOf(worker.call('POST', `/v1/connections/${imported.id}/refresh`))).toMatchObject({ status: 422, code: 'unsupported' });
 });
 
 test('a token that nothing can renew ends in 409', async () => {
   const body = { integration: 'as', end_user: { id: 'u2' }, import: { access_token: 'at', expires_at: new Date(Date.now() - 60_000).toISOString() } };
   const imported = await world.root.call<{ id: string }>('POST', '/v1/connections', { body });
-  expect(await problemOf(worker.getToken(imported.id))).toMatchObject({ status: 409, code: 'reauthorization_required', problem: { reason: 'expired' } });
+  expect(await problemOf(worker.getToken(imported.id))).toMatchObject({
+    status: 409,
+    code: 'reauthorization_required',
+    problem: { reason: 'expired' },
+  });
   await keepHouse(world.broker.world);
   expect(await world.root.call('GET', `/v1/connections/${imported.id}`)).toMatchObject({ status: 'reauthorization_required', reason: 'expired' });
   const again = await problemOf(worker.getToken(imported.id));
@@ -195,8 +228,14 @@ test('a token that nothing can renew ends in 409', async () => {
 });
 
 test('an imported token that has ended is refreshed before it is handed out', async () => {
-  const { refresh_token } = JSON.parse(await world.broker.world.seal.open({ project: 'default', table: 'connections', row: id, field: 'credential', version: 1 }, await sealed()));
-  const body = { integration: 'as', end_user: { id: 'u3' }, import: { access_token: 'ended', refresh_token, expires_at: new Date(Date.now() - 60_000).toISOString() } };
+  const { refresh_token } = JSON.parse(
+    await world.broker.world.seal.open({ project: 'default', table: 'connections', row: id, field: 'credential', version: 1 }, await sealed()),
+  );
+  const body = {
+    integration: 'as',
+    end_user: { id: 'u3' },
+    import: { access_token: 'ended', refresh_token, expires_at: new Date(Date.now() - 60_000).toISOString() },
+  };
   const imported = await world.root.call<{ id: string }>('POST', '/v1/connections', { body });
   expect((await worker.getToken(imported.id)).access_token).not.toBe('ended');
 });
@@ -205,10 +244,24 @@ const sealed = async () => String((await world.sql('select credential_sealed fro
 test('neither the log nor any event nor any answer but the one holds a secret', async () => {
   const first = await token();
   await token({ force: true });
-  const opened = await world.broker.world.seal.open({ project: 'default', table: 'connections', row: id, field: 'credential', version: 2 }, await sealed());
-  const secrets = [first, JSON.parse(opened).access_token, JSON.parse(opened).refresh_token, as().client.client_secret, worker.key, world.broker.rootKey];
+  const opened = await world.broker.world.seal.open(
+    { project: 'default', table: 'connections', row: id, field: 'credential', version: 2 },
+    await sealed(),
+  );
+  const secrets = [
+    first,
+    JSON.parse(opened).access_token,
+    JSON.parse(opened).refresh_token,
+    as().client.client_secret,
+    worker.key,
+    world.broker.rootKey,
+  ];
   const events = JSON.stringify(await world.root.call('GET', '/v1/events', { query: { limit: 200 } }));
-  const shown = JSON.stringify([await world.root.call('GET', `/v1/connections/${id}`), await world.root.call('GET', '/v1/integrations/as'), await world.root.call('GET', '/v1/api-keys')]);
+  const shown = JSON.stringify([
+    await world.root.call('GET', `/v1/connections/${id}`),
+    await world.root.call('GET', '/v1/integrations/as'),
+    await world.root.call('GET', '/v1/api-keys'),
+  ]);
   for (const secret of secrets) {
     expect(secret?.length).toBeGreaterThan(10);
     for (const place of [events, shown, world.logged.join('')]) expect(place).not.toContain(secret);

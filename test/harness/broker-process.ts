@@ -20,7 +20,15 @@ export async function startBrokerProcess(env: Record<string, string>): Promise<B
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const child = spawn(process.execPath, ['--import', 'tsx', main], {
-    env: { PATH: process.env.PATH ?? '', GRANTRY_ALLOW_PRIVATE_HOSTS: 'true', GRANTRY_ROLE: 'web', HOST: '127.0.0.1', PORT: String(port), LOG_LEVEL: 'info', ...env },
+    env: {
+      PATH: process.env.PATH ?? '',
+      GRANTRY_ALLOW_PRIVATE_HOSTS: 'true',
+      GRANTRY_ROLE: 'web',
+      HOST: '127.0.0.1',
+      PORT: String(port),
+      LOG_LEVEL: 'info',
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const printed: string[] = [];

@@ -21,7 +21,19 @@ test('says that it lives and that it is ready', async () => {
 });
 
 test('what is not there is a problem document', async () => {
-  for (const path of ['/', '/v1', '/v1/', '/v1/nothing', '/v2/providers', '/V1/providers', '/v1/providers/', '/v1//providers', '/favicon.ico', '/.env', '/admin']) {
+  for (const path of [
+    '/',
+    '/v1',
+    '/v1/',
+    '/v1/nothing',
+    '/v2/providers',
+    '/V1/providers',
+    '/v1/providers/',
+    '/v1//providers',
+    '/favicon.ico',
+    '/.env',
+    '/admin',
+  ]) {
     const told = await ask(broker.url, { path, key: broker.broker.rootKey });
     expect([path, refusalOf(told)]).toEqual([path, expect.objectContaining({ status: 404, code: 'not_found' })]);
   }
@@ -30,7 +42,11 @@ test('what is not there is a problem document', async () => {
 test('every answer carries the security headers, and never says what it is made of', async () => {
   for (const path of ['/healthz', '/openapi.json', '/v1/providers', '/nothing', '/connect/x', '/docs']) {
     const { headers } = await ask(broker.url, { path, key: broker.broker.rootKey });
-    expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer', 'x-request-id': expect.stringMatching(/^req_/) });
+    expect(headers).toMatchObject({
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'x-request-id': expect.stringMatching(/^req_/),
+    });
     expect(headers).not.toHaveProperty('x-powered-by');
     expect(headers).not.toHaveProperty('server');
     expect(headers).not.toHaveProperty('etag');
@@ -63,7 +79,11 @@ test.each([
   });
   expect(text).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
   expect(text).toContain('application/problem+json');
-  expect(JSON.parse(text.slice(text.indexOf('\r\n\r\n') + 4))).toMatchObject({ status, code: 'invalid_request', request_id: expect.stringMatching(/^req_/) });
+  expect(JSON.parse(text.slice(text.indexOf('\r\n\r\n') + 4))).toMatchObject({
+    status,
+    code: 'invalid_request',
+    request_id: expect.stringMatching(/^req_/),
+  });
 });
 
 test('the log has a line for each request, with the route and not the address', async () => {

@@ -6,7 +6,8 @@ const networkCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT'
 /** Connection failures, shutdown and recovery, too many connections, no space or memory, cancelled by timeout, deadlock, a standby. */
 const stateCodes = /^(?:08|53|57P0|57014|40001|40P01|25006)/;
 /** The pool and the client have no codes for these. */
-const messages = /^(?:Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Cannot use a pool|Query read timeout)/;
+const messages =
+  /^(?:Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|Cannot use a pool|Query read timeout)/;
 
 /** True when the failure, or what caused it, is of the connection and not of the statement. */
 export function isPostgresAway(error: unknown): boolean {

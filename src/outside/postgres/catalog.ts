@@ -3,14 +3,25 @@ import type { Integrations, Providers } from '../../broker/store.ts';
 import { type Database, one, pageOf } from './database.ts';
 import { insertEvents } from './events.ts';
 import { erased } from './links.ts';
-import { connectLinks, connections, integrations, providerVersions } from './schema.ts';
+import { connections, connectLinks, integrations, providerVersions } from './schema.ts';
 
 export function providerStore(db: Database): Providers {
   const of = (project: string, id: string) => and(eq(providerVersions.project_id, project), eq(providerVersions.provider_id, id));
   return {
-    current: async (project, id) => (await db.select().from(providerVersions).where(and(of(project, id), providerVersions.current)))[0],
+    current: async (project, id) =>
+      (
+        await db
+          .select()
+          .from(providerVersions)
+          .where(and(of(project, id), providerVersions.current))
+      )[0],
     version: async (project, id, version) =>
-      (await db.select().from(providerVersions).where(and(of(project, id), eq(providerVersions.version, version))))[0],
+      (
+        await db
+          .select()
+          .from(providerVersions)
+          .where(and(of(project, id), eq(providerVersions.version, version)))
+      )[0],
     listCurrent: (project) =>
       db
         .select()
@@ -21,8 +32,14 @@ export function providerStore(db: Database): Providers {
       db.transaction(async (tx) => {
         // Two writers of one definition go one after the other.
         await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended(${`${project}/${id}`}, 0))`);
-        const last = await tx.select({ version: sql<number>`coalesce(max(${providerVersions.version}), 0)` }).from(providerVersions).where(of(project, id));
-        await tx.update(providerVersions).set({ current: false }).where(and(of(project, id), providerVersions.current));
+        const last = await tx
+          .select({ version: sql<number>`coalesce(max(${providerVersions.version}), 0)` })
+          .from(providerVersions)
+          .where(of(project, id));
+        await tx
+          .update(providerVersions)
+          .set({ current: false })
+          .where(and(of(project, id), providerVersions.current));
         return one(
           await tx
             .insert(providerVersions)
@@ -31,8 +48,13 @@ export function providerStore(db: Database): Providers {
         );
       }),
     remove: async (project, id) =>
-      (await db.update(providerVersions).set({ current: false }).where(and(of(project, id), providerVersions.current)).returning({ id: providerVersions.provider_id }))
-        .length === 1,
+      (
+        await db
+          .update(providerVersions)
+          .set({ current: false })
+          .where(and(of(project, id), providerVersions.current))
+          .returning({ id: providerVersions.provider_id })
+      ).length === 1,
   };
 }
 

@@ -3,7 +3,7 @@ import type { Connections, CredentialTimes, FinishedLink, StoredCredential } fro
 import { allOrNothing, type Database, pageOf, type Transaction } from './database.ts';
 import { insertEvents } from './events.ts';
 import { erased } from './links.ts';
-import { connectLinks, connections, integrations, refreshIntents, revocations } from './schema.ts';
+import { connections, connectLinks, integrations, refreshIntents, revocations } from './schema.ts';
 
 const t = connections;
 const alive = (project: string, id: string) => and(eq(t.project_id, project), eq(t.id, id), isNull(t.deleted_at));
@@ -41,7 +41,14 @@ async function finishLink(tx: Transaction, link: FinishedLink | undefined, conne
   const rows = await tx
     .update(connectLinks)
     .set({ ...erased, status: 'connected', connection_id: connectionId, finished_at: sql`now()` })
-    .where(and(eq(connectLinks.id, link.id), eq(connectLinks.attempt, link.attempt), eq(connectLinks.status, 'exchanging'), isNull(connectLinks.finished_at)))
+    .where(
+      and(
+        eq(connectLinks.id, link.id),
+        eq(connectLinks.attempt, link.attempt),
+        eq(connectLinks.status, 'exchanging'),
+        isNull(connectLinks.finished_at),
+      ),
+    )
     .returning({ id: connectLinks.id });
   return rows.length === 1;
 }
@@ -128,12 +135,26 @@ export function connectionStore(db: Database): Connections {
         const ended = tx
           .select({ id: t.id })
           .from(t)
-          .where(and(isNull(t.deleted_at), sql`not ${t.refreshable}`, eq(t.status, 'active'), sql`${t.expires_at} is not null`, lt(t.expires_at, sql`now()`)))
+          .where(
+            and(
+              isNull(t.deleted_at),
+              sql`not ${t.refreshable}`,
+              eq(t.status, 'active'),
+              sql`${t.expires_at} is not null`,
+              lt(t.expires_at, sql`now()`),
+            ),
+          )
           .limit(limit)
           .for('update', { skipLocked: true });
         const rows = await tx
           .update(t)
-          .set({ status: 'reauthorization_required', reason: 'expired', reason_since: sql`${t.expires_at}`, refresh_due_at: null, updated_at: sql`now()` })
+          .set({
+            status: 'reauthorization_required',
+            reason: 'expired',
+            reason_since: sql`${t.expires_at}`,
+            refresh_due_at: null,
+            updated_at: sql`now()`,
+          })
           .where(inArray(t.id, ended))
           .returning({ connection_id: t.id, project_id: t.project_id, integration_id: t.integration_id });
         const data = { reason: 'expired', next: 'Make a connect link with this connection_id.' };
@@ -152,7 +173,17 @@ export function connectionStore(db: Database): Connections {
           await tx
             .insert(revocations)
             // Whoever deletes tries at once; the housekeeping only takes over when that try has had its time.
-            .values({ connection_id: id, project_id, integration_id, credential_sealed, inputs_sealed, token_version, method, extras, next_attempt_at: sql`now() + interval '60 seconds'` });
+            .values({
+              connection_id: id,
+              project_id,
+              integration_id,
+              credential_sealed,
+              inputs_sealed,
+              token_version,
+              method,
+              extras,
+              next_attempt_at: sql`now() + interval '60 seconds'`,
+            });
         }
         await tx
           .update(t)
@@ -180,4 +211,3 @@ export function connectionStore(db: Database): Connections {
       }),
   };
 }
-

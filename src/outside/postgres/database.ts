@@ -20,7 +20,17 @@ export type Postgres = { pool: pg.Pool; db: Database; close(): Promise<void> };
  * `max`: connections at most; `silenceMs`: how long a statement may stay without an answer (20 s) before its connection is given up,
  * for a network that swallows packets closes nothing.
  */
-export function openPostgres({ url, max, silenceMs = 20_000, onError }: { url: string; max: number; silenceMs?: number; onError: (error: Error) => void }): Postgres {
+export function openPostgres({
+  url,
+  max,
+  silenceMs = 20_000,
+  onError,
+}: {
+  url: string;
+  max: number;
+  silenceMs?: number;
+  onError: (error: Error) => void;
+}): Postgres {
   const pool = new pg.Pool({
     connectionString: url,
     max,

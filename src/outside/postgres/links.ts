@@ -1,4 +1,4 @@
-import { and, eq, inArray, isNull, lt, or, sql, type SQL } from 'drizzle-orm';
+import { and, eq, inArray, isNull, lt, or, type SQL, sql } from 'drizzle-orm';
 import type { CodeLedger, Links } from '../../broker/store.ts';
 import { type Database, one } from './database.ts';
 import { insertEvents } from './events.ts';
@@ -23,16 +23,31 @@ export function linkStore(db: Database): Links {
   return {
     insert: (link, expiresInS, events) =>
       db.transaction(async (tx) => {
-        const row = one(await tx.insert(t).values({ ...link, status: 'pending', expires_at: inSeconds(expiresInS) }).returning());
+        const row = one(
+          await tx
+            .insert(t)
+            .values({ ...link, status: 'pending', expires_at: inSeconds(expiresInS) })
+            .returning(),
+        );
         await insertEvents(tx, events);
         return row;
       }),
-    get: async (project, id) => (await db.select().from(t).where(and(eq(t.project_id, project), eq(t.id, id))))[0],
+    get: async (project, id) =>
+      (
+        await db
+          .select()
+          .from(t)
+          .where(and(eq(t.project_id, project), eq(t.id, id)))
+      )[0],
     byToken: async (hash) => (await db.select().from(t).where(eq(t.token_hash, hash)))[0],
     byId: async (id) => (await db.select().from(t).where(eq(t.id, id)))[0],
     open: (id, events) =>
       db.transaction(async (tx) => {
-        const rows = await tx.update(t).set({ status: 'opened' }).where(and(eq(t.id, id), eq(t.status, 'pending'))).returning({ id: t.id });
+        const rows = await tx
+          .update(t)
+          .set({ status: 'opened' })
+          .where(and(eq(t.id, id), eq(t.status, 'pending')))
+          .returning({ id: t.id });
         if (rows.length === 1) await insertEvents(tx, events);
       }),
     async begin(id, browserHash, stateHash, stateTtlS) {
@@ -126,7 +141,11 @@ export function linkStore(db: Database): Links {
             and(
               unfinished,
               or(
-                and(inArray(t.status, ['pending', 'opened', 'authorizing']), lt(t.expires_at, sql`now()`), or(isNull(t.state_hash), lt(t.state_expires_at, sql`now()`))),
+                and(
+                  inArray(t.status, ['pending', 'opened', 'authorizing']),
+                  lt(t.expires_at, sql`now()`),
+                  or(isNull(t.state_hash), lt(t.state_expires_at, sql`now()`)),
+                ),
                 and(eq(t.status, 'confirming'), lt(t.nonce_expires_at, sql`now()`)),
                 and(eq(t.status, 'exchanging'), lt(t.state_expires_at, sql`now() - interval '5 minutes'`)),
               ),
@@ -164,7 +183,11 @@ export function linkStore(db: Database): Links {
 export function codeLedgerStore(db: Database): CodeLedger {
   return {
     async record(codeHash, linkId) {
-      const mine = await db.insert(codeLedger).values({ code_hash: codeHash, link_id: linkId }).onConflictDoNothing().returning({ link_id: codeLedger.link_id });
+      const mine = await db
+        .insert(codeLedger)
+        .values({ code_hash: codeHash, link_id: linkId })
+        .onConflictDoNothing()
+        .returning({ link_id: codeLedger.link_id });
       if (mine.length === 1) return undefined;
       return one(await db.select().from(codeLedger).where(eq(codeLedger.code_hash, codeHash))).link_id;
     },

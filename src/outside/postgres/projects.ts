@@ -1,6 +1,7 @@
 import { and, asc, desc, eq, gt, isNull, lt, sql } from 'drizzle-orm';
+import type pg from 'pg';
 import type { DataKeyStore } from '../../broker/seal.ts';
-import type { ApiKeys, Projects } from '../../broker/store.ts';
+import type { ApiKeys, FoundKey, Projects } from '../../broker/store.ts';
 import { type Database, one, pageOf } from './database.ts';
 import { apiKeys, dataKeys, projects, settings } from './schema.ts';
 
@@ -18,11 +19,23 @@ export function projectStore(db: Database): Projects {
     },
     insert: async (project) => (await db.insert(projects).values(project).onConflictDoNothing().returning())[0],
     update: async (id, change) =>
-      (await db.update(projects).set({ name: sql`coalesce(${change.name ?? null}, ${projects.name})`, ...(change.return_urls && { return_urls: change.return_urls }) }).where(eq(projects.id, id)).returning())[0],
+      (
+        await db
+          .update(projects)
+          .set({ name: sql`coalesce(${change.name ?? null}, ${projects.name})`, ...(change.return_urls && { return_urls: change.return_urls }) })
+          .where(eq(projects.id, id))
+          .returning()
+      )[0],
   };
 }
 
-export function apiKeyStore(db: Database): ApiKeys {
+/** By hand and prepared: every call of the API begins with it, also those of strangers. */
+const byHash = {
+  name: 'api_key_by_hash',
+  text: `select id, project_id, name, key_hash, scopes, expires_at, created_at, coalesce(expires_at <= now(), false) as expired from api_keys where key_hash = $1`,
+};
+
+export function apiKeyStore(db: Database, pool: pg.Pool): ApiKeys {
   return {
     insert: async (key) => one(await db.insert(apiKeys).values(key).returning()),
     async list(project, { limit, after }) {
@@ -35,14 +48,15 @@ export function apiKeyStore(db: Database): ApiKeys {
       return pageOf(rows, limit);
     },
     remove: async (project, id) =>
-      (await db.delete(apiKeys).where(and(eq(apiKeys.project_id, project), eq(apiKeys.id, id))).returning({ id: apiKeys.id })).length === 1,
+      (
+        await db
+          .delete(apiKeys)
+          .where(and(eq(apiKeys.project_id, project), eq(apiKeys.id, id)))
+          .returning({ id: apiKeys.id })
+      ).length === 1,
     async findByHash(hash) {
-      const rows = await db
-        .select({ key: apiKeys, expired: sql<boolean>`coalesce(${apiKeys.expires_at} <= now(), false)` })
-        .from(apiKeys)
-        .where(eq(apiKeys.key_hash, hash));
-      const found = rows[0];
-      return found && { ...found.key, expired: found.expired };
+      const { rows } = await pool.query<FoundKey>({ ...byHash, values: [hash] });
+      return rows[0];
     },
   };
 }

@@ -38,7 +38,11 @@ const isStopped = ({ status, reason }: Pick<ConnectionRecord, 'status' | 'reason
 export function refreshStore(db: Database, pool: pg.Pool): Refreshes {
   return {
     async claim(project, id, version, lease, failures) {
-      const { rows } = await pool.query<ConnectionRecord & { ambiguous: boolean }>({ name: 'refresh_claim', text: claimText, values: [id, project, version, lease, failures] });
+      const { rows } = await pool.query<ConnectionRecord & { ambiguous: boolean }>({
+        name: 'refresh_claim',
+        text: claimText,
+        values: [id, project, version, lease, failures],
+      });
       const row = rows[0];
       return row && { connection: row, lease, ambiguous: row.ambiguous };
     },
@@ -94,7 +98,13 @@ export function refreshStore(db: Database, pool: pg.Pool): Refreshes {
         await tx
           .update(refreshIntents)
           .set({ outcome })
-          .where(and(eq(refreshIntents.connection_id, connection.id), eq(refreshIntents.token_version, connection.token_version), eq(refreshIntents.lease, lease)));
+          .where(
+            and(
+              eq(refreshIntents.connection_id, connection.id),
+              eq(refreshIntents.token_version, connection.token_version),
+              eq(refreshIntents.lease, lease),
+            ),
+          );
         await insertEvents(tx, events);
         await tx.execute(sql`select pg_notify('grantry_refresh', ${connection.id})`);
         return true;

@@ -15,7 +15,10 @@ export const projects = pgTable('projects', {
   return_urls: text('return_urls').array().notNull().default(sql`'{}'::text[]`),
   created_at: createdAt(),
 });
-const projectId = () => text('project_id').notNull().references(() => projects.id);
+const projectId = () =>
+  text('project_id')
+    .notNull()
+    .references(() => projects.id);
 
 export const apiKeys = pgTable(
   'api_keys',
@@ -185,9 +188,13 @@ export const connections = pgTable(
   (t) => [
     index('connections_list').on(t.project_id, t.id).where(sql`${t.deleted_at} is null`),
     index('connections_end_user').on(t.project_id, t.end_user_id, t.id).where(sql`${t.deleted_at} is null`),
-    index('connections_organization').on(t.project_id, t.organization_id, t.id).where(sql`${t.deleted_at} is null and ${t.organization_id} is not null`),
+    index('connections_organization')
+      .on(t.project_id, t.organization_id, t.id)
+      .where(sql`${t.deleted_at} is null and ${t.organization_id} is not null`),
     index('connections_integration').on(t.project_id, t.integration_id, t.id).where(sql`${t.deleted_at} is null`),
-    index('connections_ending').on(t.expires_at).where(sql`${t.deleted_at} is null and not ${t.refreshable} and ${t.status} = 'active' and ${t.expires_at} is not null`),
+    index('connections_ending')
+      .on(t.expires_at)
+      .where(sql`${t.deleted_at} is null and not ${t.refreshable} and ${t.status} = 'active' and ${t.expires_at} is not null`),
     index('connections_due').on(t.refresh_due_at).where(sql`${t.refresh_due_at} is not null`),
   ],
 );
@@ -196,7 +203,9 @@ export const connections = pgTable(
 export const refreshIntents = pgTable(
   'refresh_intents',
   {
-    connection_id: text('connection_id').notNull().references(() => connections.id, { onDelete: 'cascade' }),
+    connection_id: text('connection_id')
+      .notNull()
+      .references(() => connections.id, { onDelete: 'cascade' }),
     token_version: integer('token_version').notNull(),
     lease: uuid('lease').notNull(),
     attempts: integer('attempts').notNull().default(1),

@@ -15,7 +15,7 @@ import { housekeepingStore, idempotencyStore } from './upkeep.ts';
 export function createStore({ db, pool }: Postgres): Store {
   return {
     projects: guarded(projectStore(db)),
-    apiKeys: guarded(apiKeyStore(db)),
+    apiKeys: guarded(apiKeyStore(db, pool)),
     dataKeys: guarded(dataKeyStore(db)),
     providers: guarded(providerStore(db)),
     integrations: guarded(integrationStore(db)),

@@ -21,7 +21,10 @@ const keyColumns = `k.id as key_id, k.project_id as key_project_id, k.name as ke
   k.created_at as key_created_at, coalesce(k.expires_at <= now(), false) as key_expired`;
 const ofKey = `left join connections c on c.id = q.con and c.project_id = k.project_id and c.deleted_at is null ${connectionJoins}`;
 
-const single = { name: 'token_by_key', text: `select ${keyColumns}, ${connectionColumns} from (select $2::text as con) q join api_keys k on k.key_hash = $1 ${ofKey}` };
+const single = {
+  name: 'token_by_key',
+  text: `select ${keyColumns}, ${connectionColumns} from (select $2::text as con) q join api_keys k on k.key_hash = $1 ${ofKey}`,
+};
 const several = {
   name: 'tokens_by_key',
   text: `select q.n::int as n, ${keyColumns}, ${connectionColumns}
@@ -117,7 +120,10 @@ export function tokenStore(pool: pg.Pool): Tokens {
       return [rows[0] && lookupOf(rows[0])];
     }
     const found: (TokenLookup | undefined)[] = asked.map(() => undefined);
-    const { rows } = await pool.query<Found & { n: number }>({ ...several, values: [asked.map(({ hash }) => hash), asked.map(({ connection }) => connection)] });
+    const { rows } = await pool.query<Found & { n: number }>({
+      ...several,
+      values: [asked.map(({ hash }) => hash), asked.map(({ connection }) => connection)],
+    });
     for (const row of rows) found[row.n - 1] = lookupOf(row);
     return found;
   }

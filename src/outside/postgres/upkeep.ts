@@ -19,7 +19,10 @@ export function idempotencyStore(db: Database): Idempotency {
         })
         .returning({ key: t.key });
       if (mine.length === 1) return undefined;
-      const [row] = await db.select().from(t).where(is(project, caller, key));
+      const [row] = await db
+        .select()
+        .from(t)
+        .where(is(project, caller, key));
       // Given up or swept in this very moment: whoever comes again gets it.
       if (row === undefined) return { kind: 'running' };
       if (!row.request_hash.equals(requestHash)) return { kind: 'mismatch' };
@@ -27,7 +30,10 @@ export function idempotencyStore(db: Database): Idempotency {
       return { kind: 'answered', status: row.status, answer_sealed: row.answer_sealed };
     },
     async finish(project, caller, key, answer) {
-      await db.update(t).set(answer).where(is(project, caller, key));
+      await db
+        .update(t)
+        .set(answer)
+        .where(is(project, caller, key));
     },
     async abandon(project, caller, key) {
       await db.delete(t).where(and(is(project, caller, key), isNull(t.status)));

@@ -21,42 +21,85 @@ const grantName = z.enum(['authorization_code', 'client_credentials', 'oauth1', 
 function definitionFrom(world: World, text: string): Definition {
   const definition = parseDefinition(text, { allowPrivateHosts: world.allowPrivateHosts, base: (id) => world.shipped.get(id) });
   const fault = jsonFault(definition);
-  if (fault !== undefined) throw new GrantryError('invalid_definition', { detail: `The definition cannot be stored: ${fault.pointer} - ${fault.detail}`, errors: [fault] });
+  if (fault !== undefined)
+    throw new GrantryError('invalid_definition', { detail: `The definition cannot be stored: ${fault.pointer} - ${fault.detail}`, errors: [fault] });
   return definition;
 }
 
 const projects: Endpoint[] = [
   endpoint({
-    method: 'get', path: '/v1/projects', scope: 'root', tag: 'Projects', summary: 'List projects', query: s.page, answer: s.listOf(s.project), status: 200,
+    method: 'get',
+    path: '/v1/projects',
+    scope: 'root',
+    tag: 'Projects',
+    summary: 'List projects',
+    query: s.page,
+    answer: s.listOf(s.project),
+    status: 200,
     handle: async ({ world, query }) => {
       const { items, next } = await world.store.projects.list(pageOf(query));
       return { data: items.map(projectView), next_cursor: cursorOf(next) };
     },
   }),
   endpoint({
-    method: 'post', path: '/v1/projects', scope: 'root', tag: 'Projects', summary: 'Add a project', body: s.projectBody, answer: s.project, status: 201, errors: ['conflict'],
+    method: 'post',
+    path: '/v1/projects',
+    scope: 'root',
+    tag: 'Projects',
+    summary: 'Add a project',
+    body: s.projectBody,
+    answer: s.project,
+    status: 201,
+    errors: ['conflict'],
     handle: async ({ world, body }) => projectView(await createProject(world, body)),
   }),
   endpoint({
-    method: 'get', path: '/v1/projects/:id', scope: 'root', tag: 'Projects', summary: 'Read a project', answer: s.project, status: 200,
+    method: 'get',
+    path: '/v1/projects/:id',
+    scope: 'root',
+    tag: 'Projects',
+    summary: 'Read a project',
+    answer: s.project,
+    status: 200,
     handle: async ({ world, params }) => projectView(await getProject(world, params.id ?? '')),
   }),
   endpoint({
-    method: 'patch', path: '/v1/projects/:id', scope: 'root', tag: 'Projects', summary: 'Change the name or the registered return URLs', body: s.projectPatch, answer: s.project, status: 200,
+    method: 'patch',
+    path: '/v1/projects/:id',
+    scope: 'root',
+    tag: 'Projects',
+    summary: 'Change the name or the registered return URLs',
+    body: s.projectPatch,
+    answer: s.project,
+    status: 200,
     handle: async ({ world, params, body }) => projectView(await updateProject(world, params.id ?? '', body)),
   }),
 ];
 
 const apiKeys: Endpoint[] = [
   endpoint({
-    method: 'get', path: '/v1/api-keys', scope: 'admin', tag: 'API keys', summary: 'List API keys', query: s.page, answer: s.listOf(s.apiKey), status: 200,
+    method: 'get',
+    path: '/v1/api-keys',
+    scope: 'admin',
+    tag: 'API keys',
+    summary: 'List API keys',
+    query: s.page,
+    answer: s.listOf(s.apiKey),
+    status: 200,
     handle: async ({ world, project, query }) => {
       const { items, next } = await listApiKeys(world, project, pageOf(query));
       return { data: items.map(apiKeyView), next_cursor: cursorOf(next) };
     },
   }),
   endpoint({
-    method: 'post', path: '/v1/api-keys', scope: 'admin', tag: 'API keys', summary: 'Make an API key; its text is shown this once', body: s.apiKeyBody, answer: s.newApiKey, status: 201,
+    method: 'post',
+    path: '/v1/api-keys',
+    scope: 'admin',
+    tag: 'API keys',
+    summary: 'Make an API key; its text is shown this once',
+    body: s.apiKeyBody,
+    answer: s.newApiKey,
+    status: 201,
     handle: async ({ world, project, body }) => {
       const expiresAt = body.expires_at === undefined ? null : new Date(body.expires_at);
       const { record, key } = await createApiKey(world, project, { name: body.name, scopes: body.scopes, expiresAt });
@@ -64,70 +107,146 @@ const apiKeys: Endpoint[] = [
     },
   }),
   endpoint({
-    method: 'delete', path: '/v1/api-keys/:id', scope: 'admin', tag: 'API keys', summary: 'End an API key at once', status: 204,
+    method: 'delete',
+    path: '/v1/api-keys/:id',
+    scope: 'admin',
+    tag: 'API keys',
+    summary: 'End an API key at once',
+    status: 204,
     handle: ({ world, project, params }) => deleteApiKey(world, project, params.id ?? ''),
   }),
 ];
 
 const providers: Endpoint[] = [
   endpoint({
-    method: 'get', path: '/v1/providers', scope: 'any', tag: 'Providers', summary: 'The catalogue, shipped and own',
-    query: s.page.extend({ q: z.string().max(100).optional().describe('Part of the id, name, an alias or a category.'), grant: grantName.optional() }),
-    answer: s.listOf(s.providerSummary), status: 200,
+    method: 'get',
+    path: '/v1/providers',
+    scope: 'any',
+    tag: 'Providers',
+    summary: 'The catalogue, shipped and own',
+    query: s.page.extend({
+      q: z.string().max(100).optional().describe('Part of the id, name, an alias or a category.'),
+      grant: grantName.optional(),
+    }),
+    answer: s.listOf(s.providerSummary),
+    status: 200,
     handle: async ({ world, project, query }) => {
       const { items, next } = await listProviders(world, project, { q: query.q, grant: query.grant, ...pageOf(query) });
       return { data: items.map(providerSummaryView), next_cursor: cursorOf(next) };
     },
   }),
   endpoint({
-    method: 'post', path: '/v1/providers/validate', scope: 'admin', tag: 'Providers', summary: 'Dry run: the requests that a definition would send, secrets masked',
-    body: z.string(), bodyFormat: 'definition', answer: s.validation, status: 200, errors: ['invalid_definition'],
+    method: 'post',
+    path: '/v1/providers/validate',
+    scope: 'admin',
+    tag: 'Providers',
+    summary: 'Dry run: the requests that a definition would send, secrets masked',
+    body: z.string(),
+    bodyFormat: 'definition',
+    answer: s.validation,
+    status: 200,
+    errors: ['invalid_definition'],
     handle: async ({ world, body }) => {
       const definition = definitionFrom(world, body);
       return { valid: true, id: definition.id, warnings: warningsOf(definition), methods: await dryRun(world, definition) };
     },
   }),
   endpoint({
-    method: 'get', path: '/v1/providers/:id', scope: 'any', tag: 'Providers', summary: 'One definition', answer: s.provider, status: 200,
+    method: 'get',
+    path: '/v1/providers/:id',
+    scope: 'any',
+    tag: 'Providers',
+    summary: 'One definition',
+    answer: s.provider,
+    status: 200,
     handle: async ({ world, project, params }) => providerView(await getProvider(world, project, params.id ?? '')),
   }),
   endpoint({
-    method: 'put', path: '/v1/providers/:id', scope: 'admin', tag: 'Providers', summary: 'Add or change an own definition (JSON or YAML)',
+    method: 'put',
+    path: '/v1/providers/:id',
+    scope: 'admin',
+    tag: 'Providers',
+    summary: 'Add or change an own definition (JSON or YAML)',
     description: 'Versioned: flows that have begun keep the version they began with.',
-    body: z.string(), bodyFormat: 'definition', answer: s.provider, status: 200, errors: ['invalid_definition'],
+    body: z.string(),
+    bodyFormat: 'definition',
+    answer: s.provider,
+    status: 200,
+    errors: ['invalid_definition'],
     handle: async ({ world, project, params, body }) => providerView(await putProvider(world, project, params.id ?? '', definitionFrom(world, body))),
   }),
   endpoint({
-    method: 'delete', path: '/v1/providers/:id', scope: 'admin', tag: 'Providers', summary: 'Remove an own definition', status: 204, errors: ['conflict'],
+    method: 'delete',
+    path: '/v1/providers/:id',
+    scope: 'admin',
+    tag: 'Providers',
+    summary: 'Remove an own definition',
+    status: 204,
+    errors: ['conflict'],
     handle: ({ world, project, params }) => removeProvider(world, project, params.id ?? ''),
   }),
 ];
 
 const integrations: Endpoint[] = [
   endpoint({
-    method: 'get', path: '/v1/integrations', scope: 'admin', tag: 'Integrations', summary: 'List integrations', query: s.page, answer: s.listOf(s.integration), status: 200,
+    method: 'get',
+    path: '/v1/integrations',
+    scope: 'admin',
+    tag: 'Integrations',
+    summary: 'List integrations',
+    query: s.page,
+    answer: s.listOf(s.integration),
+    status: 200,
     handle: async ({ world, project, query }) => {
       const { items, next } = await listIntegrations(world, project, pageOf(query));
       return { data: items.map(integrationView), next_cursor: cursorOf(next) };
     },
   }),
   endpoint({
-    method: 'post', path: '/v1/integrations', scope: 'admin', tag: 'Integrations', summary: 'Register our app at a provider', body: s.integrationBody, answer: s.integration, status: 201, errors: ['conflict'],
+    method: 'post',
+    path: '/v1/integrations',
+    scope: 'admin',
+    tag: 'Integrations',
+    summary: 'Register our app at a provider',
+    body: s.integrationBody,
+    answer: s.integration,
+    status: 201,
+    errors: ['conflict'],
     handle: async ({ world, project, body }) => integrationView(await createIntegration(world, project, body)),
   }),
   endpoint({
-    method: 'get', path: '/v1/integrations/:id', scope: 'admin', tag: 'Integrations', summary: 'Read an integration', answer: s.integration, status: 200,
+    method: 'get',
+    path: '/v1/integrations/:id',
+    scope: 'admin',
+    tag: 'Integrations',
+    summary: 'Read an integration',
+    answer: s.integration,
+    status: 200,
     handle: async ({ world, project, params }) => integrationView(await getIntegration(world, project, params.id ?? '')),
   }),
   endpoint({
-    method: 'patch', path: '/v1/integrations/:id', scope: 'admin', tag: 'Integrations', summary: 'Change an integration; secrets are write-only', body: s.integrationPatch, answer: s.integration, status: 200, errors: ['conflict'],
+    method: 'patch',
+    path: '/v1/integrations/:id',
+    scope: 'admin',
+    tag: 'Integrations',
+    summary: 'Change an integration; secrets are write-only',
+    body: s.integrationPatch,
+    answer: s.integration,
+    status: 200,
+    errors: ['conflict'],
     handle: async ({ world, project, params, body }) => {
       if (Object.keys(body).length === 0) throw new GrantryError('invalid_request', { detail: 'There is nothing to change.' });
       return integrationView(await updateIntegration(world, project, params.id ?? '', body));
     },
   }),
   endpoint({
-    method: 'delete', path: '/v1/integrations/:id', scope: 'admin', tag: 'Integrations', summary: 'Delete an integration without connections', status: 204, errors: ['conflict'],
+    method: 'delete',
+    path: '/v1/integrations/:id',
+    scope: 'admin',
+    tag: 'Integrations',
+    summary: 'Delete an integration without connections',
+    status: 204,
+    errors: ['conflict'],
     handle: ({ world, project, params }) => deleteIntegration(world, project, params.id ?? ''),
   }),
 ];

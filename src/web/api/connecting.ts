@@ -30,35 +30,75 @@ async function tokenRow(world: World, project: string, id: string | undefined) {
 
 const links: Endpoint[] = [
   endpoint({
-    method: 'post', path: '/v1/connect-links', scope: 'connect', tag: 'Connect links', summary: 'Make a single-use link for one end user', body: s.linkBody, answer: s.newLink, status: 201,
+    method: 'post',
+    path: '/v1/connect-links',
+    scope: 'connect',
+    tag: 'Connect links',
+    summary: 'Make a single-use link for one end user',
+    body: s.linkBody,
+    answer: s.newLink,
+    status: 201,
     handle: async ({ world, project, body }) => {
       const { link, url } = await createLink(world, project, body);
       return { id: link.id, url, status: link.status, expires_at: link.expires_at.toISOString() };
     },
   }),
   endpoint({
-    method: 'get', path: '/v1/connect-links/:id', scope: 'connect', tag: 'Connect links', summary: 'How a link stands', answer: s.link, status: 200,
+    method: 'get',
+    path: '/v1/connect-links/:id',
+    scope: 'connect',
+    tag: 'Connect links',
+    summary: 'How a link stands',
+    answer: s.link,
+    status: 200,
     handle: async ({ world, project, params }) => linkView(await getLink(world, project, params.id ?? '')),
   }),
   endpoint({
-    method: 'post', path: '/v1/connect-links/:id/confirm', scope: 'connect', tag: 'Connect links', summary: 'Say who is signed in, and finish a link with verification "user"',
-    body: s.confirmBody, answer: s.link, status: 200, errors: ['wrong_user', 'link_expired', 'conflict', 'exchange_failed', 'exchange_unknown', 'account_mismatch'],
-    handle: async ({ world, project, params, body }) => linkView(await confirmLink(world, project, params.id ?? '', { nonce: body.nonce, endUserId: body.end_user_id })),
+    method: 'post',
+    path: '/v1/connect-links/:id/confirm',
+    scope: 'connect',
+    tag: 'Connect links',
+    summary: 'Say who is signed in, and finish a link with verification "user"',
+    body: s.confirmBody,
+    answer: s.link,
+    status: 200,
+    errors: ['wrong_user', 'link_expired', 'conflict', 'exchange_failed', 'exchange_unknown', 'account_mismatch'],
+    handle: async ({ world, project, params, body }) =>
+      linkView(await confirmLink(world, project, params.id ?? '', { nonce: body.nonce, endUserId: body.end_user_id })),
   }),
 ];
 
 const connections: Endpoint[] = [
   endpoint({
-    method: 'post', path: '/v1/connections', scope: 'connect', tag: 'Connections', summary: 'Make a connection without a browser, or import one', body: s.connectionBody, answer: s.connection, status: 201,
+    method: 'post',
+    path: '/v1/connections',
+    scope: 'connect',
+    tag: 'Connections',
+    summary: 'Make a connection without a browser, or import one',
+    body: s.connectionBody,
+    answer: s.connection,
+    status: 201,
     errors: ['exchange_failed', 'provider_unavailable', 'provider_error', 'bad_provider_answer', 'invalid_client'],
     handle: async ({ world, project, body }) => {
       if (!('import' in body)) return connectionView(await createConnection(world, project, body));
       const { expires_at, ...given } = body.import;
-      return connectionView(await createConnection(world, project, { ...body, import: { ...given, expires_at: expires_at === undefined ? undefined : new Date(expires_at) } }));
+      return connectionView(
+        await createConnection(world, project, {
+          ...body,
+          import: { ...given, expires_at: expires_at === undefined ? undefined : new Date(expires_at) },
+        }),
+      );
     },
   }),
   endpoint({
-    method: 'get', path: '/v1/connections', scope: 'connect', tag: 'Connections', summary: 'List connections', query: s.connectionQuery, answer: s.listOf(s.connection), status: 200,
+    method: 'get',
+    path: '/v1/connections',
+    scope: 'connect',
+    tag: 'Connections',
+    summary: 'List connections',
+    query: s.connectionQuery,
+    answer: s.listOf(s.connection),
+    status: 200,
     handle: async ({ world, project, query }) => {
       const { integration, end_user, organization, status } = query;
       const { items, next } = await listConnections(world, project, { integration, end_user, organization, status }, pageOf(query));
@@ -66,24 +106,57 @@ const connections: Endpoint[] = [
     },
   }),
   endpoint({
-    method: 'get', path: '/v1/connections/:id', scope: 'connect', tag: 'Connections', summary: 'Read a connection; never a secret in it', answer: s.connection, status: 200,
+    method: 'get',
+    path: '/v1/connections/:id',
+    scope: 'connect',
+    tag: 'Connections',
+    summary: 'Read a connection; never a secret in it',
+    answer: s.connection,
+    status: 200,
     handle: async ({ world, project, params }) => connectionView(await getConnection(world, project, params.id ?? '')),
   }),
   endpoint({
-    method: 'patch', path: '/v1/connections/:id', scope: 'connect', tag: 'Connections', summary: 'Replace the metadata', body: s.connectionPatch, answer: s.connection, status: 200,
+    method: 'patch',
+    path: '/v1/connections/:id',
+    scope: 'connect',
+    tag: 'Connections',
+    summary: 'Replace the metadata',
+    body: s.connectionPatch,
+    answer: s.connection,
+    status: 200,
     handle: async ({ world, project, params, body }) => connectionView(await setConnectionMetadata(world, project, params.id ?? '', body.metadata)),
   }),
   endpoint({
-    method: 'delete', path: '/v1/connections/:id', scope: 'connect', tag: 'Connections', summary: 'Revoke at the provider and erase', status: 204,
+    method: 'delete',
+    path: '/v1/connections/:id',
+    scope: 'connect',
+    tag: 'Connections',
+    summary: 'Revoke at the provider and erase',
+    status: 204,
     handle: ({ world, project, params }) => deleteConnection(world, project, params.id ?? ''),
   }),
   endpoint({
-    method: 'get', path: '/v1/connections/:id/token', scope: 'tokens', tag: 'Tokens', summary: 'A token that works', query: s.tokenQuery, answer: s.token, status: 200,
+    method: 'get',
+    path: '/v1/connections/:id/token',
+    scope: 'tokens',
+    tag: 'Tokens',
+    summary: 'A token that works',
+    query: s.tokenQuery,
+    answer: s.token,
+    status: 200,
     errors: ['reauthorization_required', 'provider_unavailable', 'misconfigured'],
-    handle: async ({ world, project, params, query }) => getToken(world, await tokenRow(world, project, params.id), { minTtlS: query.min_ttl, force: query.force }),
+    handle: async ({ world, project, params, query }) =>
+      getToken(world, await tokenRow(world, project, params.id), { minTtlS: query.min_ttl, force: query.force }),
   }),
   endpoint({
-    method: 'post', path: '/v1/connections/:id/sign', scope: 'tokens', tag: 'Tokens', summary: 'A request as it must be sent, credential added', body: s.signBody, answer: s.signed, status: 200,
+    method: 'post',
+    path: '/v1/connections/:id/sign',
+    scope: 'tokens',
+    tag: 'Tokens',
+    summary: 'A request as it must be sent, credential added',
+    body: s.signBody,
+    answer: s.signed,
+    status: 200,
     errors: ['reauthorization_required', 'provider_unavailable', 'misconfigured'],
     handle: async ({ world, project, params, body }) => {
       const form = body.form === undefined ? undefined : Array.isArray(body.form) ? body.form : Object.entries(body.form);
@@ -91,24 +164,50 @@ const connections: Endpoint[] = [
     },
   }),
   endpoint({
-    method: 'post', path: '/v1/connections/:id/refresh', scope: 'tokens', tag: 'Tokens', summary: 'Refresh now', answer: s.connection, status: 200,
+    method: 'post',
+    path: '/v1/connections/:id/refresh',
+    scope: 'tokens',
+    tag: 'Tokens',
+    summary: 'Refresh now',
+    answer: s.connection,
+    status: 200,
     errors: ['reauthorization_required', 'provider_unavailable', 'misconfigured', 'unsupported'],
     handle: async ({ world, project, params }) => connectionView(await refreshNow(world, project, params.id ?? '')),
   }),
   endpoint({
-    method: 'post', path: '/v1/connections/:id/probe', scope: 'tokens', tag: 'Tokens', summary: 'Ask the provider whether the credential works', answer: s.probed, status: 200,
+    method: 'post',
+    path: '/v1/connections/:id/probe',
+    scope: 'tokens',
+    tag: 'Tokens',
+    summary: 'Ask the provider whether the credential works',
+    answer: s.probed,
+    status: 200,
     errors: ['reauthorization_required', 'provider_unavailable', 'provider_unreachable', 'no_answer', 'unsupported'],
     handle: async ({ world, project, params }) => probeConnection(world, await tokenRow(world, project, params.id)),
   }),
   endpoint({
-    method: 'get', path: '/v1/connections/:id/events', scope: 'connect', tag: 'Events', summary: 'The timeline of a connection, newest first', query: s.page, answer: s.listOf(s.event), status: 200,
+    method: 'get',
+    path: '/v1/connections/:id/events',
+    scope: 'connect',
+    tag: 'Events',
+    summary: 'The timeline of a connection, newest first',
+    query: s.page,
+    answer: s.listOf(s.event),
+    status: 200,
     handle: async ({ world, project, params, query }) => {
       const { items, next } = await listConnectionEvents(world, project, params.id ?? '', pageOf(query));
       return { data: items.map(eventView), next_cursor: cursorOf(next) };
     },
   }),
   endpoint({
-    method: 'get', path: '/v1/events', scope: 'connect', tag: 'Events', summary: 'The timeline of the project, newest first', query: s.page, answer: s.listOf(s.event), status: 200,
+    method: 'get',
+    path: '/v1/events',
+    scope: 'connect',
+    tag: 'Events',
+    summary: 'The timeline of the project, newest first',
+    query: s.page,
+    answer: s.listOf(s.event),
+    status: 200,
     handle: async ({ world, project, query }) => {
       const { items, next } = await listEvents(world, project, pageOf(query));
       return { data: items.map(eventView), next_cursor: cursorOf(next) };

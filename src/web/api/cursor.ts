@@ -9,7 +9,10 @@ export function readCursor(cursor: string | undefined): string | undefined {
   if (cursor === undefined) return undefined;
   const id = Buffer.from(cursor, 'base64url').toString('latin1');
   if (!/^[a-z0-9_-]{1,100}$/.test(id)) {
-    throw new GrantryError('invalid_request', { detail: 'The cursor is not one of ours.', errors: [{ pointer: '/cursor', detail: 'Use next_cursor of the page before.' }] });
+    throw new GrantryError('invalid_request', {
+      detail: 'The cursor is not one of ours.',
+      errors: [{ pointer: '/cursor', detail: 'Use next_cursor of the page before.' }],
+    });
   }
   return id;
 }

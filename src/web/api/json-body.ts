@@ -33,7 +33,8 @@ export function jsonFault(document: unknown): Fault | undefined {
 
 /** Parses a body. Throws `invalid_request`. */
 export function parseJson(text: string): unknown {
-  const refuse = (fault: Fault, cause?: unknown) => new GrantryError('invalid_request', { detail: `The body is not JSON that we accept: ${fault.detail}`, errors: [fault], cause });
+  const refuse = (fault: Fault, cause?: unknown) =>
+    new GrantryError('invalid_request', { detail: `The body is not JSON that we accept: ${fault.detail}`, errors: [fault], cause });
   let document: unknown;
   try {
     document = JSON.parse(text);

@@ -11,12 +11,19 @@ const components: Record<string, JsonSchema> = {};
 
 /** A schema as JSON Schema; those with an id go to the components and are referred to. */
 function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): JsonSchema {
-  const { $schema: _, $defs, ...rest } = z.toJSONSchema(schema, { io, target: 'draft-2020-12', unrepresentable: 'any' }) as JsonSchema & { $defs?: Record<string, JsonSchema> };
+  const {
+    $schema: _,
+    $defs,
+    ...rest
+  } = z.toJSONSchema(schema, { io, target: 'draft-2020-12', unrepresentable: 'any' }) as JsonSchema & { $defs?: Record<string, JsonSchema> };
   const moved = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(moved);
     if (typeof value !== 'object' || value === null) return value;
     return Object.fromEntries(
-      Object.entries(value).map(([key, inner]) => [key, key === '$ref' && typeof inner === 'string' ? inner.replace('#/$defs/', '#/components/schemas/') : moved(inner)]),
+      Object.entries(value).map(([key, inner]) => [
+        key,
+        key === '$ref' && typeof inner === 'string' ? inner.replace('#/$defs/', '#/components/schemas/') : moved(inner),
+      ]),
     );
   };
   for (const [name, definition] of Object.entries($defs ?? {})) components[name] = moved(definition) as JsonSchema;
@@ -27,16 +34,26 @@ function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): JsonSchema {
   return { $ref: `#/components/schemas/${id}` };
 }
 
-const parametersIn = (path: string) => [...path.matchAll(/:([a-z_]+)/g)].map(([, name]) => ({ name, in: 'path', required: true, schema: { type: 'string' } }));
+const parametersIn = (path: string) =>
+  [...path.matchAll(/:([a-z_]+)/g)].map(([, name]) => ({ name, in: 'path', required: true, schema: { type: 'string' } }));
 
 function queryParameters(endpoint: Endpoint): unknown[] {
   if (endpoint.query === undefined) return [];
   const { properties = {}, required = [] } = jsonSchema(endpoint.query, 'input') as { properties?: Record<string, JsonSchema>; required?: string[] };
-  return Object.entries(properties).map(([name, { description, ...schema }]) => ({ name, in: 'query', required: required.includes(name), ...(description !== undefined && { description }), schema }));
+  return Object.entries(properties).map(([name, { description, ...schema }]) => ({
+    name,
+    in: 'query',
+    required: required.includes(name),
+    ...(description !== undefined && { description }),
+    schema,
+  }));
 }
 
 function operation(endpoint: Endpoint): JsonSchema {
-  const problemAnswer = (description: string) => ({ description, content: { 'application/problem+json': { schema: jsonSchema(problem, 'output') } } });
+  const problemAnswer = (description: string) => ({
+    description,
+    content: { 'application/problem+json': { schema: jsonSchema(problem, 'output') } },
+  });
   const codes = ['invalid_request', 'unauthorized', 'forbidden', ...(endpoint.path.includes(':') ? ['not_found'] : []), ...(endpoint.errors ?? [])];
   return {
     tags: [endpoint.tag],
@@ -54,13 +71,18 @@ function operation(endpoint: Endpoint): JsonSchema {
         required: true,
         content:
           endpoint.bodyFormat === 'definition'
-            ? { 'application/json': { schema: { type: 'object', description: 'A provider definition; see providers/schema.json.' } }, 'application/yaml': { schema: { type: 'string' } } }
+            ? {
+                'application/json': { schema: { type: 'object', description: 'A provider definition; see providers/schema.json.' } },
+                'application/yaml': { schema: { type: 'string' } },
+              }
             : { 'application/json': { schema: jsonSchema(endpoint.body, 'input') } },
       },
     }),
     responses: {
       [endpoint.status]:
-        endpoint.answer === undefined ? { description: 'Done.' } : { description: endpoint.summary, content: { 'application/json': { schema: jsonSchema(endpoint.answer, 'output') } } },
+        endpoint.answer === undefined
+          ? { description: 'Done.' }
+          : { description: endpoint.summary, content: { 'application/json': { schema: jsonSchema(endpoint.answer, 'output') } } },
       default: problemAnswer(`A problem; code is one of ${codes.join(', ')}.`),
     },
   };
@@ -75,7 +97,12 @@ export function openApiDocument(publicUrl: string): JsonSchema {
   }
   return {
     openapi: '3.1.0',
-    info: { title: 'Grantry', version: '1', description: 'An OAuth broker: connect links, every kind of exchange, sealed tokens, always fresh.', license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
+    info: {
+      title: 'Grantry',
+      version: '1',
+      description: 'An OAuth broker: connect links, every kind of exchange, sealed tokens, always fresh.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
     servers: [{ url: publicUrl }],
     security: [{ apiKey: [] }],
     paths,

@@ -21,9 +21,12 @@ const definitionTypes = ['application/json', 'application/yaml', 'application/x-
 export function faultsOf(error: z.ZodError): Fault[] {
   const pointer = (path: readonly PropertyKey[]) => path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
   return error.issues.flatMap((issue): Fault[] => {
-    if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => ({ pointer: pointer([...issue.path, key]), detail: 'There is no such field.' }));
+    if (issue.code === 'unrecognized_keys')
+      return issue.keys.map((key) => ({ pointer: pointer([...issue.path, key]), detail: 'There is no such field.' }));
     if (issue.code === 'invalid_union') {
-      const nested = issue.errors.map((branch) => faultsOf(new z.ZodError(branch.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })))));
+      const nested = issue.errors.map((branch) =>
+        faultsOf(new z.ZodError(branch.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })))),
+      );
       const closest = nested.filter((faults) => faults.length > 0).sort((a, b) => a.length - b.length)[0];
       if (closest !== undefined) return closest;
     }
@@ -46,14 +49,16 @@ function readBody(endpoint: Endpoint, req: Request): unknown {
   const accepted = format === 'json' ? jsonTypes : definitionTypes;
   if (!accepted.includes(type)) throw new GrantryError('unsupported_media_type', { detail: `Send Content-Type: ${accepted.join(' or ')}.` });
   const text: unknown = req.body;
-  if (typeof text !== 'string') throw new GrantryError('invalid_request', { detail: 'A body is needed.', errors: [{ pointer: '', detail: 'Must not be empty.' }] });
+  if (typeof text !== 'string')
+    throw new GrantryError('invalid_request', { detail: 'A body is needed.', errors: [{ pointer: '', detail: 'Must not be empty.' }] });
   return format === 'definition' ? text : parseJson(text);
 }
 
 /** Query parameters, each given once. */
 function readQuery(req: Request): Record<string, string> {
   const query: Record<string, string> = Object.create(null);
-  const refuse = (name: string, detail: string) => new GrantryError('invalid_request', { detail: `The query is not valid: /${name} - ${detail}`, errors: [{ pointer: `/${name}`, detail }] });
+  const refuse = (name: string, detail: string) =>
+    new GrantryError('invalid_request', { detail: `The query is not valid: /${name} - ${detail}`, errors: [{ pointer: `/${name}`, detail }] });
   for (const [name, value] of new URL(req.originalUrl, 'http://query').searchParams) {
     if (name in query) throw refuse(name, 'Give it once.');
     if (!isStorableText(value)) throw refuse(name, 'Must not hold NUL.');
@@ -123,7 +128,8 @@ export function apiRouter(world: World, root: RootKey): Router {
     router[endpoint.method](endpoint.path, (req: Request, res: Response) => serve(world, root, endpoint, req, res));
   }
   const paths = new Map<string, string[]>();
-  for (const { path, method } of endpoints) paths.set(path, [...(paths.get(path) ?? []), ...(method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()])]);
+  for (const { path, method } of endpoints)
+    paths.set(path, [...(paths.get(path) ?? []), ...(method === 'get' ? ['GET', 'HEAD'] : [method.toUpperCase()])]);
   for (const [path, methods] of paths) {
     router.all(path, (_req, res) => {
       res.set('Allow', methods.join(', '));

@@ -61,8 +61,14 @@ export const projectPatch = z.strictObject({ name: shortText.optional(), return_
 export const project = z.object({ id: z.string(), name: z.string(), return_urls: z.array(z.string()), created_at: time }).meta({ id: 'Project' });
 
 const keyScope = z.enum(['connect', 'tokens', 'admin']);
-export const apiKeyBody = z.strictObject({ name: shortText, scopes: z.array(keyScope).min(1).max(3), expires_at: z.iso.datetime({ offset: true }).optional() });
-export const apiKey = z.object({ id: z.string(), name: z.string(), scopes: z.array(keyScope), expires_at: timeOrNull, created_at: time }).meta({ id: 'ApiKey' });
+export const apiKeyBody = z.strictObject({
+  name: shortText,
+  scopes: z.array(keyScope).min(1).max(3),
+  expires_at: z.iso.datetime({ offset: true }).optional(),
+});
+export const apiKey = z
+  .object({ id: z.string(), name: z.string(), scopes: z.array(keyScope), expires_at: timeOrNull, created_at: time })
+  .meta({ id: 'ApiKey' });
 export const newApiKey = apiKey.extend({ key: z.string().describe('Shown this once.') }).meta({ id: 'NewApiKey' });
 
 // Providers
@@ -115,7 +121,10 @@ export const integrationBody = z.strictObject({
 });
 export const integrationPatch = z.strictObject({
   ...integrationFields,
-  inputs: z.record(z.string().max(64), z.string().max(2000).nullable()).optional().describe('Merged into those that are there; null removes one (RFC 7396).'),
+  inputs: z
+    .record(z.string().max(64), z.string().max(2000).nullable())
+    .optional()
+    .describe('Merged into those that are there; null removes one (RFC 7396).'),
   client_secret: clientSecret.nullish(),
   private_key_jwk: jwk.nullish(),
 });
@@ -222,7 +231,10 @@ export const connection = z
 
 export const tokenQuery = z.strictObject({
   min_ttl: z.coerce.number().int().min(0).max(86_400).default(60).describe('Seconds the token must still live.'),
-  force: z.enum(['true', 'false', '1', '0']).default('false').transform((text) => text === 'true' || text === '1'),
+  force: z
+    .enum(['true', 'false', '1', '0'])
+    .default('false')
+    .transform((text) => text === 'true' || text === '1'),
 });
 const presentation = z.object({ in: z.enum(['header', 'query']), name: z.string(), value: z.string() });
 export const token = z

@@ -10,9 +10,20 @@ import type * as schemas from './schemas.ts';
 const iso = (date: Date): string => date.toISOString();
 const isoOrNull = (date: Date | null): string | null => (date === null ? null : date.toISOString());
 
-export const projectView = ({ id, name, return_urls, created_at }: ProjectRecord): z.input<typeof schemas.project> => ({ id, name, return_urls, created_at: iso(created_at) });
+export const projectView = ({ id, name, return_urls, created_at }: ProjectRecord): z.input<typeof schemas.project> => ({
+  id,
+  name,
+  return_urls,
+  created_at: iso(created_at),
+});
 
-export const apiKeyView = ({ id, name, scopes, expires_at, created_at }: ApiKeyRecord) => ({ id, name, scopes, expires_at: isoOrNull(expires_at), created_at: iso(created_at) });
+export const apiKeyView = ({ id, name, scopes, expires_at, created_at }: ApiKeyRecord) => ({
+  id,
+  name,
+  scopes,
+  expires_at: isoOrNull(expires_at),
+  created_at: iso(created_at),
+});
 
 export const providerSummaryView = ({ definition, version }: Provider): z.input<typeof schemas.providerSummary> => ({
   id: definition.id,
@@ -24,7 +35,10 @@ export const providerSummaryView = ({ definition, version }: Provider): z.input<
   version,
   methods: Object.entries(definition.methods).map(([id, { grant }]) => ({ id, grant })),
 });
-export const providerView = (provider: Provider): z.input<typeof schemas.provider> => ({ ...providerSummaryView(provider), definition: provider.definition });
+export const providerView = (provider: Provider): z.input<typeof schemas.provider> => ({
+  ...providerSummaryView(provider),
+  definition: provider.definition,
+});
 
 export const integrationView = ({ record, inputs, redirectUri }: Integration): z.input<typeof schemas.integration> => ({
   id: record.id,

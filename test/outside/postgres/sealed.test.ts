@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createBrowser } from '../../../src/sandbox/browser.ts';
-import { problemOf, startWholeSandbox } from '../../harness/broker.ts';
 import { connect, type Whole, withAuthorizationServer } from '../../broker/connected.ts';
+import { problemOf, startWholeSandbox } from '../../harness/broker.ts';
 
 /** Whoever reads the database, and nothing else, reads no secret; whoever moves a ciphertext gets nothing out of it. */
 
@@ -22,21 +22,37 @@ beforeAll(async () => {
   await world.root.call('PUT', '/v1/providers/sandbox-keys', { body: keyService.definition });
   await world.root.call('POST', '/v1/integrations', { body: { id: 'keys', provider: 'sandbox-keys' } });
   const apiKey = keyService.issueKey('ada');
-  await world.root.call('POST', '/v1/connections', { body: { integration: 'keys', end_user: { id: 'u1' }, grant: 'api_key', inputs: { api_key: apiKey } } });
+  await world.root.call('POST', '/v1/connections', {
+    body: { integration: 'keys', end_user: { id: 'u1' }, grant: 'api_key', inputs: { api_key: apiKey } },
+  });
   const password = keyService.issuePassword('ada');
-  await world.root.call('POST', '/v1/connections', { body: { integration: 'keys', end_user: { id: 'u1' }, grant: 'basic', inputs: { username: 'ada', password } }, idempotencyKey: 'basic-1' });
+  await world.root.call('POST', '/v1/connections', {
+    body: { integration: 'keys', end_user: { id: 'u1' }, grant: 'basic', inputs: { username: 'ada', password } },
+    idempotencyKey: 'basic-1',
+  });
 
   await world.root.call('PUT', '/v1/providers/sandbox-hostile', { body: hostile.definition });
-  const { redirect_uri } = await world.root.call<{ redirect_uri: string }>('POST', '/v1/integrations', { body: { id: 'hostile', provider: 'sandbox-hostile', ...hostile.client } });
+  const { redirect_uri } = await world.root.call<{ redirect_uri: string }>('POST', '/v1/integrations', {
+    body: { id: 'hostile', provider: 'sandbox-hostile', ...hostile.client },
+  });
   hostile.registerRedirectUri(redirect_uri);
-  const link = await world.root.call<{ url: string }>('POST', '/v1/connect-links', { body: { integration: 'hostile', end_user: { id: 'u1' } }, idempotencyKey: 'link-1' });
+  const link = await world.root.call<{ url: string }>('POST', '/v1/connect-links', {
+    body: { integration: 'hostile', end_user: { id: 'u1' } },
+    idempotencyKey: 'link-1',
+  });
   // A flow under way: its state and verifier wait in the database.
   as.switches.autoApprove = null;
   const waiting = await world.root.createConnectLink({ integration: 'as', end_user: { id: 'u3' } });
   const consent = await (await createBrowser().open(waiting.url)).submit();
   expect(consent.text).toContain('Approve');
-  const [held] = await world.sql<{ id: string; attempt: number; pending_sealed: string }>(`select id, attempt, pending_sealed from connect_links where id = $1`, [waiting.id]);
-  const pending = await world.broker.world.seal.open({ project: 'default', table: 'connect_links', row: held?.id ?? '', field: 'pending', version: held?.attempt ?? 0 }, held?.pending_sealed ?? '');
+  const [held] = await world.sql<{ id: string; attempt: number; pending_sealed: string }>(
+    `select id, attempt, pending_sealed from connect_links where id = $1`,
+    [waiting.id],
+  );
+  const pending = await world.broker.world.seal.open(
+    { project: 'default', table: 'connect_links', row: held?.id ?? '', field: 'pending', version: held?.attempt ?? 0 },
+    held?.pending_sealed ?? '',
+  );
   as.switches.autoApprove = { user: 'ada' };
 
   Object.assign(secrets, {
@@ -56,22 +72,41 @@ beforeAll(async () => {
 afterAll(() => world.stop());
 
 async function open(id: string): Promise<string> {
-  const [row] = await world.sql<{ credential_sealed: string; token_version: number }>('select credential_sealed, token_version from connections where id = $1', [id]);
-  return world.broker.world.seal.open({ project: 'default', table: 'connections', row: id, field: 'credential', version: row?.token_version ?? 0 }, row?.credential_sealed ?? '');
+  const [row] = await world.sql<{ credential_sealed: string; token_version: number }>(
+    'select credential_sealed, token_version from connections where id = $1',
+    [id],
+  );
+  return world.broker.world.seal.open(
+    { project: 'default', table: 'connections', row: id, field: 'credential', version: row?.token_version ?? 0 },
+    row?.credential_sealed ?? '',
+  );
 }
 
 const disguises: Record<string, (text: string) => string[]> = {
   plain: (text) => [text, JSON.stringify(text).slice(1, -1), encodeURIComponent(text)],
   // Whatever stands before it in the same text: three ways to fall on the groups of three bytes.
-  base64: (text) => [0, 1, 2].map((shift) => Buffer.from('x'.repeat(shift) + text).toString('base64').slice(shift === 0 ? 0 : 4, -4)),
-  base64url: (text) => [0, 1, 2].map((shift) => Buffer.from('x'.repeat(shift) + text).toString('base64url').slice(shift === 0 ? 0 : 4, -4)),
+  base64: (text) =>
+    [0, 1, 2].map((shift) =>
+      Buffer.from('x'.repeat(shift) + text)
+        .toString('base64')
+        .slice(shift === 0 ? 0 : 4, -4),
+    ),
+  base64url: (text) =>
+    [0, 1, 2].map((shift) =>
+      Buffer.from('x'.repeat(shift) + text)
+        .toString('base64url')
+        .slice(shift === 0 ? 0 : 4, -4),
+    ),
   hex: (text) => [Buffer.from(text).toString('hex')],
 };
 
 test('no secret can be read in any table, plain, in base64 or in hex', async () => {
   const tables = await world.sql<{ table_name: string }>(`select table_name from information_schema.tables where table_schema = 'public'`);
   expect(tables.length).toBeGreaterThan(10);
-  const dump = (await Promise.all(tables.map(({ table_name }) => world.sql<{ row: string }>(`select t::text as row from ${table_name} t`)))).flat().map(({ row }) => row).join('\n');
+  const dump = (await Promise.all(tables.map(({ table_name }) => world.sql<{ row: string }>(`select t::text as row from ${table_name} t`))))
+    .flat()
+    .map(({ row }) => row)
+    .join('\n');
   expect(dump.length).toBeGreaterThan(10_000);
   expect(dump).toContain('sandbox-client');
   for (const [name, secret] of Object.entries(secrets)) {
@@ -99,7 +134,9 @@ test('swapped ciphertexts open for neither connection, and for all others as bef
     expect(refused).toMatchObject({ status: 500, code: 'integrity_error' });
     expect(JSON.stringify(refused.problem)).not.toContain(before.access_token);
     expect(await problemOf(world.root.getToken(id, { force: true }))).toMatchObject({ code: 'integrity_error' });
-    expect(await problemOf(world.root.call('POST', `/v1/connections/${id}/sign`, { body: { method: 'GET', url: 'https://example.com/' } }))).toMatchObject({ code: expect.stringMatching(/integrity_error|invalid_request/) });
+    expect(
+      await problemOf(world.root.call('POST', `/v1/connections/${id}/sign`, { body: { method: 'GET', url: 'https://example.com/' } })),
+    ).toMatchObject({ code: expect.stringMatching(/integrity_error|invalid_request/) });
   }
   expect((await world.root.getToken(other)).access_token).toEqual(expect.any(String));
   expect(await world.root.call('GET', `/v1/connections/${a}`)).toMatchObject({ id: a });
@@ -119,6 +156,16 @@ test('what is deleted is erased', async () => {
   const id = await connect(world, 'as', 'e');
   await world.root.call('DELETE', `/v1/connections/${id}`);
   const [row] = await world.sql('select * from connections where id = $1', [id]);
-  expect(row).toMatchObject({ status: 'revoked', credential_sealed: null, inputs_sealed: null, end_user: { id: '' }, end_user_id: '', organization_id: null, account: null, extras: {}, metadata: {} });
+  expect(row).toMatchObject({
+    status: 'revoked',
+    credential_sealed: null,
+    inputs_sealed: null,
+    end_user: { id: '' },
+    end_user_id: '',
+    organization_id: null,
+    account: null,
+    extras: {},
+    metadata: {},
+  });
   await expect.poll(async () => (await world.sql('select 1 from revocations where connection_id = $1', [id])).length).toBe(0);
 });

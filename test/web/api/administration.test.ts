@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createGrantryClient, type GrantryClient } from '../../../src/client/client.ts';
-import { problemOf, startWholeSandbox } from '../../harness/broker.ts';
 import { connect, type Whole, withAuthorizationServer } from '../../broker/connected.ts';
+import { problemOf, startWholeSandbox } from '../../harness/broker.ts';
 
 let world: Whole;
 let root: GrantryClient;
@@ -34,15 +34,36 @@ describe('projects', () => {
   test('are the root key’s to make and change, with return URLs letter by letter', async () => {
     const made = await root.call<Shown>('POST', '/v1/projects', { body: { id: 'shop', name: 'Shop', return_urls: ['https://shop.example/done'] } });
     expect(made).toEqual({ id: 'shop', name: 'Shop', return_urls: ['https://shop.example/done'], created_at: expect.any(String) });
-    expect(await problemOf(root.call('POST', '/v1/projects', { body: { id: 'shop', name: 'Again' } }))).toMatchObject({ status: 409, code: 'conflict', problem: { errors: [{ pointer: '/id' }] } });
-    expect(await root.call('PATCH', '/v1/projects/shop', { body: { name: 'Shop 2' } })).toMatchObject({ name: 'Shop 2', return_urls: ['https://shop.example/done'] });
+    expect(await problemOf(root.call('POST', '/v1/projects', { body: { id: 'shop', name: 'Again' } }))).toMatchObject({
+      status: 409,
+      code: 'conflict',
+      problem: { errors: [{ pointer: '/id' }] },
+    });
+    expect(await root.call('PATCH', '/v1/projects/shop', { body: { name: 'Shop 2' } })).toMatchObject({
+      name: 'Shop 2',
+      return_urls: ['https://shop.example/done'],
+    });
     expect(await root.call('PATCH', '/v1/projects/shop', { body: { return_urls: [] } })).toMatchObject({ name: 'Shop 2', return_urls: [] });
     expect(await root.call('GET', '/v1/projects/shop')).toMatchObject({ id: 'shop', name: 'Shop 2' });
     const admin = await world.clientWith(['admin'], 'shop');
-    for (const [method, path] of [['GET', '/v1/projects'], ['GET', '/v1/projects/shop'], ['PATCH', '/v1/projects/shop']] as const) {
+    for (const [method, path] of [
+      ['GET', '/v1/projects'],
+      ['GET', '/v1/projects/shop'],
+      ['PATCH', '/v1/projects/shop'],
+    ] as const) {
       expect(await problemOf(admin.call(method, path, method === 'PATCH' ? { body: {} } : {}))).toMatchObject({ status: 403, code: 'forbidden' });
     }
-    const faults = ['http://shop.example/', '//shop.example', 'https://a@shop.example/', 'https://shop.example/#x', 'javascript:alert(1)', 'https://shop.example/a/../b', 'https://shop.example:443/', '', 'https://shop.example\\@evil.example/'];
+    const faults = [
+      'http://shop.example/',
+      '//shop.example',
+      'https://a@shop.example/',
+      'https://shop.example/#x',
+      'javascript:alert(1)',
+      'https://shop.example/a/../b',
+      'https://shop.example:443/',
+      '',
+      'https://shop.example\\@evil.example/',
+    ];
     for (const url of faults) {
       const refused = await problemOf(root.call('PATCH', '/v1/projects/shop', { body: { return_urls: ['https://ok.example/x', url] } }));
       expect([url, refused.status, refused.problem.errors]).toEqual([url, 400, [expect.objectContaining({ pointer: '/return_urls/1' })]]);
@@ -71,7 +92,14 @@ describe('projects', () => {
 describe('API keys', () => {
   test('are shown once and kept as SHA-256', async () => {
     const made = await root.call<{ id: string; key: string }>('POST', '/v1/api-keys', { body: { name: 'worker', scopes: ['tokens', 'tokens'] } });
-    expect(made).toEqual({ id: expect.stringMatching(/^key_/), name: 'worker', scopes: ['tokens'], expires_at: null, created_at: expect.any(String), key: expect.stringMatching(/^grt_[0-9a-z]{26}_[A-Za-z0-9_-]{43}$/) });
+    expect(made).toEqual({
+      id: expect.stringMatching(/^key_/),
+      name: 'worker',
+      scopes: ['tokens'],
+      expires_at: null,
+      created_at: expect.any(String),
+      key: expect.stringMatching(/^grt_[0-9a-z]{26}_[A-Za-z0-9_-]{43}$/),
+    });
     const [row] = await world.sql<{ key_hash: Buffer }>('select key_hash from api_keys where id = $1', [made.id]);
     expect(row?.key_hash.equals(createHash('sha256').update(made.key).digest())).toBe(true);
     const { data } = await root.call<Listed>('GET', '/v1/api-keys');
@@ -87,9 +115,20 @@ describe('API keys', () => {
     expect(await problemOf(client.call('GET', '/v1/integrations'))).toMatchObject({ status: 401 });
     expect(await problemOf(client.getToken('con_x'))).toMatchObject({ status: 401 });
     expect(await problemOf(root.call('DELETE', `/v1/api-keys/${made.id}`))).toMatchObject({ status: 404 });
-    expect(await problemOf(root.call('POST', '/v1/api-keys', { body: { name: 'late', scopes: ['admin'], expires_at: '2020-01-01T00:00:00Z' } }))).toMatchObject({ status: 400, problem: { errors: [{ pointer: '/expires_at' }] } });
-    const soon = await root.call<{ key: string; expires_at: string }>('POST', '/v1/api-keys', { body: { name: 'soon', scopes: ['admin'], expires_at: new Date(Date.now() + 1_000).toISOString() } });
-    await expect.poll(async () => (await problemOf(createGrantryClient({ baseUrl: world.url, apiKey: soon.key }).call('GET', '/v1/integrations')).catch(() => undefined))?.status, { timeout: 5_000 }).toBe(401);
+    expect(
+      await problemOf(root.call('POST', '/v1/api-keys', { body: { name: 'late', scopes: ['admin'], expires_at: '2020-01-01T00:00:00Z' } })),
+    ).toMatchObject({ status: 400, problem: { errors: [{ pointer: '/expires_at' }] } });
+    const soon = await root.call<{ key: string; expires_at: string }>('POST', '/v1/api-keys', {
+      body: { name: 'soon', scopes: ['admin'], expires_at: new Date(Date.now() + 1_000).toISOString() },
+    });
+    await expect
+      .poll(
+        async () =>
+          (await problemOf(createGrantryClient({ baseUrl: world.url, apiKey: soon.key }).call('GET', '/v1/integrations')).catch(() => undefined))
+            ?.status,
+        { timeout: 5_000 },
+      )
+      .toBe(401);
   });
 
   test('page, newest first', async () => {
@@ -101,26 +140,58 @@ describe('API keys', () => {
 });
 
 describe('lists', () => {
-  test.each(['/v1/projects', '/v1/api-keys', '/v1/providers', '/v1/integrations', '/v1/connections', '/v1/events'])('%s refuse limits and cursors that are none', async (path) => {
-    for (const limit of ['0', '-1', '201', '1.5', 'x', '']) {
-      expect(await problemOf(root.call('GET', path, { query: { limit } }))).toMatchObject({ status: 400, problem: { errors: [{ pointer: '/limit' }] } });
-    }
-    for (const cursor of ['!', '%%', 'Jw', Buffer.from("x' or '1'='1").toString('base64url'), Buffer.from([0, 1, 2]).toString('base64url'), Buffer.from('Ü').toString('base64url'), 'x'.repeat(201), '']) {
-      const refused = await problemOf(root.call('GET', path, { query: { cursor } }));
-      expect([cursor, refused.status, refused.problem.errors]).toEqual([cursor, 400, [expect.objectContaining({ pointer: '/cursor' })]]);
-    }
-    expect(await root.call('GET', path, { query: { limit: 200 } })).toMatchObject({ next_cursor: null });
-  });
+  test.each(['/v1/projects', '/v1/api-keys', '/v1/providers', '/v1/integrations', '/v1/connections', '/v1/events'])(
+    '%s refuse limits and cursors that are none',
+    async (path) => {
+      for (const limit of ['0', '-1', '201', '1.5', 'x', '']) {
+        expect(await problemOf(root.call('GET', path, { query: { limit } }))).toMatchObject({
+          status: 400,
+          problem: { errors: [{ pointer: '/limit' }] },
+        });
+      }
+      for (const cursor of [
+        '!',
+        '%%',
+        'Jw',
+        Buffer.from("x' or '1'='1").toString('base64url'),
+        Buffer.from([0, 1, 2]).toString('base64url'),
+        Buffer.from('Ü').toString('base64url'),
+        'x'.repeat(201),
+        '',
+      ]) {
+        const refused = await problemOf(root.call('GET', path, { query: { cursor } }));
+        expect([cursor, refused.status, refused.problem.errors]).toEqual([cursor, 400, [expect.objectContaining({ pointer: '/cursor' })]]);
+      }
+      expect(await root.call('GET', path, { query: { limit: 200 } })).toMatchObject({ next_cursor: null });
+    },
+  );
 });
 
 describe('providers', () => {
-  const own = (change: object = {}) => ({ ...JSON.parse(world.sandbox.providers.authorizationServer.definition), id: 'mine', name: 'Mine', ...change });
+  const own = (change: object = {}) => ({
+    ...JSON.parse(world.sandbox.providers.authorizationServer.definition),
+    id: 'mine',
+    name: 'Mine',
+    ...change,
+  });
 
   test('come as JSON or YAML, with versions', async () => {
     expect(await root.call('PUT', '/v1/providers/mine', { body: own() })).toMatchObject({ id: 'mine', source: 'own', version: 1 });
-    const yaml = ['id: mine', 'name: Mine in YAML', 'methods:', '  web:', '    grant: authorization_code', '    authorization_endpoint: https://as.example.com/authorize', '    token_endpoint: https://as.example.com/token'].join('\n');
+    const yaml = [
+      'id: mine',
+      'name: Mine in YAML',
+      'methods:',
+      '  web:',
+      '    grant: authorization_code',
+      '    authorization_endpoint: https://as.example.com/authorize',
+      '    token_endpoint: https://as.example.com/token',
+    ].join('\n');
     for (const [index, contentType] of ['application/yaml', 'text/yaml', 'application/x-yaml'].entries()) {
-      expect(await root.call('PUT', '/v1/providers/mine', { body: yaml, contentType })).toMatchObject({ name: 'Mine in YAML', version: index + 2, methods: [{ id: 'web', grant: 'authorization_code' }] });
+      expect(await root.call('PUT', '/v1/providers/mine', { body: yaml, contentType })).toMatchObject({
+        name: 'Mine in YAML',
+        version: index + 2,
+        methods: [{ id: 'web', grant: 'authorization_code' }],
+      });
     }
     expect(await root.call('GET', '/v1/providers/mine')).toMatchObject({ version: 4, definition: { name: 'Mine in YAML' } });
     const versions = await Promise.all(Array.from({ length: 8 }, () => root.call<{ version: number }>('PUT', '/v1/providers/mine', { body: own() })));
@@ -128,12 +199,26 @@ describe('providers', () => {
   });
 
   test('are refused with the pointer of each fault', async () => {
-    const wrong = await problemOf(root.call('PUT', '/v1/providers/mine', { body: own({ nonsense: 1, methods: { web: { grant: 'authorization_code', token_endpoint: 'ftp://x' } } }) }));
+    const wrong = await problemOf(
+      root.call('PUT', '/v1/providers/mine', {
+        body: own({ nonsense: 1, methods: { web: { grant: 'authorization_code', token_endpoint: 'ftp://x' } } }),
+      }),
+    );
     expect(wrong).toMatchObject({ status: 400, code: 'invalid_definition' });
     expect((wrong.problem.errors as { pointer: string }[]).map(({ pointer }) => pointer)).toContain('/nonsense');
-    expect(await problemOf(root.call('PUT', '/v1/providers/other', { body: own() }))).toMatchObject({ status: 400, code: 'invalid_definition', problem: { errors: [{ pointer: '/id' }] } });
-    expect(await problemOf(root.call('PUT', '/v1/providers/mine', { body: own({ name: 'a\u0000b' }) }))).toMatchObject({ status: 400, code: 'invalid_definition' });
-    expect(await problemOf(root.call('PUT', '/v1/providers/mine', { body: '{"id": "mine"', contentType: 'application/yaml' }))).toMatchObject({ status: 400, code: 'invalid_definition' });
+    expect(await problemOf(root.call('PUT', '/v1/providers/other', { body: own() }))).toMatchObject({
+      status: 400,
+      code: 'invalid_definition',
+      problem: { errors: [{ pointer: '/id' }] },
+    });
+    expect(await problemOf(root.call('PUT', '/v1/providers/mine', { body: own({ name: 'a\u0000b' }) }))).toMatchObject({
+      status: 400,
+      code: 'invalid_definition',
+    });
+    expect(await problemOf(root.call('PUT', '/v1/providers/mine', { body: '{"id": "mine"', contentType: 'application/yaml' }))).toMatchObject({
+      status: 400,
+      code: 'invalid_definition',
+    });
   });
 
   test('of our own shadow shipped ones, and give way when they are removed', async () => {
@@ -159,14 +244,20 @@ describe('providers', () => {
     const signed = await root.call<Listed<{ methods: { grant: string }[] }>>('GET', '/v1/providers', { query: { grant: 'oauth1' } });
     expect(signed.data.length).toBeGreaterThan(0);
     for (const { methods } of signed.data) expect(methods.map(({ grant }) => grant)).toContain('oauth1');
-    expect(await problemOf(root.call('GET', '/v1/providers', { query: { grant: 'password' } }))).toMatchObject({ status: 400, problem: { errors: [{ pointer: '/grant' }] } });
+    expect(await problemOf(root.call('GET', '/v1/providers', { query: { grant: 'password' } }))).toMatchObject({
+      status: 400,
+      problem: { errors: [{ pointer: '/grant' }] },
+    });
   });
 
   test('keep what their integrations need', async () => {
     expect(await problemOf(root.call('DELETE', '/v1/providers/sandbox-as'))).toMatchObject({ status: 409, code: 'conflict' });
     const definition = JSON.parse(world.sandbox.providers.authorizationServer.definition);
     const { machine } = definition.methods;
-    expect(await problemOf(root.call('PUT', '/v1/providers/sandbox-as', { body: { ...definition, methods: { machine } } }))).toMatchObject({ status: 409, code: 'conflict' });
+    expect(await problemOf(root.call('PUT', '/v1/providers/sandbox-as', { body: { ...definition, methods: { machine } } }))).toMatchObject({
+      status: 409,
+      code: 'conflict',
+    });
     expect(await root.call('GET', '/v1/integrations')).toMatchObject({ data: [{ id: 'as' }] });
   });
 
@@ -188,20 +279,41 @@ describe('integrations', () => {
 
   test('keep their secrets to themselves', async () => {
     const made = await root.call<Shown>('POST', '/v1/integrations', { body: body() });
-    expect(made).toMatchObject({ id: 'own', method: 'web', has_client_secret: true, has_private_key: false, scopes: ['read', 'offline_access'], callback: 'shared', verification: 'browser', status: 'active' });
+    expect(made).toMatchObject({
+      id: 'own',
+      method: 'web',
+      has_client_secret: true,
+      has_private_key: false,
+      scopes: ['read', 'offline_access'],
+      callback: 'shared',
+      verification: 'browser',
+      status: 'active',
+    });
     expect(await problemOf(root.call('POST', '/v1/integrations', { body: body() }))).toMatchObject({ status: 409, code: 'conflict' });
     const shown = JSON.stringify([made, await root.call('GET', '/v1/integrations/own'), await root.call('GET', '/v1/integrations')]);
     expect(shown).not.toContain('very-secret-value');
-    expect(await root.call('PATCH', '/v1/integrations/own', { body: { scopes: ['read'], callback: 'own', verification: 'user' } })).toMatchObject({ scopes: ['read'], callback: 'own', verification: 'user', has_client_secret: true });
+    expect(await root.call('PATCH', '/v1/integrations/own', { body: { scopes: ['read'], callback: 'own', verification: 'user' } })).toMatchObject({
+      scopes: ['read'],
+      callback: 'own',
+      verification: 'user',
+      has_client_secret: true,
+    });
     expect(await problemOf(root.call('PATCH', '/v1/integrations/own', { body: {} }))).toMatchObject({ status: 400 });
-    expect(await problemOf(root.call('PATCH', '/v1/integrations/own', { body: { client_secret: null } }))).toMatchObject({ status: 400, problem: { errors: [{ pointer: '/client_secret' }] } });
-    for (const fixed of ['id', 'provider', 'method']) expect(await problemOf(root.call('PATCH', '/v1/integrations/own', { body: { [fixed]: 'x' } }))).toMatchObject({ status: 400 });
+    expect(await problemOf(root.call('PATCH', '/v1/integrations/own', { body: { client_secret: null } }))).toMatchObject({
+      status: 400,
+      problem: { errors: [{ pointer: '/client_secret' }] },
+    });
+    for (const fixed of ['id', 'provider', 'method'])
+      expect(await problemOf(root.call('PATCH', '/v1/integrations/own', { body: { [fixed]: 'x' } }))).toMatchObject({ status: 400 });
     await root.call('DELETE', '/v1/integrations/own');
     expect(await problemOf(root.call('GET', '/v1/integrations/own'))).toMatchObject({ status: 404 });
   });
 
   test('say what they lack', async () => {
-    const pointers = async (change: object) => ((await problemOf(root.call('POST', '/v1/integrations', { body: body(change) }))).problem.errors as { pointer: string }[]).map(({ pointer }) => pointer);
+    const pointers = async (change: object) =>
+      ((await problemOf(root.call('POST', '/v1/integrations', { body: body(change) }))).problem.errors as { pointer: string }[]).map(
+        ({ pointer }) => pointer,
+      );
     expect(await pointers({ provider: 'nowhere' })).toEqual(['/provider']);
     expect(await pointers({ method: 'nothing' })).toEqual(['/method']);
     expect(await pointers({ client_id: undefined, client_secret: undefined })).toEqual(['/client_id', '/client_secret']);
@@ -213,10 +325,14 @@ describe('integrations', () => {
   });
 
   test('come back to the shared callback only for vetted definitions with a fixed host', async () => {
-    const { data } = await root.call<Listed<{ id: string; source: string; methods: { grant: string }[] }>>('GET', '/v1/providers', { query: { limit: 200, grant: 'authorization_code' } });
+    const { data } = await root.call<Listed<{ id: string; source: string; methods: { grant: string }[] }>>('GET', '/v1/providers', {
+      query: { limit: 200, grant: 'authorization_code' },
+    });
     const redirects: Record<string, string> = {};
     for (const { id } of data.filter(({ source }) => source === 'shipped')) {
-      const made = await root.call<{ redirect_uri: string }>('POST', '/v1/integrations', { body: { ...body({ id: `i-${id}`, provider: id }) } }).catch(() => undefined);
+      const made = await root
+        .call<{ redirect_uri: string }>('POST', '/v1/integrations', { body: { ...body({ id: `i-${id}`, provider: id }) } })
+        .catch(() => undefined);
       if (made !== undefined) redirects[id] = made.redirect_uri;
     }
     expect(Object.values(redirects)).toContain(`${world.url}/oauth/callback`);
@@ -230,27 +346,49 @@ describe('integrations', () => {
   test('are deleted only without connections; their open links end with an event', async () => {
     await root.call('POST', '/v1/integrations', { body: body({ id: 'ending', ...world.sandbox.providers.authorizationServer.client }) });
     const link = await root.createConnectLink({ integration: 'ending', end_user: { id: 'u1' } });
-    const connection = await root.call<{ id: string }>('POST', '/v1/connections', { body: { integration: 'ending', end_user: { id: 'u1' }, import: { access_token: 'at' } } });
+    const connection = await root.call<{ id: string }>('POST', '/v1/connections', {
+      body: { integration: 'ending', end_user: { id: 'u1' }, import: { access_token: 'at' } },
+    });
     expect(await problemOf(root.call('DELETE', '/v1/integrations/ending'))).toMatchObject({ status: 409, code: 'conflict' });
     await root.call('DELETE', `/v1/connections/${connection.id}`);
     await root.call('DELETE', '/v1/integrations/ending');
-    expect(await root.getConnectLink(link.id)).toMatchObject({ status: 'expired', error: { code: 'link_expired', detail: 'The integration was deleted.' } });
+    expect(await root.getConnectLink(link.id)).toMatchObject({
+      status: 'expired',
+      error: { code: 'link_expired', detail: 'The integration was deleted.' },
+    });
     const { data } = await root.call<Listed<{ type: string; connect_link: string }>>('GET', '/v1/events');
     expect(data[0]).toMatchObject({ type: 'connect_link.failed', connect_link: link.id });
   });
 
   test('merge their inputs, and never show the secret ones', async () => {
     const definition = {
-      id: 'with-inputs', name: 'With inputs',
-      inputs: { realm: { label: 'Realm', asked_of: 'integration' }, sign_key: { label: 'Key', secret: true, asked_of: 'integration' }, team: { label: 'Team', optional: true, asked_of: 'integration' } },
-      methods: { web: { grant: 'authorization_code', authorization_endpoint: 'https://as.example.com/authorize', token_endpoint: 'https://as.example.com/token', token: { params: { realm: '{realm}', key: '{sign_key}' } } } },
+      id: 'with-inputs',
+      name: 'With inputs',
+      inputs: {
+        realm: { label: 'Realm', asked_of: 'integration' },
+        sign_key: { label: 'Key', secret: true, asked_of: 'integration' },
+        team: { label: 'Team', optional: true, asked_of: 'integration' },
+      },
+      methods: {
+        web: {
+          grant: 'authorization_code',
+          authorization_endpoint: 'https://as.example.com/authorize',
+          token_endpoint: 'https://as.example.com/token',
+          token: { params: { realm: '{realm}', key: '{sign_key}' } },
+        },
+      },
     };
     await root.call('PUT', '/v1/providers/with-inputs', { body: definition });
-    const made = await root.call<Shown>('POST', '/v1/integrations', { body: body({ id: 'inputs', provider: 'with-inputs', inputs: { realm: 'a', sign_key: 'hidden-input-value', team: 't' } }) });
+    const made = await root.call<Shown>('POST', '/v1/integrations', {
+      body: body({ id: 'inputs', provider: 'with-inputs', inputs: { realm: 'a', sign_key: 'hidden-input-value', team: 't' } }),
+    });
     expect(made.inputs).toEqual({ realm: 'a', team: 't' });
     const changed = await root.call<Shown>('PATCH', '/v1/integrations/inputs', { body: { inputs: { realm: 'b', team: null } } });
     expect(changed.inputs).toEqual({ realm: 'b' });
-    expect(await problemOf(root.call('PATCH', '/v1/integrations/inputs', { body: { inputs: { sign_key: null } } }))).toMatchObject({ status: 400, problem: { errors: [{ pointer: '/inputs/sign_key' }] } });
+    expect(await problemOf(root.call('PATCH', '/v1/integrations/inputs', { body: { inputs: { sign_key: null } } }))).toMatchObject({
+      status: 400,
+      problem: { errors: [{ pointer: '/inputs/sign_key' }] },
+    });
     expect(JSON.stringify(await root.call('GET', '/v1/integrations/inputs'))).not.toContain('hidden-input-value');
   });
 });
@@ -259,10 +397,13 @@ test('connections are found by integration, end user, organization and status, a
   const made: string[] = [];
   for (let n = 0; n < 5; n += 1) {
     const end_user = { id: `user-${n % 2}`, ...(n > 2 && { organization_id: 'acme' }) };
-    const { id } = await root.call<{ id: string }>('POST', '/v1/connections', { body: { integration: 'as', end_user, metadata: { n }, import: { access_token: `at-${n}` } } });
+    const { id } = await root.call<{ id: string }>('POST', '/v1/connections', {
+      body: { integration: 'as', end_user, metadata: { n }, import: { access_token: `at-${n}` } },
+    });
     made.push(id);
   }
-  const found = async (query: Record<string, string>) => (await root.call<Listed<{ id: string }>>('GET', '/v1/connections', { query })).data.map(({ id }) => id).filter((id) => made.includes(id));
+  const found = async (query: Record<string, string>) =>
+    (await root.call<Listed<{ id: string }>>('GET', '/v1/connections', { query })).data.map(({ id }) => id).filter((id) => made.includes(id));
   const newest = [...made].reverse();
   expect(await found({ integration: 'as' })).toEqual(newest);
   expect(await found({ end_user: 'user-0' })).toEqual([made[4], made[2], made[0]]);
@@ -271,8 +412,13 @@ test('connections are found by integration, end user, organization and status, a
   expect(await found({ status: 'revoked' })).toEqual([]);
   expect(await found({ integration: 'nowhere' })).toEqual([]);
   expect((await walk(root, '/v1/connections', 2)).filter((id) => made.includes(id))).toEqual(newest);
-  expect(await problemOf(root.call('GET', '/v1/connections', { query: { status: 'odd' } }))).toMatchObject({ status: 400, problem: { errors: [{ pointer: '/status' }] } });
-  expect(await root.call('PATCH', `/v1/connections/${made[0]}`, { body: { metadata: { plan: 'gold' } } })).toMatchObject({ metadata: { plan: 'gold' } });
+  expect(await problemOf(root.call('GET', '/v1/connections', { query: { status: 'odd' } }))).toMatchObject({
+    status: 400,
+    problem: { errors: [{ pointer: '/status' }] },
+  });
+  expect(await root.call('PATCH', `/v1/connections/${made[0]}`, { body: { metadata: { plan: 'gold' } } })).toMatchObject({
+    metadata: { plan: 'gold' },
+  });
   const id = await connect(world);
   const events = await walk(root, '/v1/events', 2);
   expect(events).toEqual(await walk(root, '/v1/events', 200));

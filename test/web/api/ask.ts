@@ -10,21 +10,27 @@ export type Told = { status: number; headers: Record<string, string>; text: stri
 export function ask(base: string, { method = 'GET', path, key, headers = {}, body }: Ask): Promise<Told> {
   const { hostname, port } = new URL(base);
   return new Promise((resolve, reject) => {
-    const sent = request({ host: hostname, port, method, path, headers: { ...(key !== undefined && { authorization: `Bearer ${key}` }), ...headers }, agent: false }, (answer) => {
-      const chunks: Buffer[] = [];
-      answer.on('data', (chunk: Buffer) => chunks.push(chunk));
-      answer.on('error', reject);
-      answer.on('end', () => {
-        const flat = Object.entries(answer.headers).map(([name, value]): [string, string] => [name, String(value)]);
-        resolve({ status: answer.statusCode ?? 0, headers: Object.fromEntries(flat), text: Buffer.concat(chunks).toString('utf8') });
-      });
-    });
+    const sent = request(
+      { host: hostname, port, method, path, headers: { ...(key !== undefined && { authorization: `Bearer ${key}` }), ...headers }, agent: false },
+      (answer) => {
+        const chunks: Buffer[] = [];
+        answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+        answer.on('error', reject);
+        answer.on('end', () => {
+          const flat = Object.entries(answer.headers).map(([name, value]): [string, string] => [name, String(value)]);
+          resolve({ status: answer.statusCode ?? 0, headers: Object.fromEntries(flat), text: Buffer.concat(chunks).toString('utf8') });
+        });
+      },
+    );
     sent.on('error', reject);
     sent.end(body);
   });
 }
 
-export const json = (value: unknown): Pick<Ask, 'headers' | 'body'> => ({ headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) });
+export const json = (value: unknown): Pick<Ask, 'headers' | 'body'> => ({
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify(value),
+});
 
 export const requestId = 'test-request-0001';
 

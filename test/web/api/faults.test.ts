@@ -46,7 +46,15 @@ describe.each(all)('%s', (_, endpoint) => {
   test('is refused to those who show no key, or one that never was, has ended, or may not', async () => {
     const unauthorized = { status: 401, code: 'unauthorized' };
     expect(await refused(endpoint, { without: 'key' })).toMatchObject(unauthorized);
-    for (const header of ['Bearer', 'Bearer ', 'Basic dXNlcjpwYXNz', `Token ${keys.admin}`, 'Bearer a b', `Bearer ${'x'.repeat(700)}`, 'Bearer \u00e9']) {
+    for (const header of [
+      'Bearer',
+      'Bearer ',
+      'Basic dXNlcjpwYXNz',
+      `Token ${keys.admin}`,
+      'Bearer a b',
+      `Bearer ${'x'.repeat(700)}`,
+      'Bearer \u00e9',
+    ]) {
       const wrong = await refused(endpoint, { without: 'key', headers: { ...requestFor(endpoint).headers, authorization: header } });
       expect(wrong).toMatchObject(unauthorized);
     }
@@ -80,7 +88,9 @@ describe.each(all)('%s', (_, endpoint) => {
 
   test('refuses an address that is too long or cannot be read', async () => {
     const { path } = requestFor(endpoint);
-    expect(await refused(endpoint, { path: `${path}?q=${'x'.repeat(17_000)}` }).catch(() => 'cut')).toSatisfy((answer) => answer === 'cut' || answer.status === 431);
+    expect(await refused(endpoint, { path: `${path}?q=${'x'.repeat(17_000)}` }).catch(() => 'cut')).toSatisfy(
+      (answer) => answer === 'cut' || answer.status === 431,
+    );
     if (!endpoint.path.includes(':id')) return;
     expect(await refused(endpoint, { path: endpoint.path.replace(':id', '%E0%A4%A') })).toMatchObject({ status: 400, code: 'invalid_request' });
     const nul = await refused(endpoint, { path: endpoint.path.replace(':id', 'x%00y') });
@@ -92,17 +102,32 @@ describe.each(all)('%s', (_, endpoint) => {
 describe.each([...withJson, ...withDefinition])('the body of %s', (_, endpoint) => {
   test('is read by its content type, and only up to 64 KiB', async () => {
     for (const type of ['', 'text/plain', 'application/x-www-form-urlencoded', 'application/jsonx', 'multipart/form-data; boundary=x']) {
-      expect(await refused(endpoint, { headers: type === '' ? {} : { 'content-type': type } })).toMatchObject({ status: 415, code: 'unsupported_media_type' });
+      expect(await refused(endpoint, { headers: type === '' ? {} : { 'content-type': type } })).toMatchObject({
+        status: 415,
+        code: 'unsupported_media_type',
+      });
     }
     const big = { headers: { 'content-type': 'application/json' }, body: JSON.stringify({ name: 'x'.repeat(70_000) }) };
     expect(await refused(endpoint, big)).toMatchObject({ status: 413, code: 'payload_too_large' });
     expect(await refused(endpoint, { ...big, key: 'nobody' })).toMatchObject({ status: 401 });
-    expect(await refused(endpoint, { headers: { 'content-type': 'application/json', 'content-encoding': 'compress' } })).toMatchObject({ status: 415 });
+    expect(await refused(endpoint, { headers: { 'content-type': 'application/json', 'content-encoding': 'compress' } })).toMatchObject({
+      status: 415,
+    });
   });
 
   test('must be there, and be JSON', async () => {
     const type = { 'content-type': 'application/json' };
-    for (const body of ['', '{', '{"a":1,}', "{'a':1}", '\u0000', '[1', '{"a":1}{"b":2}', '['.repeat(30_000), `${'{"a":'.repeat(9_000)}1${'}'.repeat(9_000)}`]) {
+    for (const body of [
+      '',
+      '{',
+      '{"a":1,}',
+      "{'a':1}",
+      '\u0000',
+      '[1',
+      '{"a":1}{"b":2}',
+      '['.repeat(30_000),
+      `${'{"a":'.repeat(9_000)}1${'}'.repeat(9_000)}`,
+    ]) {
       const answer = await refused(endpoint, { headers: type, body });
       expect([400, 413]).toContain(answer.status);
       expect(['invalid_request', 'invalid_definition']).toContain(answer.code);
@@ -124,8 +149,14 @@ describe.each(withJson)('the fields of %s', (name, endpoint) => {
     const text = JSON.stringify(base).slice(0, -1);
     const type = { 'content-type': 'application/json' };
     for (const evil of ['__proto__', 'constructor', 'prototype']) {
-      expect(await refused(endpoint, { headers: type, body: `${text},"${evil}":{"polluted":true}}` })).toMatchObject({ status: 400, pointers: [`/${evil}`] });
-      expect(await refused(endpoint, { headers: type, body: `${text},"metadata":{"a":[{"${evil}":{"polluted":true}}]}}` })).toMatchObject({ status: 400, pointers: [`/metadata/a/0/${evil}`] });
+      expect(await refused(endpoint, { headers: type, body: `${text},"${evil}":{"polluted":true}}` })).toMatchObject({
+        status: 400,
+        pointers: [`/${evil}`],
+      });
+      expect(await refused(endpoint, { headers: type, body: `${text},"metadata":{"a":[{"${evil}":{"polluted":true}}]}}` })).toMatchObject({
+        status: 400,
+        pointers: [`/metadata/a/0/${evil}`],
+      });
     }
     expect({}).not.toHaveProperty('polluted');
   });
@@ -142,7 +173,9 @@ describe.each(withJson)('the fields of %s', (name, endpoint) => {
   });
 
   test('that are columns of ours cannot be set', async () => {
-    const columns = await broker.sql<{ column_name: string }>(`select distinct column_name from information_schema.columns where table_schema = 'public'`);
+    const columns = await broker.sql<{ column_name: string }>(
+      `select distinct column_name from information_schema.columns where table_schema = 'public'`,
+    );
     expect(columns.length).toBeGreaterThan(60);
     const declared = new Set(Object.keys(fieldsOf(endpoint)));
     const foreign = columns.map(({ column_name }) => column_name).filter((column) => !declared.has(column));
@@ -155,6 +188,7 @@ describe.each(withJson)('the fields of %s', (name, endpoint) => {
 /** The fields that the call takes, all variants together. */
 function fieldsOf({ body }: Endpoint): Record<string, unknown> {
   const { def } = body ?? { def: undefined };
-  if (typeof def === 'object' && def !== null && 'options' in def && Array.isArray(def.options)) return Object.assign({}, ...def.options.map((option) => option.shape));
+  if (typeof def === 'object' && def !== null && 'options' in def && Array.isArray(def.options))
+    return Object.assign({}, ...def.options.map((option) => option.shape));
   return body !== undefined && 'shape' in body && typeof body.shape === 'object' ? { ...body.shape } : {};
 }

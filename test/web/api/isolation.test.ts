@@ -33,7 +33,12 @@ const kindOf = ({ path }: Endpoint) => path.split('/')[2] ?? '';
 function requestFor(endpoint: Endpoint, id: string): Ask {
   const body = bodies[`${endpoint.method} ${endpoint.path}`];
   const definition = world.sandbox.providers.authorizationServer.definition.replace('"sandbox-as"', JSON.stringify(id));
-  const content = endpoint.bodyFormat === 'definition' ? { headers: { 'content-type': 'application/json' }, body: definition } : body === undefined ? {} : json(body);
+  const content =
+    endpoint.bodyFormat === 'definition'
+      ? { headers: { 'content-type': 'application/json' }, body: definition }
+      : body === undefined
+        ? {}
+        : json(body);
   return { ...content, method: endpoint.method.toUpperCase(), path: endpoint.path.replace(':id', id) };
 }
 
@@ -69,8 +74,16 @@ describe('an id of another project', () => {
 
   test.each([
     ['the integration of a link', '/v1/connect-links', (known: boolean) => ({ integration: known ? 'as' : 'zz', end_user: { id: 'u1' } })],
-    ['the integration of a connection', '/v1/connections', (known: boolean) => ({ integration: known ? 'as' : 'zz', end_user: { id: 'u1' }, import: { access_token: 'at' } })],
-    ['the provider of an integration', '/v1/integrations', (known: boolean) => ({ id: 'mine', provider: known ? 'sandbox-as' : 'sandbox-zz', client_id: 'a', client_secret: 'b' })],
+    [
+      'the integration of a connection',
+      '/v1/connections',
+      (known: boolean) => ({ integration: known ? 'as' : 'zz', end_user: { id: 'u1' }, import: { access_token: 'at' } }),
+    ],
+    [
+      'the provider of an integration',
+      '/v1/integrations',
+      (known: boolean) => ({ id: 'mine', provider: known ? 'sandbox-as' : 'sandbox-zz', client_id: 'a', client_secret: 'b' }),
+    ],
   ])('is nobody’s as %s', async (_, path, body) => {
     const foreign = await told({ method: 'POST', path, key: stranger, ...json(body(true)) });
     expect(foreign.status).toBe(400);
@@ -80,9 +93,21 @@ describe('an id of another project', () => {
   test('is nobody’s as the connection that a link renews, and in filters and lists', async () => {
     await world.root.call('PUT', '/v1/providers/sandbox-as', { body: world.sandbox.providers.authorizationServer.definition });
     const own = { id: 'as', provider: 'sandbox-as', client_id: 'a', client_secret: 'b' };
-    await ask(world.url, { method: 'PUT', path: '/v1/providers/sandbox-as', key: stranger, headers: { 'content-type': 'application/json' }, body: world.sandbox.providers.authorizationServer.definition });
+    await ask(world.url, {
+      method: 'PUT',
+      path: '/v1/providers/sandbox-as',
+      key: stranger,
+      headers: { 'content-type': 'application/json' },
+      body: world.sandbox.providers.authorizationServer.definition,
+    });
     expect((await ask(world.url, { method: 'POST', path: '/v1/integrations', key: stranger, ...json(own) })).status).toBe(201);
-    const link = (connection: string | undefined) => told({ method: 'POST', path: '/v1/connect-links', key: stranger, ...json({ integration: 'as', end_user: { id: 'u1' }, connection_id: connection }) });
+    const link = (connection: string | undefined) =>
+      told({
+        method: 'POST',
+        path: '/v1/connect-links',
+        key: stranger,
+        ...json({ integration: 'as', end_user: { id: 'u1' }, connection_id: connection }),
+      });
     const foreign = await link(ids.connections);
     expect(foreign.status).toBe(400);
     expect(foreign).toEqual(await link(missing.connections));

@@ -1,4 +1,4 @@
-import { beforeAll, afterAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { endpoints } from '../../../src/web/api/router.ts';
 import { startTestBroker, type TestBroker } from '../../harness/broker.ts';
@@ -43,7 +43,10 @@ function parser(schema: Schema): z.ZodType {
     }
     return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, inlined(inner)]));
   };
-  return z.fromJSONSchema({ $schema: 'https://json-schema.org/draft/2020-12/schema', ...Object.fromEntries(Object.entries(Object(inlined(schema)))) });
+  return z.fromJSONSchema({
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    ...Object.fromEntries(Object.entries(Object(inlined(schema)))),
+  });
 }
 
 test('every call is in the document, once, and nothing else', () => {
@@ -59,7 +62,8 @@ describe.each(endpoints.map((endpoint) => [`${endpoint.method} ${endpoint.path}`
   test('says who may, what it takes and what it gives', () => {
     const operation = operationOf(endpoint);
     expect(operation['x-scope']).toBe(endpoint.scope);
-    for (const parameter of operation.parameters) expect([parameter.name, parameter.schema.type ?? parameter.schema.enum]).not.toEqual([parameter.name, undefined]);
+    for (const parameter of operation.parameters)
+      expect([parameter.name, parameter.schema.type ?? parameter.schema.enum]).not.toEqual([parameter.name, undefined]);
     const success = operation.responses[String(endpoint.status)];
     expect(success).toBeDefined();
     expect(success?.content === undefined).toBe(endpoint.status === 204);
@@ -85,7 +89,13 @@ test('problems are as the document says', async () => {
 
 test('lists and single things are as the document says', async () => {
   const { id } = await broker.root.call<{ id: string }>('POST', '/v1/projects', { body: { id: 'p', name: 'P' } });
-  for (const [path, asked] of [['/v1/providers', '/v1/providers'], ['/v1/providers/:id', '/v1/providers/notion'], ['/v1/projects/:id', `/v1/projects/${id}`], ['/v1/projects', '/v1/projects'], ['/v1/events', '/v1/events']] as const) {
+  for (const [path, asked] of [
+    ['/v1/providers', '/v1/providers'],
+    ['/v1/providers/:id', '/v1/providers/notion'],
+    ['/v1/projects/:id', `/v1/projects/${id}`],
+    ['/v1/projects', '/v1/projects'],
+    ['/v1/events', '/v1/events'],
+  ] as const) {
     const schema = operationOf({ method: 'get', path }).responses['200']?.content?.['application/json']?.schema;
     const answer = JSON.parse((await ask(broker.url, { path: asked, key: broker.broker.rootKey })).text);
     expect([path, parser(schema ?? {}).safeParse(answer)]).toEqual([path, expect.objectContaining({ success: true })]);
