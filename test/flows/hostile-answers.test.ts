@@ -1,6 +1,8 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { hostileAnswers } from '../../src/sandbox/hostile-answers.ts';
 import { type Scene, startScene } from './scene.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
 
 let scene: Scene;
 beforeAll(async () => {

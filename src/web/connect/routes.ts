@@ -1,42 +1,21 @@
 import express, { type Request, type Response, Router } from 'express';
-import { csrfToken, isBrowserOf, isCsrfToken, readBrowser } from '../../broker/flow/browser.ts';
-import { type CallbackOutcome, receiveCallback } from '../../broker/flow/callback.ts';
-import { answerAccount, askedAccount, type OutOfBand, returnOutOfBand, waitingOutOfBand } from '../../broker/flow/confirm.ts';
-import type { Failed } from '../../broker/flow/context.ts';
-import type { Finished } from '../../broker/flow/finish.ts';
-import { type Closed, type OpenLink, openLink, startFlow } from '../../broker/flow/start.ts';
+import { csrfToken, isCsrfToken } from '../../broker/flow/browser.ts';
+import { type OutOfBand, returnOutOfBand, waitingOutOfBand } from '../../broker/flow/confirm.ts';
+import { type OpenLink, openLink, startFlow } from '../../broker/flow/start.ts';
 import type { LinkRecord } from '../../broker/records.ts';
-import { withOutcome } from '../../broker/return-urls.ts';
-import { newSecret } from '../../broker/secrets.ts';
 import type { World } from '../../broker/world.ts';
-import { type Fault, GrantryError } from '../../protocol/errors.ts';
-import { readFlowCookie, setFlowCookie } from '../cookies.ts';
-import { decisions, formFields, type LinkFailure, type PageInput } from '../pages/page.ts';
-import { requestIdOf } from '../request-id.ts';
-import { endFlow, goTo, known, resultPath, showPage } from './show.ts';
+import type { Fault } from '../../protocol/errors.ts';
+import { setFlowCookie } from '../cookies.ts';
+import { formFields, type PageInput } from '../pages/page.ts';
+import { callback, postedCallback } from './callback.ts';
+import { showClosed, showEnd } from './end.ts';
+import { answerAsked, result } from './result.ts';
+import { goTo, known, showPage } from './show.ts';
+import { browserOf, ensureBrowser, formOf } from './visitor.ts';
 
 /** The hosted pages and the callbacks: what the end user's browser sees of us. */
 
 const formLimit = 65_536;
-const mostParameters = 100;
-
-/** The browser's own secret, made and set when it has none. */
-function ensureBrowser(world: World, req: Request, res: Response): string {
-  const browser = readBrowser(readFlowCookie(req, world.publicUrl)) ?? newSecret(world);
-  setFlowCookie(res, world.publicUrl, browser);
-  return browser;
-}
-
-const browserOf = (world: World, req: Request) => readBrowser(readFlowCookie(req, world.publicUrl));
-
-/** The fields of a posted form; the last value of a name counts. */
-function formOf(req: Request): Record<string, string> {
-  const body: unknown = req.body;
-  if (typeof body !== 'string') return {};
-  const pairs = [...new URLSearchParams(body)].filter(([name]) => !['__proto__', 'constructor', 'prototype'].includes(name));
-  if (pairs.length > mostParameters) throw new GrantryError('invalid_request', { detail: 'The form has too many fields.' });
-  return Object.fromEntries(pairs);
-}
 
 const tokenOf = (req: Request): string => String(req.params.token);
 const linkPath = (token: string, step?: 'return') => `/connect/${token}${step === undefined ? '' : `/${step}`}`;
@@ -90,37 +69,6 @@ function showConnect(
     },
     { leaves: 'us' },
   );
-}
-
-function showClosed(world: World, req: Request, res: Response, closed: Closed): void {
-  const requestId = requestIdOf(req);
-  switch (closed.kind) {
-    case 'missing':
-      return showPage(world, res, { kind: 'not_found', requestId });
-    case 'expired':
-      return showPage(world, res, { kind: 'failed', code: 'link_expired', ...known(req, closed.link) });
-    case 'other_browser':
-      return showPage(world, res, { kind: 'wrong_browser_open', ...known(req, closed.link) });
-    case 'finished':
-      return showPage(world, res, { kind: 'already_used', ...known(req, closed.link) });
-  }
-}
-
-/** Failures after which this browser is not the one to be sent on: it only sees the page. */
-const strangers: ReadonlySet<string> = new Set(['wrong_browser', 'redirect_mismatch']);
-
-function showEnd(world: World, req: Request, res: Response, outcome: Finished | Failed): void {
-  switch (outcome.kind) {
-    case 'connected':
-      return endFlow(world, res, outcome.link, { status: 'connected', connectionId: outcome.connection.id });
-    case 'failed':
-      if (strangers.has(outcome.code)) return showPage(world, res, { kind: 'failed', code: outcome.code, ...known(req, outcome.link) });
-      return endFlow(world, res, outcome.link, { status: 'failed', code: outcome.code });
-    case 'ask':
-      return goTo(res, `${world.publicUrl}${resultPath(outcome.link)}`);
-    case 'confirm':
-      return goTo(res, withOutcome(outcome.link.return_url ?? '', { connect_link: outcome.link.id, nonce: outcome.nonce }));
-  }
 }
 
 async function start(
@@ -197,71 +145,6 @@ async function trustedForm(
   }
   setFlowCookie(res, world.publicUrl, browser);
   return { open, browser, form };
-}
-
-/** The parameters of a callback, as they were sent; undefined when there are more than anybody sends. */
-function parametersOf(req: Request): [string, string][] | undefined {
-  const query = req.originalUrl.indexOf('?');
-  const pairs = query === -1 ? [] : [...new URLSearchParams(req.originalUrl.slice(query + 1))];
-  return pairs.length > mostParameters ? undefined : pairs;
-}
-
-async function callback(world: World, req: Request, res: Response): Promise<void> {
-  const parameters = parametersOf(req);
-  const browser = browserOf(world, req);
-  const outcome: CallbackOutcome =
-    parameters === undefined
-      ? { kind: 'unknown' }
-      : await receiveCallback(world, { parameters, arrivedAt: `${world.publicUrl}${req.path}`, browser });
-  if (outcome.kind === 'unknown') return showPage(world, res, { kind: 'failed', code: 'invalid_callback', requestId: requestIdOf(req) });
-  showEnd(world, req, res, outcome);
-}
-
-/**
- * form_post: the cookie does not come along with a cross-site POST, so the same parameters go through a GET of ours. Only with a state:
- * a provider that sends none sends no form either.
- */
-function postedCallback(world: World, req: Request, res: Response): void {
-  const posted = new URLSearchParams(typeof req.body === 'string' ? req.body : '');
-  const parameters = posted.toString();
-  if (!posted.has('state') || parameters.length > 8_192)
-    return showPage(world, res, { kind: 'failed', code: 'invalid_callback', requestId: requestIdOf(req) });
-  goTo(res, `${world.publicUrl}${req.path}?${parameters}`);
-}
-
-/** How a finished or asking link looks in the browser that it belongs to. */
-async function result(world: World, req: Request, res: Response): Promise<void> {
-  const id = String(req.params.id);
-  const browser = browserOf(world, req);
-  const link = await world.store.links.byId(id);
-  if (link === undefined || browser === undefined || !isBrowserOf(link, browser))
-    return showPage(world, res, { kind: 'not_found', requestId: requestIdOf(req) });
-  const project = (await world.store.projects.get(link.project_id))?.name ?? link.project_id;
-  const provider = link.snapshot.definition.name;
-  if (link.status === 'connected') return showPage(world, res, { kind: 'connected', project, provider });
-  if (link.error_code !== null) return showPage(world, res, { kind: 'failed', code: link.error_code as LinkFailure, ...known(req, link) });
-  const asked = await askedAccount(world, id, browser);
-  if (asked === undefined) return showPage(world, res, { kind: 'not_found', requestId: requestIdOf(req) });
-  const endUser = link.end_user.display_name ?? link.end_user.email ?? link.end_user.id;
-  showPage(
-    world,
-    res,
-    { kind: 'confirmation', project, provider, endUser, account: asked.account, action: resultPath(link), csrf: csrfToken(browser, id) },
-    { leaves: 'us' },
-  );
-}
-
-async function answerAsked(world: World, req: Request, res: Response): Promise<void> {
-  const id = String(req.params.id);
-  const browser = browserOf(world, req);
-  const asked = await askedAccount(world, id, browser);
-  const form = formOf(req);
-  if (asked === undefined || browser === undefined) return showPage(world, res, { kind: 'not_found', requestId: requestIdOf(req) });
-  if (!isCsrfToken(browser, id, form[formFields.csrf]))
-    return showPage(world, res, { kind: 'stale_form', ...known(req, asked.link), again: resultPath(asked.link) });
-  const outcome = await answerAccount(world, { link: asked.link, mine: form[formFields.decision] === decisions.confirm ? 'yes' : 'no' });
-  if (outcome.kind === 'unknown') return showPage(world, res, { kind: 'already_used', ...known(req, asked.link) });
-  showEnd(world, req, res, outcome);
 }
 
 export function connectRouter(world: World): Router {
