@@ -111,6 +111,33 @@ describe('a lease that another process holds', () => {
   });
 });
 
+describe('a loser', () => {
+  test('whose lease another one has says nothing, though that one is still under way', async () => {
+    const target = await row();
+    const take = () => broker.store.refreshes.claim('default', id, target.token_version, randomUUID(), target.failure_count);
+    const loser = await take();
+    await lease(-1, loser?.lease ?? '');
+    const holder = await take();
+    if (loser === undefined || holder === undefined) throw new Error('not claimed');
+    const error = { code: 'invalid_grant', retryable: false };
+    const refusal = { outcome: 'refused', status: 'reauthorization_required', reason: 'invalid_grant', error, retryInS: null } as const;
+    expect(await broker.store.refreshes.fail(loser, refusal, [])).toBe(false);
+    expect(await row()).toMatchObject({ status: 'active', refresh_lease: holder.lease, failure_count: 0 });
+    expect(await broker.store.refreshes.fail(holder, refusal, [])).toBe(true);
+  });
+
+  test('that hears invalid_grant because it was too slow hands out the winner’s token', async () => {
+    as().switches.fault = { kind: 'slow', ms: 1_200, times: 1 };
+    const slow = refreshConnection(withRefreshes({}), await row());
+    await sleep(300);
+    await lease(-1);
+    const winner = await token();
+    expect(await slow).toMatchObject({ kind: 'refreshed', connection: { token_version: 2, status: 'active' } });
+    expect(await token()).toBe(winner);
+    expect(await row()).toMatchObject({ status: 'active', last_error: null });
+  });
+});
+
 describe('a late answer', () => {
   async function claimed() {
     const target = await row();
