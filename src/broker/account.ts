@@ -2,7 +2,7 @@ import { optionalEndpointUrl } from '../grants/endpoint.ts';
 import { grantFor } from '../grants/index.ts';
 import type { Credential } from '../protocol/credential.ts';
 import type { DoorResponse } from '../protocol/door.ts';
-import { isGrantryError } from '../protocol/errors.ts';
+import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { ApiRequest, GrantContext, PresentedRequest } from '../protocol/grant.ts';
 import { pointerValue } from '../protocol/pointer.ts';
 import { expandText } from '../protocol/template.ts';
@@ -46,17 +46,34 @@ export async function sendProbe(ctx: GrantContext, credential: Credential): Prom
   return ctx.door({ method: probe.method, url, headers: { accept: 'application/json', ...headers } });
 }
 
-/** Which account the credential belongs to, where the definition can say it; undefined when nobody can tell right now. */
+/** Credentials that nobody has looked at before they are used: a person typed them. */
+const typedGrants: ReadonlySet<string> = new Set(['api_key', 'basic']);
+
+/**
+ * Which account the credential belongs to, where the definition can say it; undefined when nobody can tell right now.
+ * Throws `invalid_grant` when the probe says that a typed credential (API key, password) is none.
+ */
 export async function readAccount(ctx: GrantContext, credential: Credential): Promise<string | undefined> {
   const { account } = ctx.definition.api;
-  if (account === undefined) return undefined;
+  const typed = typedGrants.has(ctx.method.grant);
+  if (account === undefined && !typed) return undefined;
+  let answer: DoorResponse | undefined;
   try {
-    const answer = await sendProbe(ctx, credential);
-    if (answer === undefined || answer.status !== 200) return undefined;
-    const value = pointerValue(JSON.parse(answer.body), account);
-    return typeof value === 'string' || typeof value === 'number' ? String(value).slice(0, 300) : undefined;
+    answer = await sendProbe(ctx, credential);
   } catch (error) {
-    if (error instanceof SyntaxError || isGrantryError(error)) return undefined;
+    if (isGrantryError(error)) return undefined;
     throw error;
+  }
+  if (typed && answer?.status === 401) throw new GrantryError('invalid_grant', { detail: 'The provider does not accept what was given.' });
+  if (answer === undefined || answer.status !== 200 || account === undefined) return undefined;
+  const value = pointerValue(jsonOf(answer.body), account);
+  return typeof value === 'string' || typeof value === 'number' ? String(value).slice(0, 300) : undefined;
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }

@@ -36,7 +36,8 @@ export async function giveBack(world: World, ctx: GrantContext, credential: Cred
 export async function saveConnection(world: World, saving: Saving): Promise<Connected | Failed> {
   const { link, ctx, credential } = saving;
   const saved = link.reconnects === null ? await create(world, saving) : await renew(world, saving, link.reconnects);
-  if (saved.kind === 'failed') await giveBack(world, ctx, credential);
+  // The wrong account may be connected elsewhere, and many providers end everything of an account with one revocation.
+  if (saved.kind === 'failed' && saved.code !== 'account_mismatch') await giveBack(world, ctx, credential);
   return saved;
 }
 

@@ -124,19 +124,22 @@ export async function createConnection(world: World, project: string, body: Conn
     inputs: values,
   });
   let credential: Credential;
-  if ('import' in body) ({ credential, sentAt } = imported(method, body.import, sentAt));
-  else {
-    try {
+  let account: string | undefined;
+  try {
+    if ('import' in body) ({ credential, sentAt } = imported(method, body.import, sentAt));
+    else {
       const started = await grantFor(method).start(ctx, { redirectUri: '', state: '', scopes, endpoint: 'authorization' });
       if (started.kind !== 'credential') throw new GrantryError('unsupported', { detail: 'This grant needs a browser: make a connect link.' });
       credential = started.credential;
-    } catch (error) {
-      if (isGrantryError(error, 'invalid_client')) await markMisconfigured(world, integration);
-      if (isGrantryError(error, 'invalid_grant'))
-        throw new GrantryError('exchange_failed', { detail: 'The provider does not accept what was given.', cause: error });
-      throw error;
+      await markRecovered(world, integration);
     }
-    await markRecovered(world, integration);
+    account = await readAccount(ctx, credential);
+  } catch (error) {
+    if (isGrantryError(error, 'invalid_client')) await markMisconfigured(world, integration);
+    if (isGrantryError(error, 'invalid_grant')) {
+      throw new GrantryError('exchange_failed', { detail: 'The provider does not accept what was given.', cause: error });
+    }
+    throw error;
   }
 
   const identity = { project_id: project, id: newId('con'), token_version: 1 };
@@ -152,7 +155,7 @@ export async function createConnection(world: World, project: string, body: Conn
       requested_scopes: 'import' in body ? (body.import.scopes ?? []) : scopes,
       inputs_sealed: await sealInputs(world, connectionInputsPlace(identity), values),
       metadata: body.metadata ?? {},
-      account: (await readAccount(ctx, credential)) ?? null,
+      account: account ?? null,
       ...stored,
     },
     undefined,

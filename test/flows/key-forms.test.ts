@@ -46,6 +46,31 @@ test('user name and password, with a colon and a letter beyond ASCII in it', asy
   expect(await scene.root.call('POST', `/v1/connections/${connection}/probe`)).toMatchObject({ outcome: 'works' });
 });
 
+test('a key that the provider does not know is not connected, and may be corrected', async () => {
+  const link = await scene.linkTo('key');
+  const before = (await scene.connections()).length;
+  const again = await (await createBrowser().open(link.url)).submit({ api_key: 'unknown-key-0123456789' });
+  expect(again.status).toBe(400);
+  expect(again.text).toContain('does not accept this');
+  expect((await scene.connections()).length).toBe(before);
+  const done = await again.submit({ api_key: scene.providers.keyService.issueKey('ada') });
+  expect(done.title).toContain('is connected');
+});
+
+test('a key that the provider does not know is refused without a browser too', async () => {
+  const body = { integration: 'key', end_user: { id: 'u2' }, grant: 'api_key', inputs: { api_key: 'unknown-key-0123456789' } };
+  await expect(scene.root.call('POST', '/v1/connections', { body })).rejects.toMatchObject({ code: 'exchange_failed' });
+});
+
+test('a provider that is down does not keep a key from being connected', async () => {
+  const { keyService } = scene.providers;
+  const inputs = { api_key: keyService.issueKey('ada') };
+  keyService.switches.fault = { kind: 'down' };
+  const made = scene.root.call('POST', '/v1/connections', { body: { integration: 'key', end_user: { id: 'u3' }, grant: 'api_key', inputs } });
+  await expect(made).resolves.toMatchObject({ account: null, status: 'active' });
+  keyService.switches.fault = { kind: 'none' };
+});
+
 test('without a browser', async () => {
   const inputs = { api_key: scene.providers.keyService.issueKey('bob') };
   const body = { integration: 'key', end_user: { id: 'u2' }, grant: 'api_key', inputs };

@@ -186,11 +186,16 @@ describe('auth token', () => {
     expect(JSON.stringify(await scene.root.call('GET', `/v1/connections/${connection}`))).not.toContain(secret);
   });
 
-  test('a wrong one is refused', async () => {
+  test('a wrong one is refused, and may be corrected', async () => {
     const link = await scene.linkTo('auth-token');
-    const done = await (await createBrowser().open(link.url)).submit({ auth_token: 'nonsense' });
-    expect(done.status).toBe(502);
-    await scene.expectFailed(link, 'exchange_failed');
+    const again = await (await createBrowser().open(link.url)).submit({ auth_token: 'nonsense' });
+    expect(again.status).toBe(400);
+    expect(again.text).toContain('does not accept this');
+    expect(again.html).not.toContain('nonsense');
+    expect(await scene.stateOf(link)).toMatchObject({ status: 'opened', connection_id: null });
+    const done = await again.submit({ auth_token: scene.providers.phonegap.authTokenOf('ada') });
+    expect(done.title).toContain('is connected');
+    await scene.connectionOf(link);
   });
 
   test('one that the integrator knows is exchanged without a browser', async () => {

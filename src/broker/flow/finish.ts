@@ -55,46 +55,69 @@ const exchangeCodes: Partial<Record<string, LinkErrorCode>> = {
   invalid_callback: 'invalid_callback',
 };
 
-/** Exchanges (once, ever: a failed exchange is not sent again), finds out the account, and stores the connection. */
-export async function finishFlow(world: World, link: LinkRecord, continuation: Continuation): Promise<Finished | Failed> {
+/** Exchanges (once, ever: a failed exchange is not sent again), finds out the account, and stores the connection. Throws why not. */
+async function exchange(world: World, link: LinkRecord, continuation: Continuation): Promise<Finished | Failed> {
   const method = linkMethod(link);
   const begun = await openBegun(world, link);
   const inputs = continuation.kind === 'direct' ? continuation.inputs : (begun?.inputs ?? {});
   const sentAt = continuation.kind === 'credential' ? new Date(continuation.sentAt) : world.now();
+  const { ctx, integration } = await linkContext(world, link, inputs);
+  const grant = grantFor(ctx.method);
+  const save = (credential: Credential, account: string | undefined) =>
+    saveConnection(world, { link, integration, ctx, credential, inputs, account, sentAt });
+  if (continuation.kind === 'credential') return save(new Credential(continuation.fields), continuation.account);
+
+  let credential: Credential;
   try {
-    const { ctx, integration } = await linkContext(world, link, inputs);
-    const grant = grantFor(ctx.method);
-    const save = (credential: Credential, account: string | undefined) =>
-      saveConnection(world, { link, integration, ctx, credential, inputs, account, sentAt });
-    if (continuation.kind === 'credential') return await save(new Credential(continuation.fields), continuation.account);
-
-    let credential: Credential;
-    try {
-      if (continuation.kind === 'direct') {
-        const started = await grant.start(ctx, { redirectUri: '', state: '', scopes: link.scopes, endpoint: link.endpoint });
-        if (started.kind !== 'credential') throw new GrantryError('internal_error', { detail: 'A grant without a browser wants one.' });
-        credential = started.credential;
-      } else {
-        if (grant.finish === undefined || begun === undefined) throw new GrantryError('internal_error', { detail: 'There is nothing to finish.' });
-        credential = await grant.finish(ctx, begun.pending, continuation.answer);
-      }
-    } catch (error) {
-      if (isGrantryError(error, 'invalid_client')) await markMisconfigured(world, integration);
-      throw error;
+    if (continuation.kind === 'direct') {
+      const started = await grant.start(ctx, { redirectUri: '', state: '', scopes: link.scopes, endpoint: link.endpoint });
+      if (started.kind !== 'credential') throw new GrantryError('internal_error', { detail: 'A grant without a browser wants one.' });
+      credential = started.credential;
+    } else {
+      if (grant.finish === undefined || begun === undefined) throw new GrantryError('internal_error', { detail: 'There is nothing to finish.' });
+      credential = await grant.finish(ctx, begun.pending, continuation.answer);
     }
-    await markRecovered(world, integration);
-
-    const account = await readAccount(ctx, credential);
-    const callbackWithoutState = 'callback' in method && method.callback.state === 'not_echoed' && continuation.kind === 'callback';
-    if (callbackWithoutState && link.verification === 'browser') {
-      const held: Continuation = { kind: 'credential', fields: credential.reveal(), account, sentAt: sentAt.toISOString() };
-      if (await hold(world, link, held, askNonce(link), askTtlS)) return { kind: 'ask', link };
-      return await failLink(world, link, 'invalid_callback', 'The flow had ended.');
-    }
-    return await save(credential, account);
   } catch (error) {
-    if (!isGrantryError(error)) throw error;
-    world.log.warn({ link: link.id, integration: link.integration_id, code: error.code, cause: error.details.detail }, 'exchange failed');
-    return failLink(world, link, exchangeCodes[error.code] ?? 'exchange_failed', error.message);
+    if (isGrantryError(error, 'invalid_client')) await markMisconfigured(world, integration);
+    throw error;
+  }
+  await markRecovered(world, integration);
+
+  const account = await readAccount(ctx, credential);
+  const callbackWithoutState = 'callback' in method && method.callback.state === 'not_echoed' && continuation.kind === 'callback';
+  if (callbackWithoutState && link.verification === 'browser') {
+    const held: Continuation = { kind: 'credential', fields: credential.reveal(), account, sentAt: sentAt.toISOString() };
+    if (await hold(world, link, held, askNonce(link), askTtlS)) return { kind: 'ask', link };
+    return failLink(world, link, 'invalid_callback', 'The flow had ended.');
+  }
+  return save(credential, account);
+}
+
+function failedExchange(world: World, link: LinkRecord, error: unknown): Promise<Failed> {
+  if (!isGrantryError(error)) throw error;
+  world.log.warn({ link: link.id, integration: link.integration_id, code: error.code, cause: error.details.detail }, 'exchange failed');
+  return failLink(world, link, exchangeCodes[error.code] ?? 'exchange_failed', error.message);
+}
+
+/** Finishes a flow of which everything has been checked, well or badly. */
+export async function finishFlow(world: World, link: LinkRecord, continuation: Continuation): Promise<Finished | Failed> {
+  try {
+    return await exchange(world, link, continuation);
+  } catch (error) {
+    return failedExchange(world, link, error);
+  }
+}
+
+/**
+ * The same for what an end user typed in: what the provider refuses may be a slip of the finger, so the link stays open
+ * and she may correct it.
+ */
+export async function finishTyped(world: World, link: LinkRecord, inputs: Record<string, string>): Promise<Finished | Failed | { kind: 'refused' }> {
+  try {
+    return await exchange(world, link, { kind: 'direct', inputs });
+  } catch (error) {
+    if (!isGrantryError(error, 'invalid_grant', 'provider_error')) return failedExchange(world, link, error);
+    await world.store.links.release(link.id, link.attempt);
+    return { kind: 'refused' };
   }
 }

@@ -10,7 +10,7 @@ import { isSecretText, newSecret, sha256 } from '../secrets.ts';
 import type { World } from '../world.ts';
 import { isBrowserOf } from './browser.ts';
 import { type Failed, failLink, linkContext, linkInputs, linkMethod, sealBegun } from './context.ts';
-import { type Finished, finishFlow, holdForUser } from './finish.ts';
+import { type Finished, finishTyped, holdForUser } from './finish.ts';
 
 /** How long a state waits for its answer. */
 const stateTtlS = 600;
@@ -117,8 +117,13 @@ export async function startFlow(
   if (open.sends === 'directly') {
     const taken = await world.store.links.consumeState(sha256(state));
     if (taken === undefined) return { kind: 'other_browser', link };
-    const continuation = { kind: 'direct', inputs: completed.values } as const;
-    return link.verification === 'user' ? holdForUser(world, taken, continuation) : finishFlow(world, taken, continuation);
+    if (link.verification === 'user') return holdForUser(world, taken, { kind: 'direct', inputs: completed.values });
+    const outcome = await finishTyped(world, taken, completed.values);
+    if (outcome.kind !== 'refused') return outcome;
+    const typed = missing.filter(({ input }) => input.secret);
+    if (missing.length === 0) return failLink(world, taken, 'exchange_failed', 'The provider does not accept what was given with the link.');
+    const detail = `${link.snapshot.definition.name} does not accept this.`;
+    return { kind: 'bad_inputs', faults: (typed.length > 0 ? typed : missing).map(({ name }) => ({ pointer: `/inputs/${name}`, detail })) };
   }
 
   let started: Started;

@@ -7,7 +7,7 @@ export const failures: Readonly<Record<LinkFailure, Wording>> = {
   access_denied: {
     heading: 'Access was not allowed',
     what: '{provider} says that access was declined. Nothing was connected.',
-    next: 'If that is what you wanted, you are done. If not, try again and allow access.',
+    next: 'If that is what you wanted, you are done. If not, go back to where you began and start again.',
   },
   wrong_browser: {
     heading: 'Please finish in the browser you began in',
