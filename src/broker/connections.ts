@@ -1,13 +1,13 @@
 import { grantFor } from '../grants/index.ts';
 import { Credential } from '../protocol/credential.ts';
-import { completeInputs } from '../protocol/definition/inputs.ts';
 import type { Method } from '../protocol/definition/schema.ts';
 import { type Fault, GrantryError, isGrantryError } from '../protocol/errors.ts';
 import { isTokenText } from '../protocol/token-text.ts';
 import { readAccount, sendProbe } from './account.ts';
 import { findProvider, methodOf } from './catalog.ts';
 import { openCredential, storeCredential } from './credentials.ts';
-import { grantContext, openClient, openIntegrationInputs } from './grant-context.ts';
+import { grantContext, openClient } from './grant-context.ts';
+import { completeGiven } from './given-inputs.ts';
 import { newId } from './ids.ts';
 import { markMisconfigured, markRecovered } from './integrations.ts';
 import { connectionInputsPlace } from './places.ts';
@@ -94,25 +94,8 @@ export async function createConnection(world: World, project: string, body: Conn
   const methodName = methodFor(integration, provider.definition.methods, body);
   const { method } = methodOf(provider.definition, methodName);
 
-  const fixed = await openIntegrationInputs(world, integration);
-  const declared = { ...provider.definition.inputs, ...method.inputs };
-  const given = body.inputs ?? {};
-  const barred = Object.keys(given).filter(
-    (name) =>
-      Object.hasOwn(declared, name) && (declared[name]?.asked_of === 'integration' || (Object.hasOwn(fixed, name) && fixed[name] !== given[name])),
-  );
-  const known = Object.fromEntries(Object.entries(fixed).filter(([name]) => Object.hasOwn(declared, name)));
-  const { values, missing, faults } = completeInputs(
-    provider.definition,
-    method,
-    { ...known, ...given },
-    { allowPrivateHosts: world.allowPrivateHosts },
-  );
-  const errors = [
-    ...faults,
-    ...barred.map((name) => ({ pointer: `/inputs/${name}`, detail: 'Only the integration can set this.' })),
-    ...missing.map(({ name, input }) => ({ pointer: `/inputs/${name}`, detail: `${input.label} is needed.` })),
-  ];
+  const { values, missing, faults } = await completeGiven(world, { integration, definition: provider.definition, method, given: body.inputs ?? {} });
+  const errors = [...faults, ...missing.map(({ name, input }) => ({ pointer: `/inputs/${name}`, detail: `${input.label} is needed.` }))];
   if (errors.length > 0) throw invalid(errors);
 
   const scopes = body.scopes ?? integration.scopes;

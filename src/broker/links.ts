@@ -1,7 +1,6 @@
-import { completeInputs } from '../protocol/definition/inputs.ts';
-import { type Fault, GrantryError } from '../protocol/errors.ts';
+import { GrantryError } from '../protocol/errors.ts';
 import { findProvider, methodOf } from './catalog.ts';
-import { openIntegrationInputs } from './grant-context.ts';
+import { completeGiven } from './given-inputs.ts';
 import { newId } from './ids.ts';
 import { redirectUriOf } from './integrations.ts';
 import { linkInputsPlace } from './places.ts';
@@ -26,17 +25,6 @@ export type LinkBody = {
 
 const fault = (pointer: string, detail: string) => new GrantryError('invalid_request', { detail, errors: [{ pointer, detail }] });
 
-/** The inputs of a link: the integration's own values stand, and what only an admin may say cannot be said here. */
-function linkInputs(given: Record<string, string>, fixed: Record<string, string>, declared: Record<string, { asked_of: string }>): Fault[] {
-  return Object.keys(given).flatMap((name): Fault[] => {
-    if (Object.hasOwn(fixed, name) && fixed[name] !== given[name])
-      return [{ pointer: `/inputs/${name}`, detail: 'The integration has set this already.' }];
-    if (Object.hasOwn(declared, name) && declared[name]?.asked_of === 'integration')
-      return [{ pointer: `/inputs/${name}`, detail: 'Only the integration can set this.' }];
-    return [];
-  });
-}
-
 async function reconnected(world: World, project: string, body: LinkBody): Promise<void> {
   if (body.connection_id === undefined) return;
   const connection = await world.store.connections.get(project, body.connection_id);
@@ -59,13 +47,8 @@ export async function createLink(world: World, project: string, body: LinkBody):
   if (integration.verification === 'user' && verification === 'browser')
     throw fault('/verification', 'This integration asks for the verification of the user.');
 
-  const fixed = await openIntegrationInputs(world, integration);
-  const declared = { ...provider.definition.inputs, ...method.inputs };
-  const given = body.inputs ?? {};
-  const errors = linkInputs(given, fixed, declared);
-  const { faults, missing } = completeInputs(provider.definition, method, { ...fixed, ...given }, { allowPrivateHosts: world.allowPrivateHosts });
-  if (errors.length + faults.length > 0)
-    throw new GrantryError('invalid_request', { detail: 'The inputs are not valid.', errors: [...errors, ...faults] });
+  const { given, missing, faults } = await completeGiven(world, { integration, definition: provider.definition, method, given: body.inputs ?? {} });
+  if (faults.length > 0) throw new GrantryError('invalid_request', { detail: 'The inputs are not valid.', errors: faults });
 
   if (body.return_url !== undefined) {
     const registered = (await world.store.projects.get(project))?.return_urls ?? [];
@@ -95,7 +78,7 @@ export async function createLink(world: World, project: string, body: LinkBody):
       end_user: body.end_user,
       return_url: body.return_url ?? null,
       scopes: body.scopes ?? integration.scopes,
-      inputs_sealed: await sealInputs(world, linkInputsPlace(identity), { ...fixed, ...given }),
+      inputs_sealed: await sealInputs(world, linkInputsPlace(identity), given),
       metadata: body.metadata ?? {},
       reconnects: body.connection_id ?? null,
       verification,

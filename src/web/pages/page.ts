@@ -1,21 +1,7 @@
-import type { ErrorCode } from '../../protocol/errors.ts';
+import type { LinkErrorCode } from '../../broker/records.ts';
 
 /** Why a connect link failed, as the API names it. */
-export type LinkFailure = Extract<
-  ErrorCode,
-  | 'access_denied'
-  | 'wrong_browser'
-  | 'wrong_user'
-  | 'redirect_mismatch'
-  | 'issuer_mismatch'
-  | 'code_replayed'
-  | 'invalid_callback'
-  | 'provider_error'
-  | 'exchange_failed'
-  | 'exchange_unknown'
-  | 'account_mismatch'
-  | 'link_expired'
->;
+export type LinkFailure = LinkErrorCode;
 
 /** One value that the end user has to give. */
 export type PageInput = {
