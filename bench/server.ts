@@ -7,7 +7,9 @@ export type Measured = { url: string; cpuMs(): number; rssMb(): number; stop(): 
 
 /** CPU time (user and system) of a process so far. */
 function cpuMsOf(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ');
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /s, '')
+    .split(' ');
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
@@ -16,7 +18,10 @@ function rssMbOf(pid: number): number {
 }
 
 /** Starts a module that reports `{ port }` or listens at `url` by itself. */
-export async function startMeasured(module: string, { env, args = [], url }: { env: Record<string, string>; args?: string[]; url?: string }): Promise<Measured> {
+export async function startMeasured(
+  module: string,
+  { env, args = [], url }: { env: Record<string, string>; args?: string[]; url?: string },
+): Promise<Measured> {
   const child: ChildProcess = fork(module, { execArgv: args, env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
   const pid = child.pid ?? 0;
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
@@ -28,7 +33,10 @@ export async function startMeasured(module: string, { env, args = [], url }: { e
     });
   } else {
     for (let i = 0; ; i += 1) {
-      const ready = await fetch(`${base}/readyz`).then((answer) => answer.ok, () => false);
+      const ready = await fetch(`${base}/readyz`).then(
+        (answer) => answer.ok,
+        () => false,
+      );
       if (ready) break;
       if (i > 300 || child.exitCode !== null) throw new Error(`${module} did not become ready`);
       await new Promise((resolve) => setTimeout(resolve, 100));

@@ -36,7 +36,15 @@ export async function run(): Promise<void> {
   const url = `http://127.0.0.1:${port}`;
   const broker = await startMeasured('dist/main.js', {
     url,
-    env: { DATABASE_URL: postgres.url, GRANTRY_DATA_DIR: join(dir, 'data'), GRANTRY_ROOT_KEY: rootKey, GRANTRY_ROLE: 'web', PORT: String(port), LOG_LEVEL: 'info', GRANTRY_ALLOW_PRIVATE_HOSTS: 'true' },
+    env: {
+      DATABASE_URL: postgres.url,
+      GRANTRY_DATA_DIR: join(dir, 'data'),
+      GRANTRY_ROOT_KEY: rootKey,
+      GRANTRY_ROLE: 'web',
+      PORT: String(port),
+      LOG_LEVEL: 'info',
+      GRANTRY_ALLOW_PRIVATE_HOSTS: 'true',
+    },
   });
   let baseline: Measured | undefined;
   try {
@@ -47,7 +55,12 @@ export async function run(): Promise<void> {
       body: {
         integration: 'github',
         end_user: { id: 'bench' },
-        import: { access_token: 'x'.repeat(900), refresh_token: 'y'.repeat(200), expires_at: new Date(Date.now() + 86_400_000).toISOString(), scopes: ['repo', 'read:user'] },
+        import: {
+          access_token: 'x'.repeat(900),
+          refresh_token: 'y'.repeat(200),
+          expires_at: new Date(Date.now() + 86_400_000).toISOString(),
+          scopes: ['repo', 'read:user'],
+        },
       },
     });
     const headers = { authorization: `Bearer ${key}` };
@@ -65,12 +78,17 @@ export async function run(): Promise<void> {
         const theirs = await load(baseline, '/token', headers, connections);
         failed += ours.failed + theirs.failed;
         // The first round warms both up.
-        if (round > 0) ratios.push({ speed: ours.perSecond / theirs.perSecond, cpu: theirs.cpuUs / ours.cpuUs, p99: theirs.p99Ms / Math.max(0.01, ours.p99Ms) });
+        if (round > 0)
+          ratios.push({ speed: ours.perSecond / theirs.perSecond, cpu: theirs.cpuUs / ours.cpuUs, p99: theirs.p99Ms / Math.max(0.01, ours.p99Ms) });
       }
       const speeds = ratios.map(({ speed }) => speed).sort((a, b) => a - b);
       const figures = [speeds[0] ?? 0, median([...speeds]), speeds.at(-1) ?? 0].map((value) => value.toFixed(2)).join('  ');
       process.stdout.write(
-        `${String(connections).padStart(11)}  ${figures.padEnd(33)}  ${median(ratios.map(({ cpu }) => cpu)).toFixed(2).padEnd(30)}  ${median(ratios.map(({ p99 }) => p99)).toFixed(2).padEnd(18)}  ${failed}\n`,
+        `${String(connections).padStart(11)}  ${figures.padEnd(33)}  ${median(ratios.map(({ cpu }) => cpu))
+          .toFixed(2)
+          .padEnd(30)}  ${median(ratios.map(({ p99 }) => p99))
+          .toFixed(2)
+          .padEnd(18)}  ${failed}\n`,
       );
     }
   } finally {

@@ -24,7 +24,16 @@ const banner = {
 };
 
 await rm('dist', { recursive: true, force: true });
-await build({ ...common, entryPoints: ['src/main.ts'], outdir: 'dist', splitting: true, chunkNames: 'chunk-[hash]', sourcemap: true, external, banner });
+await build({
+  ...common,
+  entryPoints: ['src/main.ts'],
+  outdir: 'dist',
+  splitting: true,
+  chunkNames: 'chunk-[hash]',
+  sourcemap: true,
+  external,
+  banner,
+});
 
 const compiler = 'dist/compile-providers.mjs';
 await build({ ...common, entryPoints: ['src/outside/shipped-providers.ts'], outfile: compiler, banner });

@@ -12,7 +12,8 @@ const packageRoot = dirname(dirname(fileURLToPath(import.meta.url)));
 function explain(error: unknown): string {
   if (isGrantryError(error, 'invalid_request')) return configFaults(error);
   if (error instanceof GrantryError) return error.message;
-  const { code, message } = error instanceof Error ? { code: 'code' in error ? String(error.code) : '', message: error.message } : { code: '', message: String(error) };
+  const { code, message } =
+    error instanceof Error ? { code: 'code' in error ? String(error.code) : '', message: error.message } : { code: '', message: String(error) };
   if (code === 'EADDRINUSE') return 'The port is in use: set PORT to another one, or end what uses it.';
   if (code === 'ECONNREFUSED') return 'Postgres does not answer: check DATABASE_URL.';
   return `Could not start: ${message.split('\n')[0] ?? ''}`;
@@ -34,7 +35,12 @@ async function main(): Promise<void> {
   };
   process.on('SIGTERM', () => void stop('SIGTERM'));
   process.on('SIGINT', () => void stop('SIGINT'));
-  process.on('unhandledRejection', (error) => log.error({ error: error instanceof Error ? error.name : typeof error, stack: error instanceof Error ? error.stack?.split('\n').slice(1, 8) : [] }, 'a promise was left unhandled'));
+  process.on('unhandledRejection', (error) =>
+    log.error(
+      { error: error instanceof Error ? error.name : typeof error, stack: error instanceof Error ? error.stack?.split('\n').slice(1, 8) : [] },
+      'a promise was left unhandled',
+    ),
+  );
 
   if (broker.newRootKey !== undefined) {
     process.stderr.write(`\nThe root key of this installation, shown this once:\n\n  ${broker.newRootKey}\n\n`);

@@ -49,7 +49,9 @@ function createClosers(log: Log) {
     add: (name: string, close: () => Promise<unknown>) => closers.push([name, close]),
     async closeAll() {
       for (const [name, close] of closers.reverse()) {
-        await close().catch((error: unknown) => log.error({ what: name, error: error instanceof Error ? error.name : typeof error }, 'could not be closed'));
+        await close().catch((error: unknown) =>
+          log.error({ what: name, error: error instanceof Error ? error.name : typeof error }, 'could not be closed'),
+        );
       }
       closers.length = 0;
     },
@@ -92,8 +94,9 @@ export async function startBroker({ config, log, packageRoot }: StartOptions): P
   const closers = createClosers(log);
   try {
     const ring = await keyRing(config);
-    const root = config.rootKey.kind === 'given' ? { key: config.rootKey.key, origin: 'found' as const } : await loadOrCreateRootKey(config.rootKey.dir);
-    const shipped = await loadShippedProviders(join(packageRoot, 'providers'));
+    const root =
+      config.rootKey.kind === 'given' ? { key: config.rootKey.key, origin: 'found' as const } : await loadOrCreateRootKey(config.rootKey.dir);
+    const shipped = await loadShippedProviders(join(packageRoot, 'providers'), join(packageRoot, 'dist', 'providers.json'));
     const url = await databaseUrl(config, log, (close) => closers.add('embedded postgres', close));
     await migrateDatabase(url, join(packageRoot, 'drizzle'));
     const postgres = openPostgres({ url, max: 10, onError: (error) => log.warn({ error: error.name }, 'a database connection broke') });
@@ -103,7 +106,11 @@ export async function startBroker({ config, log, packageRoot }: StartOptions): P
     await ensureDefaultProject({ store });
     const door = createDoor({
       allowPrivateHosts: config.allowPrivateHosts,
-      log: ({ outcome, ...event }) => log.debug({ ...event, ...('status' in outcome ? { status: outcome.status } : { refused: outcome.code, cause: outcome.cause }) }, 'outbound request'),
+      log: ({ outcome, ...event }) =>
+        log.debug(
+          { ...event, ...('status' in outcome ? { status: outcome.status } : { refused: outcome.code, cause: outcome.cause }) },
+          'outbound request',
+        ),
     });
     closers.add('door', door.close);
     const wakeups = await createWakeups({ databaseUrl: url, log });
@@ -125,7 +132,13 @@ export async function startBroker({ config, log, packageRoot }: StartOptions): P
     // What a provider gives is saved before Postgres and the door go; one that cannot be saved is not waited for for ever.
     closers.add('refreshes', () => Promise.race([refreshesSettled(world), sleep(20_000, undefined, { ref: false })]));
 
-    const running = { publicUrl: config.publicUrl, databaseUrl: url, rootKey: root.key.reveal(), newRootKey: root.origin === 'made' ? root.key.reveal() : undefined, world };
+    const running = {
+      publicUrl: config.publicUrl,
+      databaseUrl: url,
+      rootKey: root.key.reveal(),
+      newRootKey: root.origin === 'made' ? root.key.reveal() : undefined,
+      world,
+    };
     let address: RunningBroker['address'];
     if (config.role !== 'worker') {
       const server = createWebServer({ world, root: { hash: sha256(root.key.reveal()) }, trustProxy: config.trustedProxies });

@@ -6,11 +6,16 @@ import type { IntegrationRecord } from './records.ts';
 import type { World } from './world.ts';
 
 /** What an admin fixed stands, and what only an admin may say cannot be said by somebody else. */
-function barred(given: Readonly<Record<string, string>>, fixed: Readonly<Record<string, string>>, declared: ReturnType<typeof declaredInputs>): Fault[] {
+function barred(
+  given: Readonly<Record<string, string>>,
+  fixed: Readonly<Record<string, string>>,
+  declared: ReturnType<typeof declaredInputs>,
+): Fault[] {
   return Object.keys(given).flatMap((name): Fault[] => {
     const pointer = `/inputs/${name}`;
     if (Object.hasOwn(fixed, name) && fixed[name] !== given[name]) return [{ pointer, detail: 'The integration has set this already.' }];
-    if (Object.hasOwn(declared, name) && declared[name]?.asked_of === 'integration') return [{ pointer, detail: 'Only the integration can set this.' }];
+    if (Object.hasOwn(declared, name) && declared[name]?.asked_of === 'integration')
+      return [{ pointer, detail: 'Only the integration can set this.' }];
     return [];
   });
 }
@@ -21,7 +26,12 @@ function barred(given: Readonly<Record<string, string>>, fixed: Readonly<Record<
  */
 export async function completeGiven(
   world: World,
-  { integration, definition, method, given }: { integration: IntegrationRecord; definition: Definition; method: Method; given: Readonly<Record<string, string>> },
+  {
+    integration,
+    definition,
+    method,
+    given,
+  }: { integration: IntegrationRecord; definition: Definition; method: Method; given: Readonly<Record<string, string>> },
 ): Promise<CompletedInputs & { given: Record<string, string> }> {
   const declared = declaredInputs(definition, method);
   const all = await openIntegrationInputs(world, integration);

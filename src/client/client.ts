@@ -37,7 +37,11 @@ export type CallOptions = {
 export type GrantryClient = {
   /** Any call of the API; the parsed answer, undefined for 204. Throws GrantryProblem. */
   call<T = unknown>(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, options?: CallOptions): Promise<T>;
-  createConnectLink(link: { integration: string; end_user: { id: string; [field: string]: unknown }; [field: string]: unknown }): Promise<{ id: string; url: string; status: string; expires_at: string }>;
+  createConnectLink(link: {
+    integration: string;
+    end_user: { id: string; [field: string]: unknown };
+    [field: string]: unknown;
+  }): Promise<{ id: string; url: string; status: string; expires_at: string }>;
   getConnectLink(id: string): Promise<{ id: string; status: string; connection_id: string | null; error: { code: string; detail: string } | null }>;
   /** The token of a connection, fresh for at least `minTtlS` seconds. */
   getToken(connectionId: string, wish?: { minTtlS?: number; force?: boolean }): Promise<Token>;
@@ -72,7 +76,11 @@ export function createGrantryClient({ baseUrl, apiKey, project }: GrantryClientO
     const answer: unknown = text === '' ? undefined : JSON.parse(text);
     if (!response.ok) {
       const after = response.headers.get('retry-after');
-      throw new GrantryProblem(response.status, typeof answer === 'object' && answer !== null ? { ...answer } : {}, after === null ? undefined : Number(after));
+      throw new GrantryProblem(
+        response.status,
+        typeof answer === 'object' && answer !== null ? { ...answer } : {},
+        after === null ? undefined : Number(after),
+      );
     }
     return answer as T;
   }

@@ -32,6 +32,12 @@ export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' |
 
 /** JSON lines on standard output, or wherever `destination` writes to. */
 export function createLog(level: LogLevel, destination?: { write(line: string): void }): Log {
-  const options = { level, base: { service: 'grantry' }, redact: { paths: [...top, ...nested], censor: '[sealed]' }, timestamp: () => `,"time":"${new Date().toISOString()}"`, formatters: { level: (label: string) => ({ level: label }) } };
+  const options = {
+    level,
+    base: { service: 'grantry' },
+    redact: { paths: [...top, ...nested], censor: '[sealed]' },
+    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    formatters: { level: (label: string) => ({ level: label }) },
+  };
   return destination === undefined ? pino(options) : pino(options, destination);
 }

@@ -18,7 +18,10 @@ function tokenPresentation(definition: Definition, token: string): Presentation 
 }
 
 /** The same for a whole credential: RFC 7617 for user name and password; undefined for OAuth 1.0a, which signs each request. */
-export function presentationOf(definition: Definition, { kind, access_token, secret }: Pick<CredentialFields, 'kind' | 'access_token' | 'secret'>): Presentation | undefined {
+export function presentationOf(
+  definition: Definition,
+  { kind, access_token, secret }: Pick<CredentialFields, 'kind' | 'access_token' | 'secret'>,
+): Presentation | undefined {
   switch (kind) {
     case 'oauth2':
     case 'api_key':

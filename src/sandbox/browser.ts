@@ -79,7 +79,8 @@ function findForm(page: HtmlPage, wanted: string | undefined): { form: HtmlForm;
     return { form, button: form.buttons[0] };
   }
   const lower = wanted.toLowerCase();
-  const matches = ({ text, value, name }: Button) => text.toLowerCase().startsWith(lower) || [value, name].some((word) => word.toLowerCase() === lower);
+  const matches = ({ text, value, name }: Button) =>
+    text.toLowerCase().startsWith(lower) || [value, name].some((word) => word.toLowerCase() === lower);
   for (const form of page.forms) {
     const button = form.buttons.find(matches);
     if (button !== undefined) return { form, button };

@@ -1,7 +1,7 @@
+import { type People, peopleInChromium, peopleOverHttp } from './demo/person.ts';
 import { createReport } from './demo/report.ts';
 import { type Play, type Scene, scenes } from './demo/scenes.ts';
-import { peopleInChromium, peopleOverHttp, type People } from './demo/person.ts';
-import { setStage, type Stage } from './demo/stage.ts';
+import { type Stage, setStage } from './demo/stage.ts';
 
 /**
  * npm run demo: the main job end to end on embedded defaults. `--browser` plays the people in Chromium, `--stay` leaves

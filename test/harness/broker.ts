@@ -9,7 +9,7 @@ import { readConfig } from '../../src/config.ts';
 import { createLog } from '../../src/outside/log.ts';
 import { migrateDatabase } from '../../src/outside/postgres/database.ts';
 import { type RunningBroker, startBroker } from '../../src/process.ts';
-import { startSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts';
+import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 
 /** A whole broker on a database of its own, listening on localhost, with the sandbox providers beside it. */

@@ -1,8 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Browser as Chromium, chromium, type Page as ChromiumPage } from 'playwright-core';
+import { type Browser as Chromium, type Page as ChromiumPage, chromium } from 'playwright-core';
 import { createBrowser } from '../browser.ts';
 
 /** A person at a browser: reads pages, fills in forms, presses buttons. By HTTP with a cookie jar, or in Chromium. */
@@ -53,7 +53,10 @@ async function seenInChromium(page: ChromiumPage): Promise<Seen> {
         await page.getByRole('button', { name: button }).first().click();
       }),
     follow: async (link) => {
-      const popup = page.context().waitForEvent('page', { timeout: 5_000 }).catch(() => undefined);
+      const popup = page
+        .context()
+        .waitForEvent('page', { timeout: 5_000 })
+        .catch(() => undefined);
       await page.getByRole('link', { name: link }).first().click();
       const opened = await popup;
       if (opened === undefined) return seenInChromium(page);
@@ -63,7 +66,13 @@ async function seenInChromium(page: ChromiumPage): Promise<Seen> {
   };
 }
 
-const programs = [process.env.CHROMIUM_PATH, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'];
+const programs = [
+  process.env.CHROMIUM_PATH,
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+];
 
 /** People in Chromium, each in a profile of her own. Throws when there is no Chromium. */
 export async function peopleInChromium(): Promise<People> {
@@ -79,7 +88,16 @@ export async function peopleInChromium(): Promise<People> {
   const home = await mkdtemp(join(tmpdir(), 'grantry-demo-browser-'));
   const browser = await chromium.launch({
     executablePath,
-    args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    args: [
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
   });
   open.push({ browser, home });
   return {

@@ -26,7 +26,10 @@ export function createReport(write: (line: string) => void): Report {
     table(rows) {
       const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
       rows.forEach((row, index) => {
-        const line = row.map((cell, column) => pad(cell, widths[column] ?? 0)).join('  ').trimEnd();
+        const line = row
+          .map((cell, column) => pad(cell, widths[column] ?? 0))
+          .join('  ')
+          .trimEnd();
         write(index === 0 ? colors.bold(line) : line);
       });
     },

@@ -1,4 +1,4 @@
-import { GrantryProblem, type GrantryClient, type Token } from '../../client/client.ts';
+import { type GrantryClient, GrantryProblem, type Token } from '../../client/client.ts';
 import type { People, Seen } from './person.ts';
 import type { Report } from './report.ts';
 import type { Stage } from './stage.ts';
@@ -15,7 +15,10 @@ export function expectThat(holds: boolean, otherwise: string): asserts holds {
 
 type LinkState = { status: string; connection_id: string | null; error: { code: string } | null };
 
-async function integrationFor({ stage, report }: Play, { id, provider, definition, ...body }: { id: string; provider: string; definition?: string; [field: string]: unknown }): Promise<string | null> {
+async function integrationFor(
+  { stage, report }: Play,
+  { id, provider, definition, ...body }: { id: string; provider: string; definition?: string; [field: string]: unknown },
+): Promise<string | null> {
   if (definition !== undefined) {
     await stage.admin.call('PUT', `/v1/providers/${provider}`, { body: definition });
     report.step(`the admin adds the provider definition ${provider}`);
@@ -33,7 +36,10 @@ async function connectLink({ stage, report }: Play, integration: string, more: R
 
 async function connected({ stage, report, connections }: Play, link: { id: string }, note: string): Promise<string> {
   const state = await stage.integration.call<LinkState>('GET', `/v1/connect-links/${link.id}`);
-  expectThat(state.status === 'connected' && state.connection_id !== null, `the link is ${state.status} (${state.error?.code ?? 'no error'}), not connected`);
+  expectThat(
+    state.status === 'connected' && state.connection_id !== null,
+    `the link is ${state.status} (${state.error?.code ?? 'no error'}), not connected`,
+  );
   report.done(`connected: ${state.connection_id}`);
   connections.push({ id: state.connection_id, note });
   return state.connection_id;
@@ -94,14 +100,23 @@ export const scenes: readonly Scene[] = [
     async play(play) {
       const { stage, people, report } = play;
       const as = stage.sandbox.providers.authorizationServer;
-      const callback = await integrationFor(play, { id: 'web-jwt', provider: 'sandbox-as', method: 'web-jwt', verification: 'user', ...as.signingClient });
+      const callback = await integrationFor(play, {
+        id: 'web-jwt',
+        provider: 'sandbox-as',
+        method: 'web-jwt',
+        verification: 'user',
+        ...as.signingClient,
+      });
       as.registerRedirectUri(callback ?? '');
       const link = await connectLink(play, 'web-jwt', { return_url: stage.integrator.returnUrl });
       const person = await people.person();
       const before = as.counters.token.authorization_code ?? 0;
       const back = await approve(await person.open(link.url), 'ada', 'Continue to');
       const nonce = stage.integrator.arrivals.at(-1)?.get('nonce');
-      expectThat(back.url.startsWith(stage.integrator.returnUrl) && typeof nonce === 'string', `the browser is at ${back.url} and not back at the integrator`);
+      expectThat(
+        back.url.startsWith(stage.integrator.returnUrl) && typeof nonce === 'string',
+        `the browser is at ${back.url} and not back at the integrator`,
+      );
       expectThat((as.counters.token.authorization_code ?? 0) === before, 'the code was exchanged before anybody confirmed');
       report.step('the browser is back at the integrator with a nonce; nothing has been exchanged yet');
       await stage.integration.call('POST', `/v1/connect-links/${link.id}/confirm`, { body: { nonce, end_user_id: 'ada' } });
@@ -112,7 +127,9 @@ export const scenes: readonly Scene[] = [
       const other = await people.person();
       await approve(await other.open(stranger.url), 'eve', 'Continue to');
       const wrong = await problemOf(
-        stage.integration.call('POST', `/v1/connect-links/${stranger.id}/confirm`, { body: { nonce: stage.integrator.arrivals.at(-1)?.get('nonce'), end_user_id: 'eve' } }),
+        stage.integration.call('POST', `/v1/connect-links/${stranger.id}/confirm`, {
+          body: { nonce: stage.integrator.arrivals.at(-1)?.get('nonce'), end_user_id: 'eve' },
+        }),
       );
       expectThat(wrong.code === 'wrong_user', `another user was answered ${wrong.code}`);
       report.done(`somebody else who was sent the link: ${wrong.status} ${wrong.code}, nothing exchanged`);
@@ -143,7 +160,12 @@ export const scenes: readonly Scene[] = [
     async play(play) {
       const { stage, people, report } = play;
       const { phonegap } = stage.sandbox.providers;
-      const callback = await integrationFor(play, { id: 'phonegap', provider: 'sandbox-phonegap', definition: phonegap.definition, ...phonegap.client });
+      const callback = await integrationFor(play, {
+        id: 'phonegap',
+        provider: 'sandbox-phonegap',
+        definition: phonegap.definition,
+        ...phonegap.client,
+      });
       phonegap.registerRedirectUri(callback ?? '');
       const link = await connectLink(play, 'phonegap');
       const person = await people.person();
@@ -181,7 +203,9 @@ export const scenes: readonly Scene[] = [
       const { link } = await connect({});
       const id = await connected(play, link, 'oauth1, out of band');
       const target = `${nexmo.url}/api/me`;
-      const signed = await stage.worker.call<{ url: string; headers: Record<string, string> }>('POST', `/v1/connections/${id}/sign`, { body: { method: 'GET', url: target } });
+      const signed = await stage.worker.call<{ url: string; headers: Record<string, string> }>('POST', `/v1/connections/${id}/sign`, {
+        body: { method: 'GET', url: target },
+      });
       const answer = await fetch(signed.url, { headers: signed.headers });
       expectThat(answer.status === 200, `the signed request was answered ${answer.status}`);
       report.done('a request signed by the broker opens the API; the consumer secret never left it');
@@ -196,7 +220,12 @@ export const scenes: readonly Scene[] = [
       const { stage, people } = play;
       const { nexmo } = stage.sandbox.providers;
       // A request token of one way must not end the tokens of another here.
-      const callback = await integrationFor(play, { id: 'oauth1', provider: 'sandbox-oauth1', definition: nexmo.definitionWithCallback, ...nexmo.client });
+      const callback = await integrationFor(play, {
+        id: 'oauth1',
+        provider: 'sandbox-oauth1',
+        definition: nexmo.definitionWithCallback,
+        ...nexmo.client,
+      });
       nexmo.registerRedirectUri(callback ?? '');
       const link = await connectLink(play, 'oauth1');
       const person = await people.person();
@@ -239,7 +268,10 @@ export const scenes: readonly Scene[] = [
       await integrationFor(play, { id: 'machine', provider: 'sandbox-as', method: 'machine', ...as.client });
       const machine = await add('client_credentials', { integration: 'machine', grant: 'client_credentials' });
       await useAt(play, `${as.url}/api/me`, await token(stage.worker, machine));
-      await add('authorization_code, imported', { integration: 'web', import: { access_token: 'from-elsewhere', expires_at: new Date(Date.now() + 3_600_000).toISOString(), scopes: ['read'] } });
+      await add('authorization_code, imported', {
+        integration: 'web',
+        import: { access_token: 'from-elsewhere', expires_at: new Date(Date.now() + 3_600_000).toISOString(), scopes: ['read'] },
+      });
     },
   },
   {

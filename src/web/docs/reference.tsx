@@ -59,7 +59,13 @@ function Call({ path, method, operation }: { path: string; method: string; opera
       )}
       {operation.requestBody && <Body title="Body" content={operation.requestBody.content} />}
       {Object.entries(operation.responses).map(([status, answer]) =>
-        answer.content === undefined ? <p key={status}>{status}: {answer.description}</p> : <Body key={status} title={status} content={answer.content} />,
+        answer.content === undefined ? (
+          <p key={status}>
+            {status}: {answer.description}
+          </p>
+        ) : (
+          <Body key={status} title={status} content={answer.content} />
+        ),
       )}
     </section>
   );
@@ -68,7 +74,9 @@ function Call({ path, method, operation }: { path: string; method: string; opera
 type Document = { info: { description: string }; paths: Record<string, Record<string, Operation>>; components: { schemas: Record<string, Schema> } };
 
 function Reference({ document }: { document: Document }) {
-  const calls = Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ path, method, operation })));
+  const calls = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
+  );
   const tags = [...new Set(calls.flatMap(({ operation }) => operation.tags))];
   return (
     <html lang="en">
@@ -88,7 +96,11 @@ function Reference({ document }: { document: Document }) {
           {tags.map((tag) => (
             <section key={tag}>
               <h2>{tag}</h2>
-              {calls.filter(({ operation }) => operation.tags.includes(tag)).map((call) => <Call key={`${call.method} ${call.path}`} {...call} />)}
+              {calls
+                .filter(({ operation }) => operation.tags.includes(tag))
+                .map((call) => (
+                  <Call key={`${call.method} ${call.path}`} {...call} />
+                ))}
             </section>
           ))}
           <section>

@@ -54,7 +54,8 @@ export type OutOfBandPage = Form & {
 };
 
 /** After the callback of a provider that does not echo state: is this the account that was meant? */
-export type ConfirmationPage = Parties & Form & {
+export type ConfirmationPage = Parties &
+  Form & {
     kind: 'confirmation';
     /** Undefined when the provider does not tell. */
     account: string | undefined;
