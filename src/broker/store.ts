@@ -93,6 +93,8 @@ export type Links = {
   consumeByBrowser(browserHash: Buffer, redirectUri: string): Promise<LinkRecord | undefined>;
   /** Consumes an out-of-band flow of this link. */
   consumeByLink(id: string, browserHash: Buffer): Promise<LinkRecord | undefined>;
+  /** exchanging -> authorizing, for the rest of the time that was given: nothing was authorized yet. */
+  waitAgain(id: string, attempt: number, stateHash: Buffer): Promise<boolean>;
   /** exchanging -> confirming. */
   holdForConfirmation(id: string, attempt: number, answerSealed: string, nonceHash: Buffer, ttlS: number): Promise<boolean>;
   /** confirming -> exchanging, once, before the nonce's end. */

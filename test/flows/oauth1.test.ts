@@ -45,12 +45,16 @@ describe('out of band without a verifier', () => {
     expect(JSON.stringify(await scene.root.getToken(connection))).not.toContain(scene.providers.nexmo.client.client_secret);
   });
 
-  test('asked before she has allowed it: refused, once', async () => {
+  test('back before she has allowed it: told so, and she can still allow it', async () => {
     const { link, steps } = await connect();
     const before = accessCalls();
-    expect((await steps.submit()).status).toBe(502);
-    expect(accessCalls()).toBe(before + 1);
-    await scene.expectFailed(link, 'exchange_failed');
+    const again = await steps.submit();
+    expect([again.status, accessCalls()]).toEqual([400, before + 1]);
+    expect(again.text).toContain('has not been allowed yet');
+    expect(await scene.stateOf(link)).toMatchObject({ status: 'authorizing', connection_id: null });
+    await (await again.follow('Open Sandbox Nexmo')).submit({ user: 'ada' });
+    expect((await again.submit()).title).toContain('is connected');
+    await scene.connectionOf(link);
   });
 
   test('another browser neither sees nor ends it; ten answers make one exchange', async () => {

@@ -3,11 +3,11 @@ import { GrantryError, isGrantryError } from '../../protocol/errors.ts';
 import { giveBack } from '../connecting.ts';
 import { isOverdue } from '../links.ts';
 import type { LinkRecord } from '../records.ts';
-import { isSecretText, sha256 } from '../secrets.ts';
+import { isSecretText, newSecret, sha256 } from '../secrets.ts';
 import type { World } from '../world.ts';
 import { isBrowserOf } from './browser.ts';
 import { type Failed, failLink, linkContext, linkMethod, openBegun } from './context.ts';
-import { askNonce, type Finished, finishFlow, heldContinuation, holdForUser } from './finish.ts';
+import { askNonce, type Finished, finishFlow, finishOrRefuse, heldContinuation, holdForUser } from './finish.ts';
 import { type Closed, openLink } from './start.ts';
 
 /**
@@ -100,7 +100,7 @@ export async function waitingOutOfBand(
 export async function returnOutOfBand(
   world: World,
   { token, browser, verifier }: { token: string; browser: string; verifier: string | undefined },
-): Promise<Closed | Finished | Failed | { kind: 'verifier_needed'; waiting: OutOfBand } | { kind: 'not_started' }> {
+): Promise<Closed | Finished | Failed | { kind: 'verifier_needed' | 'not_allowed_yet'; waiting: OutOfBand } | { kind: 'not_started' }> {
   const waiting = await waitingOutOfBand(world, token, browser);
   if (waiting.kind !== 'waiting') return waiting;
   const given = verifier?.trim() ?? '';
@@ -116,5 +116,11 @@ export async function returnOutOfBand(
     keep: {},
   };
   const continuation = { kind: 'callback', answer } as const;
-  return link.verification === 'user' ? holdForUser(world, link, continuation) : finishFlow(world, link, continuation);
+  if (link.verification === 'user') return holdForUser(world, link, continuation);
+  // A code can be guessed, so it has one try; without one, a refusal only says that she has not allowed access yet.
+  if (waiting.verifier === 'required') return finishFlow(world, link, continuation);
+  const outcome = await finishOrRefuse(world, link, continuation);
+  if (outcome.kind !== 'refused') return outcome;
+  if (await world.store.links.waitAgain(link.id, link.attempt, sha256(newSecret(world)))) return { kind: 'not_allowed_yet', waiting };
+  return failLink(world, link, 'exchange_failed', 'The provider refused to exchange the authorization.');
 }

@@ -109,15 +109,13 @@ export async function finishFlow(world: World, link: LinkRecord, continuation: C
 }
 
 /**
- * The same for what an end user typed in: what the provider refuses may be a slip of the finger, so the link stays open
- * and she may correct it.
+ * The same where a refusal may be a slip of the end user that she can put right (a mistyped key, coming back too early): then
+ * the link does not end, and the caller lets her try again.
  */
-export async function finishTyped(world: World, link: LinkRecord, inputs: Record<string, string>): Promise<Finished | Failed | { kind: 'refused' }> {
+export async function finishOrRefuse(world: World, link: LinkRecord, continuation: Continuation): Promise<Finished | Failed | { kind: 'refused' }> {
   try {
-    return await exchange(world, link, { kind: 'direct', inputs });
+    return await exchange(world, link, continuation);
   } catch (error) {
-    if (!isGrantryError(error, 'invalid_grant', 'provider_error')) return failedExchange(world, link, error);
-    await world.store.links.release(link.id, link.attempt);
-    return { kind: 'refused' };
+    return isGrantryError(error, 'invalid_grant', 'provider_error') ? { kind: 'refused' } : failedExchange(world, link, error);
   }
 }

@@ -10,7 +10,7 @@ import { isSecretText, newSecret, sha256 } from '../secrets.ts';
 import type { World } from '../world.ts';
 import { isBrowserOf } from './browser.ts';
 import { type Failed, failLink, linkContext, linkInputs, linkMethod, sealBegun } from './context.ts';
-import { type Finished, finishTyped, holdForUser } from './finish.ts';
+import { type Finished, finishOrRefuse, holdForUser } from './finish.ts';
 
 /** How long a state waits for its answer. */
 const stateTtlS = 600;
@@ -118,8 +118,9 @@ export async function startFlow(
     const taken = await world.store.links.consumeState(sha256(state));
     if (taken === undefined) return { kind: 'other_browser', link };
     if (link.verification === 'user') return holdForUser(world, taken, { kind: 'direct', inputs: completed.values });
-    const outcome = await finishTyped(world, taken, completed.values);
+    const outcome = await finishOrRefuse(world, taken, { kind: 'direct', inputs: completed.values });
     if (outcome.kind !== 'refused') return outcome;
+    await world.store.links.release(taken.id, taken.attempt);
     const typed = missing.filter(({ input }) => input.secret);
     if (missing.length === 0) return failLink(world, taken, 'exchange_failed', 'The provider does not accept what was given with the link.');
     const detail = `${link.snapshot.definition.name} does not accept this.`;

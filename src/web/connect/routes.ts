@@ -195,6 +195,12 @@ export function connectRouter(world: World): Router {
         return goTo(res, `${world.publicUrl}${linkPath(token)}`);
       case 'verifier_needed':
         return showOutOfBand(world, res, outcome.waiting, { token, browser: trusted.browser, error: 'Enter the code that you were shown.' });
+      case 'not_allowed_yet':
+        return showOutOfBand(world, res, outcome.waiting, {
+          token,
+          browser: trusted.browser,
+          error: `${outcome.waiting.link.snapshot.definition.name} says that access has not been allowed yet. Open it and allow access, then come back.`,
+        });
       default:
         return showEnd(world, req, res, outcome);
     }
