@@ -164,9 +164,15 @@ test('a connection whose provider has no probe says so', async () => {
 });
 
 test('a PLAINTEXT signature, which is the consumer secret, is never handed out', async () => {
-  const definition = JSON.parse(world.sandbox.providers.nexmo.definitionWithCallback);
-  definition.id = 'plain';
-  definition.methods.oauth1.signature_method = 'PLAINTEXT';
+  const at = 'https://api.acme.com/oauth';
+  const oauth1 = {
+    grant: 'oauth1',
+    request_token_endpoint: `${at}/request`,
+    authorization_endpoint: `${at}/authorize`,
+    access_token_endpoint: `${at}/access`,
+    signature_method: 'PLAINTEXT',
+  };
+  const definition = { id: 'plain', name: 'Plain', methods: { oauth1 } };
   await world.root.call('PUT', '/v1/providers/plain', { body: definition });
   await world.root.call('POST', '/v1/integrations', {
     body: { id: 'plain', provider: 'plain', client_id: 'app', client_secret: 'consumer-secret-of-plain' },
@@ -174,7 +180,7 @@ test('a PLAINTEXT signature, which is the consumer secret, is never handed out',
   const { id } = await world.root.call<{ id: string }>('POST', '/v1/connections', {
     body: { integration: 'plain', end_user: { id: 'u1' }, import: { access_token: 'tok', oauth_token_secret: 'sec' } },
   });
-  const problem = await problemOf(world.root.call('POST', `/v1/connections/${id}/sign`, { body: { method: 'GET', url: apis().oauth1 } }));
+  const problem = await problemOf(world.root.call('POST', `/v1/connections/${id}/sign`, { body: { method: 'GET', url: 'https://api.acme.com/me' } }));
   expect(problem).toMatchObject({ status: 422, code: 'unsupported' });
   expect(JSON.stringify(problem.problem)).not.toContain('consumer-secret');
 });

@@ -123,7 +123,7 @@ describe('reconnect', () => {
     expect(await scene.connections()).toHaveLength(count);
   });
 
-  test("another account: account_mismatch, the connection stays as it was, the other account's token is given back", async () => {
+  test('another account: account_mismatch, the connection stays as it was, and the other account keeps what it may have elsewhere', async () => {
     const id = await connected();
     const [before, revocations] = [await scene.root.call('GET', `/v1/connections/${id}`), server().counters.revocations];
     const token = await scene.root.getToken(id);
@@ -133,7 +133,8 @@ describe('reconnect', () => {
     await scene.expectFailed(link, 'account_mismatch');
     expect(await scene.root.call('GET', `/v1/connections/${id}`)).toEqual(before);
     expect((await scene.root.getToken(id)).access_token).toBe(token.access_token);
-    expect(server().counters.revocations).toBeGreaterThan(revocations);
+    // Many providers end everything of an account with one revocation.
+    expect(server().counters.revocations).toBe(revocations);
   });
 
   test('what needs a new authorization lives again', async () => {
