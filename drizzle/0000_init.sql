@@ -200,12 +200,14 @@ CREATE UNIQUE INDEX "connect_links_state" ON "connect_links" USING btree ("state
 CREATE INDEX "connect_links_browser" ON "connect_links" USING btree ("browser_hash") WHERE "connect_links"."state_hash" is not null;--> statement-breakpoint
 CREATE INDEX "connect_links_integration" ON "connect_links" USING btree ("project_id","integration_id");--> statement-breakpoint
 CREATE INDEX "connect_links_open" ON "connect_links" USING btree ("expires_at") WHERE "connect_links"."finished_at" is null;--> statement-breakpoint
+CREATE INDEX "connect_links_finished" ON "connect_links" USING btree ("finished_at") WHERE "connect_links"."finished_at" is not null;--> statement-breakpoint
 CREATE INDEX "connections_list" ON "connections" USING btree ("project_id","id") WHERE "connections"."deleted_at" is null;--> statement-breakpoint
 CREATE INDEX "connections_end_user" ON "connections" USING btree ("project_id","end_user_id","id") WHERE "connections"."deleted_at" is null;--> statement-breakpoint
 CREATE INDEX "connections_organization" ON "connections" USING btree ("project_id","organization_id","id") WHERE "connections"."deleted_at" is null and "connections"."organization_id" is not null;--> statement-breakpoint
 CREATE INDEX "connections_integration" ON "connections" USING btree ("project_id","integration_id","id") WHERE "connections"."deleted_at" is null;--> statement-breakpoint
 CREATE INDEX "connections_ending" ON "connections" USING btree ("expires_at") WHERE "connections"."deleted_at" is null and not "connections"."refreshable" and "connections"."status" = 'active' and "connections"."expires_at" is not null;--> statement-breakpoint
 CREATE INDEX "connections_due" ON "connections" USING btree ("refresh_due_at") WHERE "connections"."refresh_due_at" is not null;--> statement-breakpoint
+CREATE INDEX "connections_deleted" ON "connections" USING btree ("deleted_at") WHERE "connections"."deleted_at" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "data_keys_current" ON "data_keys" USING btree ("project_id") WHERE "data_keys"."retired_at" is null;--> statement-breakpoint
 CREATE INDEX "data_keys_project" ON "data_keys" USING btree ("project_id");--> statement-breakpoint
 CREATE INDEX "events_project" ON "events" USING btree ("project_id","id");--> statement-breakpoint

@@ -134,6 +134,7 @@ export const connectLinks = pgTable(
     index('connect_links_browser').on(t.browser_hash).where(sql`${t.state_hash} is not null`),
     index('connect_links_integration').on(t.project_id, t.integration_id),
     index('connect_links_open').on(t.expires_at).where(sql`${t.finished_at} is null`),
+    index('connect_links_finished').on(t.finished_at).where(sql`${t.finished_at} is not null`),
   ],
 );
 
@@ -196,6 +197,7 @@ export const connections = pgTable(
       .on(t.expires_at)
       .where(sql`${t.deleted_at} is null and not ${t.refreshable} and ${t.status} = 'active' and ${t.expires_at} is not null`),
     index('connections_due').on(t.refresh_due_at).where(sql`${t.refresh_due_at} is not null`),
+    index('connections_deleted').on(t.deleted_at).where(sql`${t.deleted_at} is not null`),
   ],
 );
 

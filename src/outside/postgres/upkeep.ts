@@ -47,7 +47,7 @@ const sweeps: Record<string, string> = {
   idempotency_keys: `delete from idempotency_keys where ctid in (select ctid from idempotency_keys where created_at < now() - interval '24 hours' limit 5000)`,
   connect_links: `delete from connect_links where id in (select id from connect_links where finished_at < now() - interval '30 days' limit 1000)`,
   connections: `delete from connections c where c.id in (select d.id from connections d where d.deleted_at < now() - interval '30 days' limit 1000)`,
-  refresh_intents: `delete from refresh_intents r using connections c where c.id = r.connection_id and r.token_version < c.token_version and r.sent_at < now() - interval '1 day'`,
+  refresh_intents: `delete from refresh_intents where ctid in (select r.ctid from refresh_intents r join connections c on c.id = r.connection_id where r.token_version < c.token_version and r.sent_at < now() - interval '1 day' limit 5000)`,
 };
 
 export function housekeepingStore(db: Database): Housekeeping {
