@@ -4,30 +4,32 @@ import type { Credential } from '../protocol/credential.ts';
 import type { DoorResponse } from '../protocol/door.ts';
 import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { ApiRequest, GrantContext, PresentedRequest } from '../protocol/grant.ts';
+import { expandHeaders } from '../protocol/parameters.ts';
 import { pointerValue } from '../protocol/pointer.ts';
+import { extraValues } from '../protocol/present.ts';
 import { expandText } from '../protocol/template.ts';
 import { templateValues } from '../protocol/template-values.ts';
 
 /** The definition's cheap call that proves a credential, and the account it names. */
 
-const extraValues = (credential: Credential) =>
-  Object.fromEntries(Object.entries(credential.reveal().extras).map(([name, value]) => [`extras.${name}`, value]));
+/** What templates of calls may name: the grant's values, and what was kept beside the credential. */
+const valuesOf = (ctx: GrantContext, credential: Credential) => ({ ...templateValues(ctx), ...extraValues(credential.reveal().extras) });
 
-/** Adds the credential and the headers that each call of this provider needs. */
+/**
+ * Adds the credential and the headers that each call of this provider needs; one whose template came out empty is left out.
+ * Throws `invalid_request` when a header's value is missing or is not one line of printable ASCII.
+ */
 export function presentCredential(ctx: GrantContext, credential: Credential, request: ApiRequest): PresentedRequest {
   const presented = grantFor(ctx.method).present(ctx, credential, request);
   const present = new Set(Object.keys(presented.headers).map((name) => name.toLowerCase()));
-  const values = { ...templateValues(ctx), ...extraValues(credential) };
-  const others = Object.entries(ctx.definition.api.headers).filter(([name]) => !present.has(name.toLowerCase()));
-  return {
-    url: presented.url,
-    headers: { ...Object.fromEntries(others.map(([name, value]) => [name, expandText(value, values)])), ...presented.headers },
-  };
+  const expanded = expandHeaders(ctx.definition.api.headers, valuesOf(ctx, credential));
+  const others = Object.entries(expanded).filter(([name]) => !present.has(name.toLowerCase()));
+  return { url: presented.url, headers: { ...Object.fromEntries(others), ...presented.headers } };
 }
 
 /** The provider's API base, completed; undefined when the definition has none. Throws `address_refused`, `invalid_request`. */
 export function apiBase(ctx: GrantContext, credential: Credential): string | undefined {
-  return optionalEndpointUrl(ctx, ctx.definition.api.base_url, { ...templateValues(ctx), ...extraValues(credential) });
+  return optionalEndpointUrl(ctx, ctx.definition.api.base_url, valuesOf(ctx, credential));
 }
 
 /** True when the probe takes credentials of this method: a definition may limit it to some. */
@@ -39,7 +41,7 @@ function isProbedWith({ definition, method }: GrantContext, methods: readonly st
 export async function sendProbe(ctx: GrantContext, credential: Credential): Promise<DoorResponse | undefined> {
   const { probe } = ctx.definition.api;
   if (probe === undefined || !isProbedWith(ctx, probe.methods)) return undefined;
-  const path = expandText(probe.path, { ...templateValues(ctx), ...extraValues(credential) });
+  const path = expandText(probe.path, valuesOf(ctx, credential));
   const base = /^https?:\/\//.test(path) ? '' : apiBase(ctx, credential)?.replace(/\/+$/, '');
   if (base === undefined) return undefined;
   const { url, headers } = presentCredential(ctx, credential, { method: probe.method, url: base + path });
