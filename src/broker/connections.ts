@@ -5,6 +5,7 @@ import { type Fault, GrantryError, isGrantryError } from '../protocol/errors.ts'
 import { isTokenText } from '../protocol/token-text.ts';
 import { readAccount, sendProbe } from './account.ts';
 import { findProvider, methodOf } from './catalog.ts';
+import { giveBack } from './connecting.ts';
 import { openCredential, storeCredential } from './credentials.ts';
 import { completeGiven } from './given-inputs.ts';
 import { grantContext, openClient } from './grant-context.ts';
@@ -53,6 +54,11 @@ function methodFor(integration: IntegrationRecord, methods: Readonly<Record<stri
 /** Nobody says how long an imported token lived in all; a guess too long only makes it be refreshed, one too short would hand out its end. */
 const leastImportedLifetimeS = 3_600;
 
+/** The names of the values that a definition keeps of callbacks and answers. */
+function keptNames(method: Method): ReadonlySet<string> {
+  return new Set([...('callback' in method ? method.callback.keep : []), ...('response' in method ? Object.keys(method.response.keep) : [])]);
+}
+
 /** Tokens that were obtained elsewhere, as a credential of this method, and when they can be taken to have been issued. */
 function imported(method: Method, given: ImportedCredential, now: Date): { credential: Credential; sentAt: Date } {
   const faults: Fault[] = [];
@@ -64,6 +70,10 @@ function imported(method: Method, given: ImportedCredential, now: Date): { crede
     faults.push({ pointer: '/import/oauth_token_secret', detail: 'Is needed for OAuth 1.0a.' });
   if (method.grant !== 'oauth1' && given.oauth_token_secret !== undefined)
     faults.push({ pointer: '/import/oauth_token_secret', detail: 'Belongs to OAuth 1.0a only.' });
+  const kept = keptNames(method);
+  for (const name of Object.keys(given.extras ?? {})) {
+    if (!kept.has(name)) faults.push({ pointer: `/import/extras/${name}`, detail: 'The definition keeps no value of this name.' });
+  }
   if (method.grant === 'basic') faults.push({ pointer: '/import', detail: 'Basic credentials are given with "grant": "basic", not imported.' });
   if (faults.length > 0) throw invalid(faults);
   const kind = method.grant === 'oauth1' ? 'oauth1' : method.grant === 'api_key' ? 'api_key' : 'oauth2';
@@ -152,8 +162,9 @@ export async function createConnection(world: World, project: string, body: Conn
       },
     ],
   );
-  if (connection === undefined) throw new GrantryError('conflict', { detail: 'The integration was deleted meanwhile.' });
-  return connection;
+  if (connection !== undefined) return connection;
+  if (!('import' in body)) await giveBack(world, ctx, credential);
+  throw new GrantryError('conflict', { detail: 'The integration was deleted meanwhile.' });
 }
 
 export async function getConnection(world: World, project: string, id: string): Promise<ConnectionRecord> {

@@ -205,6 +205,12 @@ export async function updateIntegration(world: World, project: string, id: strin
 export async function deleteIntegration(world: World, project: string, id: string): Promise<void> {
   const outcome = await world.store.integrations.remove(project, id);
   if (outcome === 'missing') throw new GrantryError('not_found');
+  if (outcome === 'revoking') {
+    throw new GrantryError('conflict', {
+      detail: 'The provider has still to be told of connections that were deleted; try again in a minute.',
+      retryAfterS: 60,
+    });
+  }
   if (outcome === 'in_use') throw new GrantryError('conflict', { detail: 'Connections of this integration exist; delete them first.' });
 }
 

@@ -28,8 +28,9 @@ const mostPauseMs = 250;
 /** What the state of a connection says to a caller that wanted the given version refreshed; undefined: nothing yet. */
 export function settled(now: ConnectionRecord | undefined, version: number): RefreshOutcome | undefined {
   if (now === undefined) return { kind: 'gone' };
-  if (now.token_version > version) return { kind: 'refreshed', connection: now };
+  // First: a connection that was stopped hands out nothing, however new its token is.
   if (now.status === 'reauthorization_required' || now.status === 'revoked') return { kind: 'failed', error: new GrantryError('invalid_grant') };
+  if (now.token_version > version) return { kind: 'refreshed', connection: now };
   return undefined;
 }
 

@@ -69,8 +69,8 @@ export type Integrations = {
   list(project: string, page: PageRequest): Promise<Page<IntegrationRecord>>;
   /** Undefined when it is gone or its secret_version is no longer the one given. */
   update(project: string, id: string, secretVersion: number, change: IntegrationChange, events?: NewEvent[]): Promise<IntegrationRecord | undefined>;
-  /** `in_use` while connections exist. */
-  remove(project: string, id: string): Promise<'removed' | 'in_use' | 'missing'>;
+  /** `in_use` while connections exist, `revoking` while a provider has still to be told of deleted ones. */
+  remove(project: string, id: string): Promise<'removed' | 'in_use' | 'revoking' | 'missing'>;
 };
 
 export type Links = {
@@ -93,8 +93,8 @@ export type Links = {
   consumeByBrowser(browserHash: Buffer, redirectUri: string): Promise<LinkRecord | undefined>;
   /** Consumes an out-of-band flow of this link. */
   consumeByLink(id: string, browserHash: Buffer): Promise<LinkRecord | undefined>;
-  /** exchanging -> authorizing, for the rest of the time that was given: nothing was authorized yet. */
-  waitAgain(id: string, attempt: number, stateHash: Buffer): Promise<boolean>;
+  /** exchanging -> authorizing, as the next attempt, for the rest of the time that was given: nothing was authorized yet. */
+  waitAgain(id: string, attempt: number, stateHash: Buffer, pendingSealed: string): Promise<boolean>;
   /** exchanging -> confirming. */
   holdForConfirmation(id: string, attempt: number, answerSealed: string, nonceHash: Buffer, ttlS: number): Promise<boolean>;
   /** confirming -> exchanging, once, before the nonce's end. */

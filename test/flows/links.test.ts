@@ -60,6 +60,17 @@ test('a browser that looked before the other one began, and begins after it, doe
   expect(await links.begin(link.id, first, hash(), 600)).toMatchObject({ attempt: 2 });
 });
 
+test('a link whose time is over while its state lives has expired, for the browser that began too', async () => {
+  const link = await scene.linkTo('as');
+  const browser = createBrowser();
+  const page = await browser.open(link.url);
+  await scene.begin(link, browser);
+  await scene.sql(`update connect_links set expires_at = now() - interval '1 second' where id = $1`, [link.id]);
+  const answer = await page.submit();
+  expect(answer.text).toContain('link_expired');
+  expect(answer.text).not.toContain('another browser');
+});
+
 test('two browsers press at the same moment: one of them goes on', async () => {
   const link = await scene.linkTo('as');
   const pages = await Promise.all(Array.from({ length: 8 }, () => createBrowser().open(link.url)));

@@ -6,7 +6,7 @@ import type { LinkRecord } from '../records.ts';
 import { isSecretText, newSecret, sha256 } from '../secrets.ts';
 import type { World } from '../world.ts';
 import { isBrowserOf } from './browser.ts';
-import { type Failed, failLink, linkContext, linkMethod, openBegun } from './context.ts';
+import { type Failed, failLink, linkContext, linkMethod, mostTries, openBegun, sealBegun } from './context.ts';
 import { askNonce, type Finished, finishFlow, finishOrRefuse, heldContinuation, holdForUser } from './finish.ts';
 import { type Closed, openLink } from './start.ts';
 
@@ -121,6 +121,11 @@ export async function returnOutOfBand(
   if (waiting.verifier === 'required') return finishFlow(world, link, continuation);
   const outcome = await finishOrRefuse(world, link, continuation);
   if (outcome.kind !== 'refused') return outcome;
-  if (await world.store.links.waitAgain(link.id, link.attempt, sha256(newSecret(world)))) return { kind: 'not_allowed_yet', waiting };
+  const next = { ...link, attempt: link.attempt + 1 };
+  if (begun !== undefined && next.attempt <= mostTries) {
+    const pendingSealed = await sealBegun(world, next, begun);
+    if (await world.store.links.waitAgain(link.id, link.attempt, sha256(newSecret(world)), pendingSealed))
+      return { kind: 'not_allowed_yet', waiting };
+  }
   return failLink(world, link, 'exchange_failed', 'The provider refused to exchange the authorization.');
 }

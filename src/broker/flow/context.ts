@@ -19,6 +19,9 @@ export const linkInputs = (world: World, link: LinkRecord): Promise<Record<strin
  */
 export type Begun = { pending: Pending; inputs: Record<string, string> };
 
+/** A link is not for trying out keys at a provider: after so many starts it ends. */
+export const mostTries = 10;
+
 export const sealBegun = (world: World, link: LinkRecord, begun: Begun): Promise<string> =>
   world.seal.seal(linkPlace(link, 'pending'), JSON.stringify(begun));
 

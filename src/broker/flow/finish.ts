@@ -3,7 +3,7 @@ import { Credential, type CredentialFields } from '../../protocol/credential.ts'
 import { GrantryError, isGrantryError } from '../../protocol/errors.ts';
 import type { CallbackAnswer } from '../../protocol/grant.ts';
 import { readAccount } from '../account.ts';
-import { type Connected, saveConnection } from '../connecting.ts';
+import { type Connected, giveBack, saveConnection } from '../connecting.ts';
 import { markMisconfigured, markRecovered } from '../integrations.ts';
 import { linkPlace } from '../places.ts';
 import type { LinkErrorCode, LinkRecord } from '../records.ts';
@@ -81,16 +81,17 @@ async function exchange(world: World, link: LinkRecord, continuation: Continuati
     if (isGrantryError(error, 'invalid_client')) await markMisconfigured(world, integration);
     throw error;
   }
-  await markRecovered(world, integration);
-
   const account = await readAccount(ctx, credential);
   const callbackWithoutState = 'callback' in method && method.callback.state === 'not_echoed' && continuation.kind === 'callback';
   if (callbackWithoutState && link.verification === 'browser') {
     const held: Continuation = { kind: 'credential', fields: credential.reveal(), account, sentAt: sentAt.toISOString() };
     if (await hold(world, link, held, askNonce(link), askTtlS)) return { kind: 'ask', link };
+    await giveBack(world, ctx, credential);
     return failLink(world, link, 'invalid_callback', 'The flow had ended.');
   }
-  return save(credential, account);
+  const saved = await save(credential, account);
+  await markRecovered(world, integration);
+  return saved;
 }
 
 function failedExchange(world: World, link: LinkRecord, error: unknown): Promise<Failed> {

@@ -9,7 +9,7 @@ import type { LinkRecord } from '../records.ts';
 import { isSecretText, newSecret, sha256 } from '../secrets.ts';
 import type { World } from '../world.ts';
 import { isBrowserOf } from './browser.ts';
-import { type Failed, failLink, linkContext, linkInputs, linkMethod, sealBegun } from './context.ts';
+import { type Failed, failLink, linkContext, linkInputs, linkMethod, mostTries, sealBegun } from './context.ts';
 import { type Finished, finishOrRefuse, holdForUser } from './finish.ts';
 
 /** How long a state waits for its answer. */
@@ -85,6 +85,14 @@ export type StartOutcome =
   /** The provider sends nobody back: the page that says so is next. */
   | { kind: 'out_of_band'; link: LinkRecord };
 
+/** Why a link that was open to this browser a moment ago could not begin. */
+async function whyNotBegun(world: World, token: string, browser: string): Promise<StartOutcome> {
+  const now = await openLink(world, token, browser);
+  if (now.kind !== 'open') return now;
+  // An answer may still come for the state that lives, but nothing begins anew.
+  return now.link.expires_at <= world.now() ? { kind: 'expired', link: now.link } : { kind: 'try_later', link: now.link };
+}
+
 /**
  * The end user goes on: takes the link for this browser, and asks the grant where to go. The same browser may begin again
  * until the link is finished; the state before is void then.
@@ -111,8 +119,7 @@ export async function startFlow(
 
   const state = newSecret(world);
   const link = await world.store.links.begin(open.link.id, sha256(browser), sha256(state), stateTtlS);
-  if (link === undefined)
-    return openLink(world, token, browser).then((now) => (now.kind === 'open' ? { kind: 'other_browser', link: open.link } : now));
+  if (link === undefined) return whyNotBegun(world, token, browser);
 
   if (open.sends === 'directly') {
     const taken = await world.store.links.consumeState(sha256(state));
@@ -120,6 +127,7 @@ export async function startFlow(
     if (link.verification === 'user') return holdForUser(world, taken, { kind: 'direct', inputs: completed.values });
     const outcome = await finishOrRefuse(world, taken, { kind: 'direct', inputs: completed.values });
     if (outcome.kind !== 'refused') return outcome;
+    if (taken.attempt >= mostTries) return failLink(world, taken, 'exchange_failed', 'The provider refused what was entered too often.');
     await world.store.links.release(taken.id, taken.attempt);
     const typed = missing.filter(({ input }) => input.secret);
     if (missing.length === 0) return failLink(world, taken, 'exchange_failed', 'The provider does not accept what was given with the link.');

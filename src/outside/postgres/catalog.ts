@@ -3,7 +3,7 @@ import type { Integrations, Providers } from '../../broker/store.ts';
 import { type Database, one, pageOf } from './database.ts';
 import { insertEvents } from './events.ts';
 import { erased } from './links.ts';
-import { connections, connectLinks, integrations, providerVersions } from './schema.ts';
+import { connections, connectLinks, integrations, providerVersions, revocations } from './schema.ts';
 
 export function providerStore(db: Database): Providers {
   const of = (project: string, id: string) => and(eq(providerVersions.project_id, project), eq(providerVersions.provider_id, id));
@@ -109,6 +109,13 @@ export function integrationStore(db: Database): Integrations {
           .where(and(eq(connections.project_id, project), eq(connections.integration_id, id), isNull(connections.deleted_at)))
           .limit(1);
         if (used.length > 0) return 'in_use';
+        // Its registration is still needed to tell the provider of connections that were deleted.
+        const untold = await tx
+          .select({ id: revocations.connection_id })
+          .from(revocations)
+          .where(and(eq(revocations.project_id, project), eq(revocations.integration_id, id)))
+          .limit(1);
+        if (untold.length > 0) return 'revoking';
         const detail = 'The integration was deleted.';
         const ended = await tx
           .update(connectLinks)

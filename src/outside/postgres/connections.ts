@@ -124,11 +124,22 @@ export function connectionStore(db: Database): Connections {
       db.transaction(async (tx) => {
         const rows = await tx
           .update(t)
-          .set({ status: 'reauthorization_required', reason, reason_since: sql`now()`, refresh_due_at: null, updated_at: sql`now()` })
+          .set({
+            status: 'reauthorization_required',
+            reason,
+            reason_since: sql`now()`,
+            refresh_due_at: null,
+            // A refresh under way no longer has a say in what becomes of the connection.
+            refresh_lease: null,
+            lease_until: null,
+            updated_at: sql`now()`,
+          })
           .where(alive(project, id))
           .returning({ id: t.id });
-        if (rows.length === 1) await insertEvents(tx, events);
-        return rows.length === 1;
+        if (rows.length === 0) return false;
+        await insertEvents(tx, events);
+        await tx.execute(sql`select pg_notify('grantry_refresh', ${id})`);
+        return true;
       }),
     endExpired: (limit) =>
       db.transaction(async (tx) => {

@@ -89,10 +89,10 @@ export function linkStore(db: Database): Links {
         .set({ status: 'opened', state_hash: null, pending_sealed: null })
         .where(and(eq(t.id, id), eq(t.attempt, attempt), inArray(t.status, ['authorizing', 'exchanging']), unfinished));
     },
-    async waitAgain(id, attempt, stateHash) {
+    async waitAgain(id, attempt, stateHash, pendingSealed) {
       const rows = await db
         .update(t)
-        .set({ status: 'authorizing', state_hash: stateHash })
+        .set({ status: 'authorizing', state_hash: stateHash, attempt: attempt + 1, pending_sealed: pendingSealed })
         .where(and(eq(t.id, id), eq(t.attempt, attempt), eq(t.status, 'exchanging'), unfinished, sql`${t.state_expires_at} > now()`))
         .returning({ id: t.id });
       return rows.length === 1;

@@ -3,6 +3,7 @@ import { definitionFaults } from './checks.ts';
 import { readDocument } from './document.ts';
 import { type Base, extendDefinition } from './extend.ts';
 import { faultsOf, invalidDefinition } from './faults.ts';
+import { withOwners } from './owners.ts';
 import { copyPlain, isPlainObject, type Plain } from './plain.ts';
 import { type Definition, definitionSchema } from './schema.ts';
 
@@ -39,7 +40,7 @@ function parsePlain(plain: Plain, options: ParseOptions): Definition {
   if (parsed.success) {
     const faults = definitionFaults(parsed.data, options);
     if (faults.length > 0) throw invalidDefinition(faults);
-    return parsed.data;
+    return withOwners(parsed.data);
   }
   const faults: Fault[] = faultsOf(parsed.error.issues, value);
   const rest = definitionSchema.safeParse(withoutRefused(value, parsed.error.issues));

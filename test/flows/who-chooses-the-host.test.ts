@@ -1,0 +1,61 @@
+import { createServer } from 'node:http';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { problemOf, startTestBroker, type TestBroker } from '../harness/broker.ts';
+
+/** Whoever chooses the host of an endpoint is sent the client secret: only an admin does. */
+
+let world: TestBroker;
+const hits: string[] = [];
+const canary = createServer((req, res) => {
+  hits.push(req.url ?? '');
+  res.end('{}');
+});
+beforeAll(async () => {
+  await new Promise<void>((resolve) => canary.listen(0, '127.0.0.1', resolve));
+  world = await startTestBroker();
+});
+afterAll(async () => {
+  canary.close();
+  await world?.stop();
+});
+
+const registration = { client_id: 'app', client_secret: 'the-secret-of-the-app' };
+const evil = () => {
+  const address = canary.address();
+  return `127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+};
+
+test('the login host of a shipped definition cannot come with a link', async () => {
+  await world.root.call('POST', '/v1/integrations', { body: { id: 'salesforce', provider: 'salesforce', ...registration } });
+  const connect = await world.clientWith(['connect']);
+  const link = { integration: 'salesforce', end_user: { id: 'u1' }, inputs: { host: evil() } };
+  expect(await problemOf(connect.createConnectLink(link))).toMatchObject({ status: 400, problem: { errors: [{ pointer: '/inputs/host' }] } });
+  expect(hits).toEqual([]);
+});
+
+test('an own definition cannot hand the choice to somebody else either', async () => {
+  const definition = {
+    id: 'self-hosted',
+    name: 'Self-hosted',
+    inputs: { host: { label: 'Host', host: true, asked_of: 'end_user' }, account: { label: 'Account' } },
+    methods: { app: { grant: 'client_credentials', token_endpoint: 'https://{host}/token', token: { params: { account: '{account}' } } } },
+  };
+  await world.root.call('PUT', '/v1/providers/self-hosted', { body: definition });
+  const without = world.root.call('POST', '/v1/integrations', { body: { id: 'own', provider: 'self-hosted', ...registration } });
+  expect(await problemOf(without)).toMatchObject({ status: 400, problem: { errors: [{ pointer: '/inputs/host' }] } });
+  const integration = { id: 'own', provider: 'self-hosted', ...registration, inputs: { host: 'login.acme.com' } };
+  await world.root.call('POST', '/v1/integrations', { body: integration });
+  const connect = await world.clientWith(['connect']);
+  const body = { integration: 'own', end_user: { id: 'u1' }, grant: 'client_credentials', inputs: { host: evil(), account: 'a' } };
+  expect(await problemOf(connect.call('POST', '/v1/connections', { body }))).toMatchObject({
+    status: 400,
+    problem: { errors: [{ pointer: '/inputs/host' }] },
+  });
+  expect(hits).toEqual([]);
+});
+
+test('imported extras are those that the definition keeps', async () => {
+  const credential = { access_token: 'tok', extras: { instance_url: 'https://acme.my.salesforce.com', other: 'x' } };
+  const made = world.root.call('POST', '/v1/connections', { body: { integration: 'salesforce', end_user: { id: 'u1' }, import: credential } });
+  expect(await problemOf(made)).toMatchObject({ status: 400, problem: { errors: [{ pointer: '/import/extras/other' }] } });
+});
