@@ -187,6 +187,22 @@ describe('a late answer', () => {
     ]);
   });
 
+  test('a failure does not undo the security stop either', async () => {
+    const claim = await broker.store.refreshes.claim('default', id, 1, randomUUID(), 0);
+    if (claim === undefined) throw new Error('The lease was not to be had.');
+    await broker.store.connections.requireReauthorization('default', id, 'code_replayed', []);
+    const failure = {
+      outcome: 'failed',
+      status: 'refresh_failing',
+      reason: null,
+      error: { code: 'provider_unavailable', retryable: true },
+      retryInS: 1,
+    } as const;
+    expect(await broker.store.refreshes.fail(claim, failure, [])).not.toBe(true);
+    expect(await row()).toMatchObject({ status: 'reauthorization_required', reason: 'code_replayed' });
+    expect(await problemOf(token())).toMatchObject({ code: 'reauthorization_required', problem: { reason: 'code_replayed' } });
+  });
+
   test('does not undo the security stop', async () => {
     const { commit } = await claimed();
     await broker.store.connections.requireReauthorization('default', id, 'code_replayed', []);

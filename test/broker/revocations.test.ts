@@ -60,6 +60,23 @@ test('a provider that is down changes nothing for the caller, and is told later'
   expect((await types())[0]).toMatchObject({ type: 'connection.revoked' });
 });
 
+test('an integration stays until the provider was told of what was deleted', async () => {
+  const body = { id: 'passing', provider: 'sandbox-as', ...as().client };
+  const { redirect_uri } = await world.root.call<{ redirect_uri: string }>('POST', '/v1/integrations', { body });
+  as().registerRedirectUri(redirect_uri);
+  const given = { access_token: 'tok', refresh_token: 'ref' };
+  const made = await world.root.call<{ id: string }>('POST', '/v1/connections', {
+    body: { integration: 'passing', end_user: { id: 'u1' }, import: given },
+  });
+  as().switches.revocationFault = { kind: 'down' };
+  await world.root.call('DELETE', `/v1/connections/${made.id}`);
+  expect(await problemOf(world.root.call('DELETE', '/v1/integrations/passing'))).toMatchObject({ status: 409, code: 'conflict', retryAfterS: 60 });
+  as().switches.revocationFault = { kind: 'none' };
+  await world.sql(`update revocations set next_attempt_at = now() - interval '1 second'`);
+  await keepHouse(world.broker.world);
+  expect(await world.root.call('DELETE', '/v1/integrations/passing')).toBeUndefined();
+});
+
 test('a provider that never answers is given up after a day, with an event', async () => {
   as().switches.revocationFault = { kind: 'down' };
   await remove();

@@ -57,6 +57,17 @@ test('a key that the provider does not know is not connected, and may be correct
   expect(done.title).toContain('is connected');
 });
 
+test('a link is not for trying out keys: after ten it ends', async () => {
+  const link = await scene.linkTo('key');
+  let page = await createBrowser().open(link.url);
+  for (let tries = 0; tries < 10; tries += 1) {
+    expect((await scene.stateOf(link)).status).toBe('opened');
+    page = await page.submit({ api_key: `unknown-key-0123456789-${tries}` });
+  }
+  expect(page.status).toBe(502);
+  await scene.expectFailed(link, 'exchange_failed');
+});
+
 test('a key that the provider does not know is refused without a browser too', async () => {
   const body = { integration: 'key', end_user: { id: 'u2' }, grant: 'api_key', inputs: { api_key: 'unknown-key-0123456789' } };
   await expect(scene.root.call('POST', '/v1/connections', { body })).rejects.toMatchObject({ code: 'exchange_failed' });
