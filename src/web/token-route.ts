@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { callerOf, isKeyText, requireScope } from '../broker/api-keys.ts';
+import { type Caller, callerName, callerOf, isKeyText, requireScope } from '../broker/api-keys.ts';
 import { sha256 } from '../broker/secrets.ts';
 import type { TokenRow } from '../broker/store.ts';
 import { getToken, type TokenWish } from '../broker/tokens.ts';
 import type { World } from '../broker/world.ts';
-import { GrantryError } from '../protocol/errors.ts';
+import { type Fault, GrantryError } from '../protocol/errors.ts';
 import { apiHeaders } from './api-headers.ts';
 import { bearerOf, isRootKey, namedProject, type RootKey } from './authentication.ts';
 import { problemOf } from './problem.ts';
@@ -25,40 +25,52 @@ export function tokenPathOf(req: IncomingMessage): { id: string; query: string }
   return match === null ? undefined : { id: match[1] ?? '', query: match[2] ?? '' };
 }
 
+const pointerTo = (name: string) => `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+
+/** What is wrong with one field of the query, as often as it was given; undefined when it is now in `wish`. */
+function faultOf(name: string, values: readonly string[], wish: TokenWish): string | undefined {
+  if (name !== 'min_ttl' && name !== 'force') return 'There is no such field.';
+  const [value = '', ...more] = values;
+  if (more.length > 0) return 'Give it once.';
+  if (name === 'min_ttl') {
+    if (!/^\d{1,5}$/.test(value) || Number(value) > 86_400) return 'Must be whole seconds from 0 to 86400.';
+    wish.minTtlS = Number(value);
+  } else {
+    if (!['true', 'false', '1', '0'].includes(value)) return 'Must be true or false.';
+    wish.force = value === 'true' || value === '1';
+  }
+  return undefined;
+}
+
+/** The query read. Throws `invalid_request` with all of its faults, at most one for each name. */
 function wishOf(query: string): TokenWish {
   if (query === '') return usual;
   const wish = { ...usual };
-  const seen = new Set<string>();
-  const refuse = (pointer: string, detail: string) =>
-    new GrantryError('invalid_request', { detail: `The query is not valid: ${pointer} - ${detail}`, errors: [{ pointer, detail }] });
-  for (const [name, value] of new URLSearchParams(query)) {
-    if (seen.has(name)) throw refuse(`/${name}`, 'Give it once.');
-    seen.add(name);
-    if (name === 'min_ttl') {
-      if (!/^\d{1,5}$/.test(value) || Number(value) > 86_400) throw refuse('/min_ttl', 'Must be whole seconds from 0 to 86400.');
-      wish.minTtlS = Number(value);
-    } else if (name === 'force') {
-      if (!['true', 'false', '1', '0'].includes(value)) throw refuse('/force', 'Must be true or false.');
-      wish.force = value === 'true' || value === '1';
-    } else throw refuse(`/${name}`, 'There is no such field.');
+  const given = new URLSearchParams(query);
+  const faults: Fault[] = [];
+  for (const name of new Set(given.keys())) {
+    const detail = faultOf(name, given.getAll(name), wish);
+    if (detail !== undefined) faults.push({ pointer: pointerTo(name), detail });
   }
-  return wish;
+  const [first] = faults;
+  if (first === undefined) return wish;
+  throw new GrantryError('invalid_request', { detail: `The query is not valid: ${first.pointer} - ${first.detail}`, errors: faults });
 }
 
-/** The row, when there is one; whether the caller may ask at all is settled first. */
-async function findRow(world: World, root: RootKey, req: IncomingMessage, id: string): Promise<TokenRow | undefined> {
+/** Who asks, and the row, when there is one for this caller. Throws `unauthorized`. */
+async function lookUp(world: World, root: RootKey, req: IncomingMessage, id: string): Promise<{ caller: Caller; row: TokenRow | undefined }> {
   const token = bearerOf(req);
   if (isKeyText(token)) {
     const hash = sha256(token);
     const found = await world.store.tokens.byKey(hash, id);
-    requireScope(callerOf(hash, found?.key), 'tokens');
-    return found?.connection;
+    return { caller: callerOf(hash, found?.key), row: found?.connection };
   }
   if (!isRootKey(root, token)) throw new GrantryError('unauthorized');
-  return world.store.tokens.byProject(namedProject(req), id);
+  const project = namedProject(req);
+  return { caller: { kind: 'root', project }, row: await world.store.tokens.byProject(project, id) };
 }
 
-/** Answers one request of the token path; `onError` hears what was not the caller's fault. */
+/** Answers one request of the token path, and logs that it did: refusals at info, tokens handed out at debug. `onError` hears what was not the caller's fault. */
 export async function serveToken(
   { world, root, onError }: { world: World; root: RootKey; onError: (error: unknown, requestId: string) => void },
   req: IncomingMessage,
@@ -66,8 +78,11 @@ export async function serveToken(
   { id, query }: { id: string; query: string },
 ): Promise<void> {
   const requestId = requestIdOf(req);
+  let keyId: string | null = null;
   try {
-    const row = await findRow(world, root, req, id);
+    const { caller, row } = await lookUp(world, root, req, id);
+    keyId = callerName(caller);
+    requireScope(caller, 'tokens');
     const wish = wishOf(query);
     if (row === undefined) throw new GrantryError('not_found');
     const body = JSON.stringify(await getToken(world, row, wish));
@@ -78,9 +93,11 @@ export async function serveToken(
       'X-Request-Id': requestId,
     });
     res.end(body);
+    world.log.debug({ request_id: requestId, status: 200, connection: id, key_id: keyId }, 'token request');
   } catch (error) {
     const problem = problemOf(error, requestId);
     if (problem.status >= 500) onError(error, requestId);
+    world.log.info({ request_id: requestId, status: problem.status, error: problem.body.code, connection: id, key_id: keyId }, 'token request');
     const body = JSON.stringify(problem.body);
     res.writeHead(problem.status, { ...apiHeaders, ...problem.headers, 'Content-Length': Buffer.byteLength(body), 'X-Request-Id': requestId });
     res.end(body);

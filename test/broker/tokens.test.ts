@@ -101,6 +101,33 @@ describe('min_ttl', () => {
   });
 });
 
+test('all faults of a query are told together, one for each name', async () => {
+  const query = 'other=1&min_ttl=x&a%2Fb~=2&force=1&force=2&force=0&other=2';
+  const { pointers } = refusalOf(await ask(world.url, { path: `/v1/connections/${id}/token?${query}`, key: worker.key }));
+  expect(pointers).toEqual(['/other', '/min_ttl', '/a~1b~0', '/force']);
+});
+
+test('each request leaves one line that names the key and never holds it, nor the token', async () => {
+  const told = async (requestId: string, key: string, query = '', connection = id) => {
+    await ask(world.url, { path: `/v1/connections/${connection}/token${query}`, key, headers: { 'x-request-id': requestId } });
+    return world.logged.filter((line) => line.includes(requestId)).map((line) => JSON.parse(line));
+  };
+  const reader = await world.clientWith(['connect']);
+  const [{ id: keyId } = { id: '' }] = await world.sql<{ id: string }>(`select id from api_keys where name = 'connect'`);
+  const line = (level: string, status: number) => ({ level, status, connection: id, msg: 'token request' });
+  expect(await told('log-line-200', worker.key)).toEqual([
+    expect.objectContaining({ ...line('debug', 200), key_id: expect.stringMatching(/^key_/) }),
+  ]);
+  expect(await told('log-line-400', world.broker.rootKey, '?x=1')).toEqual([
+    expect.objectContaining({ ...line('info', 400), error: 'invalid_request', key_id: 'root' }),
+  ]);
+  expect(await told('log-line-401', 'nobody')).toEqual([expect.objectContaining({ ...line('info', 401), error: 'unauthorized', key_id: null })]);
+  expect(await told('log-line-403', reader.key)).toEqual([expect.objectContaining({ ...line('info', 403), error: 'forbidden', key_id: keyId })]);
+  expect(await told('log-line-404', worker.key, '', 'conn_none')).toEqual([expect.objectContaining({ status: 404, connection: 'conn_none' })]);
+  const all = world.logged.join('');
+  for (const secret of [await token(), worker.key, reader.key, world.broker.rootKey]) expect(all).not.toContain(secret);
+});
+
 test('force refreshes a token that lives', async () => {
   const first = await token();
   const second = await token({ force: true });
