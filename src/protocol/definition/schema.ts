@@ -18,8 +18,8 @@ export const inputSchema = z
     enum: z.array(z.string().max(256)).min(1).max(200).optional().describe('The values to choose from.'),
     secret: z.boolean().default(false).describe('Typed as a password, sealed, and never shown again.'),
     optional: z.boolean().default(false).describe('The form may leave it empty.'),
-    host: z.boolean().default(false).describe('The value is a full public host name.'),
-    url: z.boolean().default(false).describe('The value is a whole https URL.'),
+    host: z.boolean().default(false).describe('The value is a full public host name; in an endpoint of a method only an admin may set it.'),
+    url: z.boolean().default(false).describe('The value is a whole https URL; in an endpoint of a method only an admin may set it.'),
     asked_of: z.enum(['end_user', 'integration']).default('end_user').describe('integration: only an admin may set it.'),
   })
   .describe('A value that completes the definition.');
