@@ -78,6 +78,16 @@ async function listen(server: Server, { host, port }: Pick<Config, 'host' | 'por
   return { host, port: typeof address === 'object' && address !== null ? address.port : port };
 }
 
+/** How long a stop waits for refreshes under way; before it go 23 s at most for jobs and requests, and after it 5 s are left of 40. */
+const refreshGraceMs = 12_000;
+
+/** Begins all of them now; the first failure is told when all have ended. */
+async function stopTogether(stops: readonly (() => Promise<unknown>)[]): Promise<void> {
+  const outcomes = await Promise.allSettled(stops.map((stop) => stop()));
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}
+
 /** No new connection; requests under way get ten seconds to end. */
 async function drain(server: Server): Promise<void> {
   const closed = new Promise((resolve) => server.close(resolve));
@@ -130,7 +140,7 @@ export async function startBroker({ config, log, packageRoot }: StartOptions): P
     };
 
     // What a provider gives is saved before Postgres and the door go; one that cannot be saved is not waited for for ever.
-    closers.add('refreshes', () => Promise.race([refreshesSettled(world), sleep(20_000, undefined, { ref: false })]));
+    closers.add('refreshes', () => Promise.race([refreshesSettled(world), sleep(refreshGraceMs, undefined, { ref: false })]));
 
     const running = {
       publicUrl: config.publicUrl,
@@ -140,15 +150,18 @@ export async function startBroker({ config, log, packageRoot }: StartOptions): P
       world,
     };
     let address: RunningBroker['address'];
+    // What takes work in stops at once and together: no request comes while jobs end, and no job while requests do.
+    const intake: (() => Promise<unknown>)[] = [];
+    closers.add('intake', () => stopTogether(intake));
     if (config.role !== 'worker') {
       const server = createWebServer({ world, root: { hash: sha256(root.key.reveal()) }, trustProxy: config.trustedProxies });
       address = await listen(server, config);
-      closers.add('web server', () => drain(server));
+      intake.push(() => drain(server));
     }
     if (config.role !== 'web') {
       const { startJobs } = await import('./jobs/start.ts');
       const jobs = await startJobs({ world, databaseUrl: url, redisUrl: config.queue.kind === 'redis' ? config.queue.url.reveal() : undefined });
-      closers.add('jobs', jobs.stop);
+      intake.push(jobs.stop);
     }
     log.info({ role: config.role, ...(address && { host: address.host, port: address.port }), providers: shipped.size }, 'ready');
     return { ...running, address, stop: closers.closeAll };
