@@ -39,6 +39,7 @@ function createApp({ world, root, trustProxy }: WebOptions): express.Express {
       world.log.info(
         {
           request_id: requestId,
+          ip: req.ip,
           method: req.method,
           route: typeof route === 'string' ? route : null,
           status: res.statusCode,

@@ -92,3 +92,14 @@ test('the log has a line for each request, with the route and not the address', 
   expect(line).toMatchObject({ method: 'GET', route: '/v1/connections/:id', status: 400 });
   expect(broker.logged.join('')).not.toMatch(/very-secret|con_secretish/);
 });
+
+test.each([
+  ['0', '127.0.0.1'],
+  ['1', '203.0.113.9'],
+])('with TRUST_PROXY=%s the request log names %s', async (trusted, ip) => {
+  const behind = await startTestBroker({ env: { TRUST_PROXY: trusted } });
+  await ask(behind.url, { path: '/healthz', headers: { 'x-forwarded-for': '198.51.100.1, 203.0.113.9', 'x-request-id': 'from-proxy' } });
+  const lines = behind.logged.filter((line) => line.includes('from-proxy')).map((line) => JSON.parse(line));
+  await behind.stop();
+  expect(lines).toEqual([expect.objectContaining({ ip, msg: 'request' })]);
+});

@@ -235,7 +235,10 @@ const integrations: Endpoint[] = [
     status: 200,
     errors: ['conflict'],
     handle: async ({ world, project, params, body }) => {
-      if (Object.keys(body).length === 0) throw new GrantryError('invalid_request', { detail: 'There is nothing to change.' });
+      if (Object.keys(body).length === 0) {
+        const detail = 'There is nothing to change.';
+        throw new GrantryError('invalid_request', { detail, errors: [{ pointer: '', detail }] });
+      }
       return integrationView(await updateIntegration(world, project, params.id ?? '', body));
     },
   }),

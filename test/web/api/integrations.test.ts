@@ -39,7 +39,10 @@ describe('integrations', () => {
       verification: 'user',
       has_client_secret: true,
     });
-    expect(await problemOf(root.call('PATCH', '/v1/integrations/own', { body: {} }))).toMatchObject({ status: 400 });
+    expect(await problemOf(root.call('PATCH', '/v1/integrations/own', { body: {} }))).toMatchObject({
+      status: 400,
+      problem: { errors: [{ pointer: '', detail: 'There is nothing to change.' }] },
+    });
     expect(await problemOf(root.call('PATCH', '/v1/integrations/own', { body: { client_secret: null } }))).toMatchObject({
       status: 400,
       problem: { errors: [{ pointer: '/client_secret' }] },
