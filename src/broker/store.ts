@@ -251,7 +251,6 @@ export type Revocations = {
 
 export type EventFilter = { connection?: string | undefined };
 export type Events = {
-  append(events: NewEvent[]): Promise<void>;
   list(project: string, filter: EventFilter, page: PageRequest): Promise<Page<EventRecord>>;
 };
 

@@ -25,7 +25,6 @@ export async function insertEvents(tx: Database | Transaction, news: readonly Ne
 
 export function eventStore(db: Database): Events {
   return {
-    append: (news) => insertEvents(db, news),
     async list(project, filter, { limit, after }) {
       const rows = await db
         .select()
