@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { grantFor } from '../grants/index.ts';
 import { Credential } from '../protocol/credential.ts';
 import type { Method } from '../protocol/definition/schema.ts';
@@ -189,9 +190,12 @@ async function canRevoke(world: World, { project_id, provider_id, method: name }
   return method !== undefined && 'revocation_endpoint' in method && method.revocation_endpoint !== undefined;
 }
 
+/** So long a deletion waits for the provider's word. */
+const patienceMs = 2_000;
+
 /**
- * Erases a connection and tells the provider. The provider is asked in the background: its state neither delays the answer nor
- * changes it, and what fails is tried again for a day. Throws `not_found`.
+ * Erases a connection and tells the provider. A quick provider has been told when this returns; a slow one is not waited for, one
+ * that is down changes nothing, and what fails is tried again for a day. Throws `not_found`.
  */
 export async function deleteConnection(world: World, project: string, id: string): Promise<void> {
   const old = await getConnection(world, project, id);
@@ -202,9 +206,10 @@ export async function deleteConnection(world: World, project: string, id: string
   if (!(await world.store.connections.remove(project, id, revoke, [event]))) throw new GrantryError('not_found');
   const row = revoke === 'at_provider' ? await world.store.revocations.get(id) : undefined;
   if (row === undefined) return;
-  attemptRevocation(world, row).catch((error: unknown) => {
+  const told = attemptRevocation(world, row).catch((error: unknown) => {
     world.log.error({ connection: id, error: error instanceof Error ? error.name : typeof error }, 'revocation broke; it will be tried again');
   });
+  await Promise.race([told, sleep(patienceMs, undefined, { ref: false })]);
 }
 
 /** Refreshes now. Throws `unsupported` when it cannot be refreshed, `reauthorization_required`, else why it failed. */
