@@ -4,7 +4,9 @@ import { sha256 } from '../broker/secrets.ts';
 import type { TokenRow } from '../broker/store.ts';
 import { getToken, type TokenWish } from '../broker/tokens.ts';
 import type { World } from '../broker/world.ts';
-import { type Fault, GrantryError } from '../protocol/errors.ts';
+import { GrantryError } from '../protocol/errors.ts';
+import { parseQuery } from './api/parsing.ts';
+import { tokenQuery } from './api/schemas.ts';
 import { apiHeaders } from './api-headers.ts';
 import { bearerOf, isRootKey, namedProject, type RootKey } from './authentication.ts';
 import { problemOf } from './problem.ts';
@@ -25,36 +27,11 @@ export function tokenPathOf(req: IncomingMessage): { id: string; query: string }
   return match === null ? undefined : { id: match[1] ?? '', query: match[2] ?? '' };
 }
 
-const pointerTo = (name: string) => `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
-
-/** What is wrong with one field of the query, as often as it was given; undefined when it is now in `wish`. */
-function faultOf(name: string, values: readonly string[], wish: TokenWish): string | undefined {
-  if (name !== 'min_ttl' && name !== 'force') return 'There is no such field.';
-  const [value = '', ...more] = values;
-  if (more.length > 0) return 'Give it once.';
-  if (name === 'min_ttl') {
-    if (!/^\d{1,5}$/.test(value) || Number(value) > 86_400) return 'Must be whole seconds from 0 to 86400.';
-    wish.minTtlS = Number(value);
-  } else {
-    if (!['true', 'false', '1', '0'].includes(value)) return 'Must be true or false.';
-    wish.force = value === 'true' || value === '1';
-  }
-  return undefined;
-}
-
-/** The query read. Throws `invalid_request` with all of its faults, at most one for each name. */
+/** The query read; mostly there is none. Throws `invalid_request` with all of its faults. */
 function wishOf(query: string): TokenWish {
   if (query === '') return usual;
-  const wish = { ...usual };
-  const given = new URLSearchParams(query);
-  const faults: Fault[] = [];
-  for (const name of new Set(given.keys())) {
-    const detail = faultOf(name, given.getAll(name), wish);
-    if (detail !== undefined) faults.push({ pointer: pointerTo(name), detail });
-  }
-  const [first] = faults;
-  if (first === undefined) return wish;
-  throw new GrantryError('invalid_request', { detail: `The query is not valid: ${first.pointer} - ${first.detail}`, errors: faults });
+  const { min_ttl, force } = parseQuery(tokenQuery, new URLSearchParams(query));
+  return { minTtlS: min_ttl, force };
 }
 
 /** Who asks, and the row, when there is one for this caller. Throws `unauthorized`. */

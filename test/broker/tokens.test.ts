@@ -104,7 +104,7 @@ describe('min_ttl', () => {
 test('all faults of a query are told together, one for each name', async () => {
   const query = 'other=1&min_ttl=x&a%2Fb~=2&force=1&force=2&force=0&other=2';
   const { pointers } = refusalOf(await ask(world.url, { path: `/v1/connections/${id}/token?${query}`, key: worker.key }));
-  expect(pointers).toEqual(['/other', '/min_ttl', '/a~1b~0', '/force']);
+  expect([...pointers].sort()).toEqual(['/a~1b~0', '/force', '/min_ttl', '/other']);
 });
 
 test('each request leaves one line that names the key and never holds it, nor the token', async () => {

@@ -3,13 +3,14 @@ import { z } from 'zod';
 import { type Caller, callerName, requireScope } from '../../broker/api-keys.ts';
 import { once } from '../../broker/idempotency.ts';
 import type { World } from '../../broker/world.ts';
-import { type Fault, GrantryError } from '../../protocol/errors.ts';
+import { GrantryError } from '../../protocol/errors.ts';
 import { apiHeaders } from '../api-headers.ts';
 import { authenticate, bearerOf, type RootKey } from '../authentication.ts';
 import { administration } from './administration.ts';
 import { connecting } from './connecting.ts';
 import type { Endpoint } from './endpoint.ts';
 import { isStorableText, parseJson } from './json-body.ts';
+import { parseBody, parseQuery } from './parsing.ts';
 
 export const endpoints: readonly Endpoint[] = [...administration, ...connecting];
 
@@ -17,30 +18,7 @@ const bodyLimit = 65_536;
 const jsonTypes = ['application/json'];
 const definitionTypes = ['application/json', 'application/yaml', 'application/x-yaml', 'text/yaml', 'text/x-yaml'];
 
-/** Zod's findings as faults; unknown fields are named one by one. */
-export function faultsOf(error: z.ZodError): Fault[] {
-  const pointer = (path: readonly PropertyKey[]) => path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
-  return error.issues.flatMap((issue): Fault[] => {
-    if (issue.code === 'unrecognized_keys')
-      return issue.keys.map((key) => ({ pointer: pointer([...issue.path, key]), detail: 'There is no such field.' }));
-    if (issue.code === 'invalid_union') {
-      const nested = issue.errors.map((branch) =>
-        faultsOf(new z.ZodError(branch.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })))),
-      );
-      const closest = nested.filter((faults) => faults.length > 0).sort((a, b) => a.length - b.length)[0];
-      if (closest !== undefined) return closest;
-    }
-    return [{ pointer: pointer(issue.path), detail: issue.message }];
-  });
-}
-
-function parsed<T>(schema: z.ZodType<T>, value: unknown, what: 'body' | 'query'): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const errors = faultsOf(result.error);
-  const first = errors[0];
-  throw new GrantryError('invalid_request', { detail: `The ${what} is not valid: ${first?.pointer || '/'} - ${first?.detail ?? ''}`, errors });
-}
+const noQuery = z.strictObject({});
 
 function readBody(endpoint: Endpoint, req: Request): unknown {
   if (endpoint.body === undefined) return undefined;
@@ -52,19 +30,6 @@ function readBody(endpoint: Endpoint, req: Request): unknown {
   if (typeof text !== 'string')
     throw new GrantryError('invalid_request', { detail: 'A body is needed.', errors: [{ pointer: '', detail: 'Must not be empty.' }] });
   return format === 'definition' ? text : parseJson(text);
-}
-
-/** Query parameters, each given once. */
-function readQuery(req: Request): Record<string, string> {
-  const query: Record<string, string> = Object.create(null);
-  const refuse = (name: string, detail: string) =>
-    new GrantryError('invalid_request', { detail: `The query is not valid: /${name} - ${detail}`, errors: [{ pointer: `/${name}`, detail }] });
-  for (const [name, value] of new URL(req.originalUrl, 'http://query').searchParams) {
-    if (name in query) throw refuse(name, 'Give it once.');
-    if (!isStorableText(value)) throw refuse(name, 'Must not hold NUL.');
-    query[name] = value;
-  }
-  return query;
 }
 
 /** Path parameters; an id that could not be stored is nobody's. */
@@ -99,9 +64,9 @@ async function serve(world: World, root: RootKey, endpoint: Endpoint, req: Reque
   // Who asks is known before a byte of the body is read.
   const caller = await authorize(world, root, req, endpoint);
   await readText(req, res);
-  const query = parsed(endpoint.query ?? z.strictObject({}), readQuery(req), 'query');
+  const query = parseQuery(endpoint.query ?? noQuery, new URL(req.originalUrl, 'http://query').searchParams);
   const given = readBody(endpoint, req);
-  const body = endpoint.body === undefined ? undefined : parsed(endpoint.body, given, 'body');
+  const body = endpoint.body === undefined ? undefined : parseBody(endpoint.body, given);
   const params = readParams(req);
   const run = async () => {
     const answer = await endpoint.handle({ world, caller, project: caller.project, params, query, body });

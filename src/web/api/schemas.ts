@@ -232,7 +232,7 @@ export const connection = z
 export const tokenQuery = z.strictObject({
   min_ttl: z.coerce.number().int().min(0).max(86_400).default(60).describe('Seconds the token must still live.'),
   force: z
-    .enum(['true', 'false', '1', '0'])
+    .enum(['true', 'false', '1', '0'], 'Must be true or false.')
     .default('false')
     .transform((text) => text === 'true' || text === '1'),
 });
