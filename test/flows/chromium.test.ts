@@ -146,6 +146,8 @@ test('out of band without a code', () =>
     await look('8-out-of-band-no-code');
     const [other] = await Promise.all([context.waitForEvent('page'), tab.getByRole('link', { name: /Open Sandbox/ }).click()]);
     await press(other, 'Approve');
+    // The approval has arrived only when the provider says so.
+    await other.getByText('You may return').waitFor();
     await other.close();
     await press(tab, /./);
     await tab.getByRole('heading', { name: 'is connected' }).waitFor();
