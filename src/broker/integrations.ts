@@ -1,6 +1,6 @@
 import { completeInputs, hasOpenHost } from '../protocol/definition/inputs.ts';
 import type { Definition, Method } from '../protocol/definition/schema.ts';
-import { type Fault, GrantryError } from '../protocol/errors.ts';
+import { type Fault, GrantryError, isGrantryError } from '../protocol/errors.ts';
 import { findProvider, methodOf, type Provider } from './catalog.ts';
 import { openIntegrationInputs } from './grant-context.ts';
 import { integrationPlace } from './places.ts';
@@ -215,27 +215,32 @@ export async function deleteIntegration(world: World, project: string, id: strin
 }
 
 /** Notes that the provider does not accept our client registration; its connections stay as they are. */
-export async function markMisconfigured(world: World, integration: IntegrationRecord): Promise<void> {
-  if (integration.status === 'misconfigured') return;
-  await world.store.integrations.update(integration.project_id, integration.id, integration.secret_version, { status: 'misconfigured' }, [
-    {
-      project_id: integration.project_id,
-      type: 'integration.misconfigured',
-      integration_id: integration.id,
-      data: { why: 'The provider refused the client id or secret.', next: 'Change client_id or client_secret; connections go on by themselves.' },
-    },
-  ]);
+export function markMisconfigured(world: World, integration: IntegrationRecord): Promise<void> {
+  return markStatus(world, integration, 'misconfigured', {
+    why: 'The provider refused the client id or secret.',
+    next: 'Change client_id or client_secret; connections go on by themselves.',
+  });
 }
 
 /** Notes that the provider accepted it again. */
-export async function markRecovered(world: World, integration: IntegrationRecord): Promise<void> {
-  if (integration.status === 'active') return;
-  await world.store.integrations.update(integration.project_id, integration.id, integration.secret_version, { status: 'active' }, [
-    {
-      project_id: integration.project_id,
-      type: 'integration.recovered',
-      integration_id: integration.id,
-      data: { why: 'The provider accepted the client registration again.' },
-    },
-  ]);
+export function markRecovered(world: World, integration: IntegrationRecord): Promise<void> {
+  return markStatus(world, integration, 'active', { why: 'The provider accepted the client registration again.' });
+}
+
+/** Only a note: what it accompanies (a refusal told, a credential saved) stands whether or not it can be written now. */
+async function markStatus(
+  world: World,
+  integration: IntegrationRecord,
+  status: IntegrationRecord['status'],
+  data: Record<string, string>,
+): Promise<void> {
+  if (integration.status === status) return;
+  const { project_id, id, secret_version } = integration;
+  const type = status === 'active' ? 'integration.recovered' : 'integration.misconfigured';
+  try {
+    await world.store.integrations.update(project_id, id, secret_version, { status }, [{ project_id, type, integration_id: id, data }]);
+  } catch (error) {
+    if (!isGrantryError(error, 'unavailable')) throw error;
+    world.log.warn({ integration: id, status }, 'the status of an integration could not be noted');
+  }
 }

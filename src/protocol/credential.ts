@@ -1,3 +1,5 @@
+import { Sealed } from './sealed.ts';
+
 /** What a provider gave. It prints, logs and serialises as `[sealed]`; `reveal()` is the one way to its fields. */
 
 export type CredentialFields = {
@@ -19,28 +21,8 @@ export type CredentialFields = {
   extras: Readonly<Record<string, string>>;
 };
 
-const sealed = '[sealed]';
-
-export class Credential {
-  readonly #fields: CredentialFields;
-
+export class Credential extends Sealed<CredentialFields> {
   constructor(fields: CredentialFields) {
-    this.#fields = Object.freeze({ ...fields });
-  }
-
-  reveal(): CredentialFields {
-    return this.#fields;
-  }
-
-  toJSON(): string {
-    return sealed;
-  }
-
-  toString(): string {
-    return sealed;
-  }
-
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return sealed;
+    super(Object.freeze({ ...fields }));
   }
 }

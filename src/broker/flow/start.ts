@@ -127,10 +127,11 @@ export async function startFlow(
     if (link.verification === 'user') return holdForUser(world, taken, { kind: 'direct', inputs: completed.values });
     const outcome = await finishOrRefuse(world, taken, { kind: 'direct', inputs: completed.values });
     if (outcome.kind !== 'refused') return outcome;
+    // Without a question there is nothing that she could put right.
+    if (missing.length === 0) return failLink(world, taken, 'exchange_failed', 'The provider does not accept what was given with the link.');
     if (taken.attempt >= mostTries) return failLink(world, taken, 'exchange_failed', 'The provider refused what was entered too often.');
     await world.store.links.release(taken.id, taken.attempt);
     const typed = missing.filter(({ input }) => input.secret);
-    if (missing.length === 0) return failLink(world, taken, 'exchange_failed', 'The provider does not accept what was given with the link.');
     const detail = `${link.snapshot.definition.name} does not accept this.`;
     return { kind: 'bad_inputs', faults: (typed.length > 0 ? typed : missing).map(({ name }) => ({ pointer: `/inputs/${name}`, detail })) };
   }

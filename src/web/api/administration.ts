@@ -8,13 +8,12 @@ import type { World } from '../../broker/world.ts';
 import { parseDefinition } from '../../protocol/definition/parse.ts';
 import type { Definition } from '../../protocol/definition/schema.ts';
 import { GrantryError } from '../../protocol/errors.ts';
-import { cursorOf, readCursor } from './cursor.ts';
+import { cursorOf, pageOf } from './cursor.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
 import { jsonFault } from './json-body.ts';
 import * as s from './schemas.ts';
 import { apiKeyView, integrationView, projectView, providerSummaryView, providerView } from './views.ts';
 
-const pageOf = ({ limit, cursor }: z.output<typeof s.page>) => ({ limit, after: readCursor(cursor) });
 const grantName = z.enum(['authorization_code', 'client_credentials', 'oauth1', 'credential_exchange', 'api_key', 'basic']);
 
 /** A definition from a request body: the one parser, shipped definitions as what it may extend. */

@@ -1,4 +1,3 @@
-import type { z } from 'zod';
 import {
   createConnection,
   deleteConnection,
@@ -15,12 +14,10 @@ import { signRequest } from '../../broker/sign.ts';
 import { getToken } from '../../broker/tokens.ts';
 import type { World } from '../../broker/world.ts';
 import { GrantryError } from '../../protocol/errors.ts';
-import { cursorOf, readCursor } from './cursor.ts';
+import { cursorOf, pageOf } from './cursor.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
 import * as s from './schemas.ts';
 import { connectionView, eventView, linkView } from './views.ts';
-
-const pageOf = ({ limit, cursor }: z.output<typeof s.page>) => ({ limit, after: readCursor(cursor) });
 
 async function tokenRow(world: World, project: string, id: string | undefined) {
   const row = await world.store.tokens.byProject(project, id ?? '');

@@ -1,3 +1,4 @@
+import type { PageRequest } from '../../broker/store.ts';
 import { GrantryError } from '../../protocol/errors.ts';
 
 /** Cursors are opaque to callers: the last id of the page, in base64url. */
@@ -16,3 +17,6 @@ export function readCursor(cursor: string | undefined): string | undefined {
   }
   return id;
 }
+
+/** The page that a query asks for. */
+export const pageOf = ({ limit, cursor }: { limit: number; cursor?: string | undefined }): PageRequest => ({ limit, after: readCursor(cursor) });
