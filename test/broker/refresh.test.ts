@@ -5,6 +5,7 @@ import type { ConnectionRecord } from '../../src/broker/records.ts';
 import { refreshConnection, refreshesSettled } from '../../src/broker/refresh.ts';
 import type { Refreshes } from '../../src/broker/store.ts';
 import type { World } from '../../src/broker/world.ts';
+import { GrantryError } from '../../src/protocol/errors.ts';
 import { problemOf, startWholeSandbox } from '../harness/broker.ts';
 import { connect, expire, type Whole, withAuthorizationServer } from './connected.ts';
 
@@ -209,6 +210,17 @@ describe('a late answer', () => {
     expect(await commit()).toBeUndefined();
     expect(await problemOf(token())).toMatchObject({ code: 'reauthorization_required', problem: { reason: 'code_replayed' } });
   });
+});
+
+test('what was refreshed stays good when the note about the integration cannot be written', async () => {
+  await world.sql(`update integrations set status = 'misconfigured' where id = 'as'`);
+  const away = () => Promise.reject(new GrantryError('unavailable'));
+  const { get, list, insert, remove } = broker.store.integrations;
+  const store = { ...spread(broker.store), integrations: { get, list, insert, remove, update: away } };
+  const before = await broker.store.connections.get('default', id);
+  if (before === undefined) throw new Error('There is no connection.');
+  expect(await refreshConnection({ ...broker, store }, before)).toMatchObject({ kind: 'refreshed', connection: { token_version: 2 } });
+  await world.sql(`update integrations set status = 'active' where id = 'as'`);
 });
 
 describe('after a crash', () => {
