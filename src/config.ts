@@ -27,6 +27,15 @@ export type Config = {
   readonly logLevel: (typeof logLevels)[number];
   /** How many proxies in front of us append to X-Forwarded-For; 0: nobody is believed. */
   readonly trustedProxies: number;
+  /** What this process writes to its disk: made keys, the embedded Postgres, credentials that Postgres could not take yet. */
+  readonly dataDir: string;
+  /** Where /metrics is served without a key; undefined: only on the main port, with one. */
+  readonly metricsPort: number | undefined;
+  /** How many refreshes a worker has under way at most. */
+  readonly refreshConcurrency: number;
+  readonly eventRetentionDays: number;
+  /** Base URL of an OpenTelemetry collector (OTLP over HTTP) to which traces of jobs are sent. */
+  readonly otlpEndpoint: string | undefined;
 };
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -150,6 +159,18 @@ function readHost({ text, fault }: Reader): string {
   return host;
 }
 
+/** The standard's own variable; the standard's other ones are read by its library. */
+function readOtlpEndpoint({ text, fault }: Reader): string | undefined {
+  const given = text('OTEL_EXPORTER_OTLP_ENDPOINT');
+  if (given !== undefined && urlOf(given, ['https:', 'http:']) === undefined)
+    fault('OTEL_EXPORTER_OTLP_ENDPOINT', 'must be the base URL of a collector, such as http://localhost:4318.');
+  return given;
+}
+
+function readMetricsPort(reader: Reader): number | undefined {
+  return reader.text('METRICS_PORT') === undefined ? undefined : integer(reader, 'METRICS_PORT', { least: 0, most: 65_535, otherwise: 0 });
+}
+
 /**
  * The configuration of a process. Throws `invalid_request` with every fault at once; each pointer is the variable's name
  * behind a slash, and no detail repeats a value. `configFaults` makes lines for a terminal of it.
@@ -173,6 +194,11 @@ export function readConfig(env: Environment): Config {
     allowPrivateHosts: readPrivateHosts(reader, mode),
     logLevel: oneOf(reader, 'LOG_LEVEL', logLevels, 'info'),
     trustedProxies: integer(reader, 'TRUST_PROXY', { least: 0, most: 20, otherwise: 0 }),
+    dataDir,
+    metricsPort: readMetricsPort(reader),
+    refreshConcurrency: integer(reader, 'GRANTRY_REFRESH_CONCURRENCY', { least: 1, most: 2_000, otherwise: 200 }),
+    eventRetentionDays: integer(reader, 'GRANTRY_EVENT_RETENTION_DAYS', { least: 1, most: 3_650, otherwise: 90 }),
+    otlpEndpoint: readOtlpEndpoint(reader),
   };
   if (faults.length > 0) throw new GrantryError('invalid_request', { detail: 'The configuration cannot be used.', errors: faults });
   return Object.freeze(config);

@@ -3,8 +3,11 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createHostHealth } from './broker/host-health.ts';
+import { silentMeter } from './broker/meter.ts';
 import { ensureDefaultProject } from './broker/projects.ts';
 import { refreshesSettled } from './broker/refresh.ts';
+import { saveSpilled } from './broker/refresh-outcome.ts';
 import { sha256 } from './broker/secrets.ts';
 import type { Log, World } from './broker/world.ts';
 import type { Config } from './config.ts';
@@ -17,6 +20,7 @@ import { createStore } from './outside/postgres/store.ts';
 import { loadOrCreateRootKey } from './outside/root-key-file.ts';
 import { createSeal } from './outside/seal.ts';
 import { loadShippedProviders } from './outside/shipped-providers.ts';
+import { createSpill } from './outside/spill.ts';
 import { createWakeups } from './outside/wakeups.ts';
 import { createWebServer } from './web/app.ts';
 
@@ -99,6 +103,16 @@ async function drain(server: Server): Promise<void> {
   clearTimeout(cut);
 }
 
+/** What a process that had to end could not save. A failure of it stops nobody; it is tried again. */
+async function restoreSpilled(world: World): Promise<void> {
+  try {
+    const saved = await saveSpilled(world);
+    if (saved > 0) world.log.info({ saved }, 'credentials that had been spilled to the disk were saved');
+  } catch (error) {
+    world.log.error({ error: error instanceof Error ? error.name : typeof error }, 'spilled credentials could not be saved yet');
+  }
+}
+
 /** Starts everything that the configuration asks for. On failure nothing is left running. */
 export async function startBroker({ config, log, packageRoot }: StartOptions): Promise<RunningBroker> {
   const closers = createClosers(log);
@@ -126,6 +140,8 @@ export async function startBroker({ config, log, packageRoot }: StartOptions): P
     const wakeups = await createWakeups({ databaseUrl: url, log });
     closers.add('wakeups', wakeups.close);
 
+    const meter = silentMeter;
+    const elapsedMs = () => performance.now();
     const world: World = {
       publicUrl: config.publicUrl,
       allowPrivateHosts: config.allowPrivateHosts,
@@ -134,10 +150,19 @@ export async function startBroker({ config, log, packageRoot }: StartOptions): P
       door: door.send,
       shipped,
       wakeups,
+      hosts: createHostHealth({ elapsedMs, random: Math.random, meter }),
+      spill: createSpill({ dir: join(config.dataDir, 'spill'), log }),
+      uses: { note() {} },
+      meter,
       log,
       now: () => new Date(),
+      elapsedMs,
+      sleep: (ms, signal) => sleep(ms, undefined, signal && { signal }).catch(() => {}),
       random: randomBytes,
     };
+    await restoreSpilled(world);
+    const restoring = setInterval(() => void restoreSpilled(world), 60_000).unref();
+    closers.add('spill', async () => clearInterval(restoring));
 
     // What a provider gives is saved before Postgres and the door go; one that cannot be saved is not waited for for ever.
     closers.add('refreshes', () => Promise.race([refreshesSettled(world), sleep(refreshGraceMs, undefined, { ref: false })]));

@@ -45,6 +45,7 @@ export type IntegrationRecord = {
   method: string;
   client_id: string;
   client_secret_sealed: string | null;
+  further_secrets_sealed: string | null;
   private_key_sealed: string | null;
   inputs_sealed: string | null;
   secret_version: number;
@@ -53,6 +54,8 @@ export type IntegrationRecord = {
   context: string;
   verification: 'browser' | 'user';
   status: 'active' | 'misconfigured';
+  trial_at: Date | null;
+  probe_unused_after_s: number | null;
   created_at: Date;
   updated_at: Date;
 };
@@ -133,6 +136,7 @@ export type ConnectionRecord = {
   refresh_expires_at: Date | null;
   refreshable: boolean;
   refresh_due_at: Date | null;
+  queued_until: Date | null;
   refresh_lease: string | null;
   lease_until: Date | null;
   retry_at: Date | null;
@@ -144,6 +148,8 @@ export type ConnectionRecord = {
   metadata: Record<string, unknown>;
   extras: Record<string, string>;
   account: string | null;
+  last_used_at: Date | null;
+  probe_due_at: Date | null;
   created_at: Date;
   updated_at: Date;
   deleted_at: Date | null;
@@ -180,6 +186,7 @@ export const eventTypes = [
   'connection.deleted',
   'integration.misconfigured',
   'integration.recovered',
+  'webhook_endpoint.disabled',
 ] as const;
 export type EventType = (typeof eventTypes)[number];
 

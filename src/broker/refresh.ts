@@ -1,41 +1,34 @@
 import { randomUUID } from 'node:crypto';
-import { grantFor } from '../grants/index.ts';
-import { Credential } from '../protocol/credential.ts';
 import { type ErrorCode, errorTable, GrantryError } from '../protocol/errors.ts';
-import type { GrantContext } from '../protocol/grant.ts';
-import { findProvider } from './catalog.ts';
-import { openCredential } from './credentials.ts';
-import { getIntegrationOf, grantContext, openClient } from './grant-context.ts';
-import { markRecovered, redirectUriOf } from './integrations.ts';
-import { connectionInputsPlace } from './places.ts';
-import type { ConnectionRecord, IntegrationRecord } from './records.ts';
-import { recordFailure } from './refresh-failure.ts';
-import { type RefreshOutcome, type Renewed, saveRenewed, settled } from './refresh-outcome.ts';
-import { openInputs } from './secrets.ts';
-import type { Claim, Store } from './store.ts';
+import type { ConnectionRecord } from './records.ts';
+import { attemptRefresh } from './refresh-attempt.ts';
+import { type RefreshOutcome, settled } from './refresh-outcome.ts';
+import { planRefresh } from './refresh-plan.ts';
+import type { DueRefresh, RefreshTarget, RefreshView, Store } from './store.ts';
 import type { World } from './world.ts';
 
 export type { RefreshOutcome } from './refresh-outcome.ts';
+export { connectionContext } from './refresh-plan.ts';
+export type { RefreshTarget } from './store.ts';
 
 /**
- * The one function that refreshes, for the request path and for the jobs. Per token version there is one refresh, ever:
- * the lease and the intent are committed in one statement before anything is sent, the write is fenced by the version.
+ * What refreshes, for the request path and for the jobs. Per token version there is one refresh, ever: the lease and the
+ * intent are committed in one statement before anything is sent, the write is fenced by the version.
  */
-
-/** What of a connection says which refresh is meant: its version, and how many attempts at it the caller knows of. */
-export type RefreshTarget = Pick<ConnectionRecord, 'project_id' | 'id' | 'token_version' | 'failure_count'>;
 
 /** How long a caller waits for a refresh of another process: a little more than the door's deadline. */
 const patienceMs = 12_000;
 /** How long a caller waits for all of it; the refresh itself goes on without a caller. */
 const callerPatienceMs = 25_000;
+/** The net under the notification that a refresh has ended. */
+const pollMs = 250;
 
-const underWay = new WeakMap<Store, Map<string, Promise<RefreshOutcome>>>();
+const underWay = new WeakMap<Store, Map<string, Promise<unknown>>>();
 
-function underWayOf({ store }: Pick<World, 'store'>): Map<string, Promise<RefreshOutcome>> {
+function underWayOf({ store }: Pick<World, 'store'>): Map<string, Promise<unknown>> {
   const known = underWay.get(store);
   if (known !== undefined) return known;
-  const fresh = new Map<string, Promise<RefreshOutcome>>();
+  const fresh = new Map<string, Promise<unknown>>();
   underWay.set(store, fresh);
   return fresh;
 }
@@ -45,42 +38,64 @@ export async function refreshesSettled(world: Pick<World, 'store'>): Promise<voi
   await Promise.allSettled(underWayOf(world).values());
 }
 
-/** Refreshes the given version of a connection, or waits for whoever does. */
-export function refreshConnection(world: World, row: RefreshTarget): Promise<RefreshOutcome> {
-  const running = underWayOf(world);
-  const key = `${row.id}/${row.token_version}`;
-  const mine = running.get(key) ?? claimOrWait(world, row).finally(() => running.delete(key));
+const shared = new WeakMap<Store, Map<string, Promise<RefreshOutcome>>>();
+
+/** Refreshes the given version of a connection, or waits for whoever does. Callers of one process share one attempt. */
+export function refreshConnection(world: World, target: RefreshTarget): Promise<RefreshOutcome> {
+  const running = shared.get(world.store) ?? new Map<string, Promise<RefreshOutcome>>();
+  shared.set(world.store, running);
+  const key = `${target.id}/${target.token_version}`;
+  const known = running.get(key);
+  if (known !== undefined) return withPatience(world, known);
+  const mine = tracked(world, claimOrWait(world, target)).finally(() => running.delete(key));
   running.set(key, mine);
-  return withPatience(mine);
+  return withPatience(world, mine);
 }
 
-async function withPatience(refresh: Promise<RefreshOutcome>): Promise<RefreshOutcome> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLong = new Promise<RefreshOutcome>((resolve) => {
-    const error = new GrantryError('unavailable', { detail: 'The refresh is not done yet.', retryAfterS: 5 });
-    timer = setTimeout(() => resolve({ kind: 'failed', error }), callerPatienceMs);
-  });
-  return Promise.race([refresh, tooLong]).finally(() => clearTimeout(timer));
+/** Keeps the process from ending before it. */
+function tracked<T>(world: World, work: Promise<T>): Promise<T> {
+  const all = underWayOf(world);
+  const key = randomUUID();
+  const mine = work.finally(() => all.delete(key));
+  all.set(key, mine);
+  return mine;
 }
 
-async function claimOrWait(world: World, row: RefreshTarget): Promise<RefreshOutcome> {
-  const deadline = performance.now() + patienceMs;
-  for (;;) {
-    const claim = await world.store.refreshes.claim(row.project_id, row.id, row.token_version, randomUUID(), row.failure_count);
-    if (claim !== undefined) {
-      const outcome = await refreshClaimed(world, claim);
-      if (outcome.kind !== 'overtaken') return outcome;
+async function withPatience(world: World, refresh: Promise<RefreshOutcome>): Promise<RefreshOutcome> {
+  const patience = new AbortController();
+  const error = new GrantryError('unavailable', { detail: 'The refresh is not done yet.', retryAfterS: 5 });
+  const tooLong = world.sleep(callerPatienceMs, patience.signal).then((): RefreshOutcome => ({ kind: 'failed', error }));
+  return Promise.race([refresh, tooLong]).finally(() => patience.abort());
+}
+
+async function claimOrWait(world: World, target: RefreshTarget): Promise<RefreshOutcome> {
+  const begunMs = world.elapsedMs();
+  for (let waited = false; ; waited = true) {
+    const view = await world.store.refreshes.read(target.id);
+    const found = view?.connection.project_id === target.project_id ? view : undefined;
+    const outcome = settled(found?.connection, target.token_version) ?? (found && failedMeanwhile(world, found, target));
+    if (outcome !== undefined) {
+      if (waited) world.meter.leaseWaited(world.elapsedMs() - begunMs);
+      return outcome;
     }
-    const now = await world.store.connections.get(row.project_id, row.id);
-    const outcome = settled(now, row.token_version);
-    if (outcome !== undefined) return outcome;
-    // The one who had the lease has failed since the caller looked: its failure is ours too.
-    if (now !== undefined && now.failure_count > row.failure_count) return { kind: 'failed', error: failureOf(now, world.now()) };
-    if (performance.now() > deadline) {
+    if (found !== undefined && !isLeased(found)) {
+      const attempt = await attemptRefresh(world, await planRefresh(world, found));
+      if (attempt.kind === 'later') return { kind: 'failed', error: attempt.error };
+      if (attempt.kind !== 'overtaken') return attempt;
+    }
+    if (world.elapsedMs() - begunMs > patienceMs) {
       return { kind: 'failed', error: new GrantryError('provider_unavailable', { detail: 'Another refresh is still running.', retryAfterS: 5 }) };
     }
-    await world.wakeups.wait(row.id, 250);
+    await world.wakeups.wait(target.id, pollMs);
   }
+}
+
+/** Somebody else is at it: nothing to try. */
+const isLeased = ({ connection, now }: RefreshView): boolean => connection.lease_until !== null && connection.lease_until.getTime() > now.getTime();
+
+/** The one who had the lease has failed since the caller looked: its failure is ours too. */
+function failedMeanwhile(world: World, { connection }: RefreshView, target: RefreshTarget): RefreshOutcome | undefined {
+  return connection.failure_count > target.failure_count ? { kind: 'failed', error: failureOf(connection, world.now()) } : undefined;
 }
 
 const isErrorCode = (text: string): text is ErrorCode => Object.hasOwn(errorTable, text);
@@ -91,61 +106,35 @@ function failureOf({ last_error, retry_at }: ConnectionRecord, now: Date): Grant
   return new GrantryError(isErrorCode(code) ? code : 'provider_unavailable', { retryAfterS });
 }
 
+/** A turn at a host of a provider, for background work. */
+export type Turn = { kind: 'go'; release(): void } | { kind: 'later'; ms: number };
+
+/** What became of a due refresh: `later` asks for another look after so many milliseconds. */
+export type DueOutcome = { kind: 'done' } | { kind: 'later'; ms: number };
+
 /**
- * The grant's world of an existing connection: the definition and registration that hold now, its own inputs.
- * Throws `conflict` when integration, definition or method are gone, `integrity_error`.
+ * Refreshes what a job names, if Postgres says that it is due; the payload is believed in nothing. Waits for nobody: a connection
+ * that somebody else refreshes is done with.
+ *
+ * @param takeTurn asks for a turn at the host, which has a share of this process only
  */
-export async function connectionContext(world: World, row: ConnectionRecord): Promise<{ ctx: GrantContext; integration: IntegrationRecord }> {
-  const [integration, provider, inputs] = await Promise.all([
-    getIntegrationOf(world, row.project_id, row.integration_id),
-    findProvider(world, row.project_id, row.provider_id),
-    openInputs(world, connectionInputsPlace(row), row.inputs_sealed),
-  ]);
-  if (provider === undefined) throw new GrantryError('conflict', { detail: `The definition of "${row.provider_id}" no longer exists.` });
-  if (!Object.hasOwn(provider.definition.methods, row.method)) {
-    throw new GrantryError('conflict', {
-      detail: `The definition of "${row.provider_id}" no longer has the method "${row.method}" of this connection.`,
-    });
+export async function refreshDue(world: World, due: DueRefresh, takeTurn: (host: string) => Promise<Turn>): Promise<DueOutcome> {
+  const view = await world.store.refreshes.read(due.connection_id);
+  if (view === undefined || view.connection.token_version !== due.token_version || !isDue(view) || isLeased(view)) return { kind: 'done' };
+  const plan = await planRefresh(world, view);
+  const turn: Turn = plan.host === undefined ? { kind: 'go', release() {} } : await takeTurn(plan.host);
+  if (turn.kind === 'later') {
+    world.meter.putOff('host_busy');
+    return turn;
   }
-  const client = await openClient(world, integration);
-  const redirectUri = redirectUriOf(world, { ...integration, method: row.method }, provider) ?? undefined;
-  return {
-    ctx: grantContext(world, {
-      definition: provider.definition,
-      method: row.method,
-      client,
-      inputs,
-      requestedScopes: row.requested_scopes,
-      redirectUri,
-    }),
-    integration,
-  };
-}
-
-async function refreshClaimed(world: World, claim: Claim): Promise<RefreshOutcome | { kind: 'overtaken' }> {
-  const row = claim.connection;
-  let integration: IntegrationRecord | undefined;
-  let renewed: Renewed;
   try {
-    const context = await connectionContext(world, row);
-    integration = context.integration;
-    const { ctx } = context;
-    const grant = grantFor(ctx.method);
-    if (grant.refresh === undefined) throw new GrantryError('unsupported', { detail: 'This grant cannot be refreshed.' });
-    const credential = await openCredential(world, row);
-    const sentAt = world.now();
-    renewed = { ctx, sentAt, credential: keepRefreshEnd(row, credential, await grant.refresh(ctx, credential), sentAt) };
-  } catch (error) {
-    return recordFailure(world, claim, integration, error);
+    const attempt = await tracked(world, attemptRefresh(world, plan));
+    return attempt.kind === 'later' ? { kind: 'later', ms: attempt.ms } : { kind: 'done' };
+  } finally {
+    turn.release();
   }
-  const saved = await saveRenewed(world, claim, renewed);
-  await markRecovered(world, integration);
-  return saved;
 }
 
-/** An answer that keeps the refresh token and is silent about its end leaves the end that is known. */
-function keepRefreshEnd({ refresh_expires_at }: ConnectionRecord, old: Credential, renewed: Credential, sentAt: Date): Credential {
-  const fields = renewed.reveal();
-  if (refresh_expires_at === null || fields.refreshLifetimeS !== null || fields.refresh_token !== old.reveal().refresh_token) return renewed;
-  return new Credential({ ...fields, refreshLifetimeS: Math.round((refresh_expires_at.getTime() - sentAt.getTime()) / 1000) });
+function isDue({ connection: { refresh_due_at, status }, now }: RefreshView): boolean {
+  return refresh_due_at !== null && refresh_due_at.getTime() <= now.getTime() && (status === 'active' || status === 'refresh_failing');
 }

@@ -13,6 +13,7 @@ import type {
   RevocationRecord,
 } from './records.ts';
 import type { DataKeyStore } from './seal.ts';
+import type { WebhookStore } from './webhook-records.ts';
 
 /**
  * What the use-cases ask of Postgres. Each method is one atomic step; events given to it are written in the same
@@ -53,9 +54,11 @@ export type IntegrationChange = Partial<
     IntegrationRecord,
     | 'client_id'
     | 'client_secret_sealed'
+    | 'further_secrets_sealed'
     | 'private_key_sealed'
     | 'inputs_sealed'
     | 'secret_version'
+    | 'probe_unused_after_s'
     | 'scopes'
     | 'callback'
     | 'verification'
@@ -64,7 +67,7 @@ export type IntegrationChange = Partial<
 >;
 export type Integrations = {
   /** Undefined when the id is taken. */
-  insert(integration: Omit<IntegrationRecord, 'created_at' | 'updated_at' | 'status'>): Promise<IntegrationRecord | undefined>;
+  insert(integration: Omit<IntegrationRecord, 'created_at' | 'updated_at' | 'status' | 'trial_at'>): Promise<IntegrationRecord | undefined>;
   get(project: string, id: string): Promise<IntegrationRecord | undefined>;
   list(project: string, page: PageRequest): Promise<Page<IntegrationRecord>>;
   /** Undefined when it is gone or its secret_version is no longer the one given. */
@@ -216,13 +219,40 @@ export type Tokens = {
   byProject(project: string, connectionId: string): Promise<TokenRow | undefined>;
 };
 
+/** What a refresh needs, read together. */
+export type RefreshView = {
+  connection: ConnectionRecord;
+  /** Undefined when it is gone. */
+  integration: IntegrationRecord | undefined;
+  /** The current version of the project's own definition of this provider; null when the shipped one holds. */
+  ownVersion: number | null;
+  /** Postgres's now. */
+  now: Date;
+};
+
+/** Which refresh is meant: the version, and how many failed attempts at it the caller knows of. */
+export type RefreshTarget = Pick<ConnectionRecord, 'project_id' | 'id' | 'token_version' | 'failure_count'>;
+
+/** The right to send one refresh. `ambiguous`: an earlier request for this version was sent, and nobody knows what came of it. */
 export type Claim = { connection: ConnectionRecord; lease: string; ambiguous: boolean };
+
+/** A refresh that is due, as a job's payload names it. */
+export type DueRefresh = { connection_id: string; token_version: number };
+
+export type DueCounts = { due: number; oldestOverdueS: number };
+
 export type Refreshes = {
+  /** By the connection's id alone: for jobs, whose payload says no more. */
+  read(id: string): Promise<RefreshView | undefined>;
+  /** Hands out due refreshes, the longest overdue first, each to one caller, and looks at them again after `holdS`. */
+  due(limit: number, holdS: number): Promise<DueRefresh[]>;
+  /** How many refreshes are due now. */
+  counts(): Promise<DueCounts>;
   /**
    * Takes the lease and commits the intent, in one statement; undefined when somebody else has it, the version moved on, or
-   * another attempt has failed since the caller looked (`failures` is the failure_count that it saw).
+   * another attempt has failed since the caller looked.
    */
-  claim(project: string, id: string, version: number, lease: string, failures: number): Promise<Claim | undefined>;
+  claim(connection: ConnectionRecord, lease: string): Promise<Claim | undefined>;
   /**
    * Saves the next credential if nobody else did, also when the lease has passed or a later attempt was refused; wakes who waits.
    * Undefined when the version moved on, or the connection was stopped for another reason. `recovered` is written when it was not active.
@@ -285,6 +315,7 @@ export type Store = {
   refreshes: Refreshes;
   revocations: Revocations;
   events: Events;
+  webhooks: WebhookStore;
   idempotency: Idempotency;
   housekeeping: Housekeeping;
   /** Throws when Postgres does not answer. */

@@ -1,6 +1,9 @@
 import type { Definition } from '../protocol/definition/schema.ts';
 import type { Door } from '../protocol/door.ts';
+import type { HostHealth } from './host-health.ts';
+import type { Meter } from './meter.ts';
 import type { Seal } from './seal.ts';
+import type { Spill } from './spill.ts';
 import type { Store } from './store.ts';
 
 /** Structured log; fields never hold secrets. */
@@ -17,6 +20,9 @@ export type Wakeups = {
   wait(connectionId: string, timeoutMs: number): Promise<void>;
 };
 
+/** Remembers which connections a token was handed out of; written down now and then. */
+export type Uses = { note(connectionId: string): void };
+
 /** Everything a use-case may see; `main.ts` puts it together. */
 export type World = {
   /** Our own origin, without a slash at the end. */
@@ -28,7 +34,17 @@ export type World = {
   /** The shipped definitions by id. */
   shipped: ReadonlyMap<string, Definition>;
   wakeups: Wakeups;
+  /** Which hosts of providers answer, as this process has seen them. */
+  hosts: HostHealth;
+  /** Credentials that Postgres could not take yet, on this machine's disk. */
+  spill: Spill;
+  uses: Uses;
+  meter: Meter;
   log: Log;
   now: () => Date;
+  /** Milliseconds of a clock that never jumps; only differences mean something. */
+  elapsedMs: () => number;
+  /** Resolves after so many milliseconds, or at once when the signal fires; never rejects. */
+  sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   random: (bytes: number) => Buffer;
 };

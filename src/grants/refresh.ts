@@ -1,8 +1,10 @@
 import { Credential, type CredentialFields } from '../protocol/credential.ts';
+import type { Method } from '../protocol/definition/schema.ts';
 import { GrantryError } from '../protocol/errors.ts';
 import type { GrantContext } from '../protocol/grant.ts';
 import { extraValues } from '../protocol/present.ts';
 import { refreshHow } from '../protocol/refreshable.ts';
+import { endpointUrl } from './endpoint.ts';
 import { requestToken, type TokenMethod } from './token-endpoint.ts';
 
 /**
@@ -24,6 +26,13 @@ export async function refreshCredential(
     ...(next.refresh_token === undefined && old.refresh_token !== undefined ? { refresh_token: old.refresh_token } : {}),
     extras: { ...old.extras, ...next.extras },
   });
+}
+
+/** Where a refresh is sent. Throws `unsupported` when the method has no token endpoint, else as `endpointUrl`. */
+export function refreshUrl(ctx: GrantContext<Method>): string {
+  const { method } = ctx;
+  if (!('token_endpoint' in method)) throw new GrantryError('unsupported', { detail: 'This grant cannot be refreshed.' });
+  return endpointUrl(ctx, method.refresh.endpoint ?? method.token_endpoint);
 }
 
 /** The answer to a reissue without its refresh token, unless the method uses it: none should come (RFC 6749 section 4.4.3). */

@@ -4,7 +4,7 @@
  */
 export type Gathered<Key, Value> = (key: Key) => Promise<Value>;
 
-type Waiting<Key, Value> = { key: Key; resolve: (value: Value) => void; reject: (error: unknown) => void };
+type Waiting<Key, Value> = { key: Key; resolve: (value: Value | PromiseLike<Value>) => void; reject: (error: unknown) => void };
 
 /**
  * @param fetchAll answers a list of keys in their order; its failure is the failure of each of them
@@ -13,7 +13,7 @@ type Waiting<Key, Value> = { key: Key; resolve: (value: Value) => void; reject: 
  * @param lanes how many lists may be under way at a time then
  */
 export function gather<Key, Value>(
-  fetchAll: (keys: readonly Key[]) => Promise<readonly Value[]>,
+  fetchAll: (keys: readonly Key[]) => Promise<readonly (Value | Promise<Value>)[]>,
   { most, slowMs, lanes }: { most: number; slowMs: number; lanes: number },
 ): Gathered<Key, Value> {
   let waiting: Waiting<Key, Value>[] = [];
@@ -26,7 +26,7 @@ export function gather<Key, Value>(
     try {
       const values = await fetchAll(batch.map(({ key }) => key));
       batch.forEach(({ resolve, reject }, index) => {
-        if (index < values.length) resolve(values[index] as Value);
+        if (index < values.length) resolve(values[index] as Value | Promise<Value>);
         else reject(new Error('An answer is missing.'));
       });
     } catch (error) {
@@ -50,4 +50,27 @@ export function gather<Key, Value>(
       waiting.push({ key, resolve, reject });
       next();
     });
+}
+
+/**
+ * A list that fails as a whole is fetched again one by one, so that one key's failure is its own.
+ */
+export function apartOnFailure<Key, Value>(
+  fetchAll: (keys: readonly Key[]) => Promise<readonly Value[]>,
+): (keys: readonly Key[]) => Promise<readonly (Value | Promise<Value>)[]> {
+  const fetchOne = async (key: Key): Promise<Value> => {
+    const [value] = await fetchAll([key]);
+    return value as Value; // one key, one answer
+  };
+  return async (keys) => {
+    if (keys.length === 1) return fetchAll(keys);
+    try {
+      return await fetchAll(keys);
+    } catch {
+      const apart = keys.map(fetchOne);
+      // Each is heard by its own caller.
+      await Promise.allSettled(apart);
+      return apart;
+    }
+  };
 }

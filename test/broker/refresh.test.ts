@@ -40,10 +40,11 @@ const events = async () =>
   (await world.root.call<{ data: { type: string; data: Record<string, unknown> }[] }>('GET', `/v1/connections/${id}/events`)).data;
 /** The store with some of its refresh steps changed: what Postgres or another process would do at that moment. */
 const withRefreshes = (change: Partial<Refreshes>): World => {
-  const { claim, commit, fail } = broker.store.refreshes;
-  const store = { ...spread(broker.store), refreshes: { claim, commit, fail, ...change } };
+  const store = { ...spread(broker.store), refreshes: { ...guardedMethods(broker.store.refreshes), ...change } };
   return { ...broker, store };
 };
+/** The store's groups are proxies: their methods are asked for by name. */
+const guardedMethods = ({ read, due, counts, claim, commit, fail }: Refreshes): Refreshes => ({ read, due, counts, claim, commit, fail });
 const spread = (store: World['store']): World['store'] => ({ ...store });
 
 describe('one refresh per version', () => {
@@ -95,7 +96,7 @@ describe('a lease that another process holds', () => {
 
   test('says nothing about us when it fails: a stale invalid_grant ends nothing', async () => {
     const target = await row();
-    const claim = await broker.store.refreshes.claim('default', id, target.token_version, randomUUID(), target.failure_count);
+    const claim = await broker.store.refreshes.claim(target, randomUUID());
     if (claim === undefined) throw new Error('not claimed');
     await lease(-1);
     const winner = await token();
@@ -115,7 +116,7 @@ describe('a lease that another process holds', () => {
 describe('a loser', () => {
   test('whose lease another one has says nothing, though that one is still under way', async () => {
     const target = await row();
-    const take = () => broker.store.refreshes.claim('default', id, target.token_version, randomUUID(), target.failure_count);
+    const take = () => broker.store.refreshes.claim(target, randomUUID());
     const loser = await take();
     await lease(-1, loser?.lease ?? '');
     const holder = await take();
@@ -142,7 +143,7 @@ describe('a loser', () => {
 describe('a late answer', () => {
   async function claimed() {
     const target = await row();
-    const claim = await broker.store.refreshes.claim('default', id, target.token_version, randomUUID(), target.failure_count);
+    const claim = await broker.store.refreshes.claim(target, randomUUID());
     if (claim === undefined) throw new Error('not claimed');
     const place = { project: 'default', table: 'connections', row: id, field: 'credential', version: target.token_version + 1 };
     const secret = { kind: 'oauth2', access_token: 'late', token_type: 'bearer', refresh_token: 'late-rt' };
@@ -189,7 +190,7 @@ describe('a late answer', () => {
   });
 
   test('a failure does not undo the security stop either', async () => {
-    const claim = await broker.store.refreshes.claim('default', id, 1, randomUUID(), 0);
+    const claim = await broker.store.refreshes.claim(await row(), randomUUID());
     if (claim === undefined) throw new Error('The lease was not to be had.');
     await broker.store.connections.requireReauthorization('default', id, 'code_replayed', []);
     const failure = {

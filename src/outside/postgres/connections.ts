@@ -28,6 +28,7 @@ export const healthy = {
   status: 'active',
   reason: null,
   reason_since: null,
+  queued_until: null,
   refresh_lease: null,
   lease_until: null,
   retry_at: null,

@@ -1,80 +1,141 @@
 import { and, eq, isNull, sql } from 'drizzle-orm';
 import type pg from 'pg';
-import type { ConnectionRecord } from '../../broker/records.ts';
-import type { Refreshes, Revocations } from '../../broker/store.ts';
-import { credentialColumns, healthy } from './connections.ts';
+import { newId } from '../../broker/ids.ts';
+import type { ConnectionRecord, IntegrationRecord, NewEvent } from '../../broker/records.ts';
+import type { Claim, DueCounts, DueRefresh, Refreshes, RefreshView, StoredCredential } from '../../broker/store.ts';
+import { apartOnFailure, gather } from '../gathered.ts';
 import type { Database } from './database.ts';
 import { insertEvents } from './events.ts';
-import { connections, refreshIntents, revocations } from './schema.ts';
+import { claimText, commitText, countsText, dueText, readText } from './refresh-statements.ts';
+import { connections, refreshIntents } from './schema.ts';
+
+/** What the refresh engine asks of Postgres; the statements are next door. */
 
 const t = connections;
 
-/** Longer than any call of the provider may take (10 s), so that two never hold a version at once. */
-const leaseS = 45;
+/** One list at a time is fastest; a statement that hangs must not hold up the rest. */
+const sharing = { most: 50, slowMs: 20, lanes: 6 };
 
-/**
- * One statement: the lease is taken and the intent committed before anything is sent. An intent of this version whose
- * outcome nobody knows makes this attempt an ambiguous one.
- */
-const claimText = `
-  with claimed as (
-    update connections set refresh_lease = $4, lease_until = now() + make_interval(secs => ${leaseS})
-    where id = $1 and project_id = $2 and token_version = $3 and deleted_at is null and status in ('active', 'refresh_failing')
-      and (lease_until is null or lease_until < now()) and failure_count = $5
-    returning *),
-  intent as (
-    insert into refresh_intents as r (connection_id, token_version, lease, outcome)
-    select id, token_version, refresh_lease, 'sent' from claimed
-    on conflict (connection_id, token_version) do update
-      set lease = excluded.lease, attempts = r.attempts + 1, ambiguous = r.ambiguous or r.outcome = 'sent', outcome = 'sent', sent_at = now()
-    returning ambiguous)
-  select claimed.*, intent.ambiguous from claimed, intent`;
+type ReadRow = ConnectionRecord & { n: number; read_at: Date; own_version: number | null; integration: Record<string, unknown> | null };
 
-/** Refusals of the old refresh token say nothing once the new one has arrived; every other stop holds. */
-const refusals = new Set<string | null>(['invalid_grant', 'crash_during_rotation']);
-const isStopped = ({ status, reason }: Pick<ConnectionRecord, 'status' | 'reason'>): boolean =>
-  status === 'revoked' || (status === 'reauthorization_required' && !refusals.has(reason));
+/** to_jsonb writes instants as text. */
+function integrationOf(json: Record<string, unknown> | null): IntegrationRecord | undefined {
+  if (json === null) return undefined;
+  const time = (value: unknown) => (typeof value === 'string' ? new Date(value) : null);
+  return { ...json, trial_at: time(json.trial_at), created_at: time(json.created_at), updated_at: time(json.updated_at) } as IntegrationRecord; // a row of that table
+}
+
+function viewOf({ n: _, read_at, own_version, integration, ...connection }: ReadRow): RefreshView {
+  return { connection, integration: integrationOf(integration), ownVersion: own_version, now: read_at };
+}
+
+type Asked = Pick<Claim, 'connection' | 'lease'>;
+type Commit = { claim: Claim; next: StoredCredential; events: readonly NewEvent[]; recovered: NewEvent };
+type Saved = Pick<
+  ConnectionRecord,
+  'issued_at' | 'expires_at' | 'refresh_expires_at' | 'refresh_due_at' | 'last_refreshed_at' | 'refresh_count' | 'updated_at' | 'metadata'
+>;
+
+const commitRow = ({ claim: { connection, lease }, next }: Commit, n: number) => ({
+  n,
+  id: connection.id,
+  token_version: connection.token_version,
+  lease,
+  credential_sealed: next.credential_sealed,
+  scopes: next.scopes,
+  extras: next.extras,
+  refreshable: next.refreshable,
+  age_s: next.times.ageMs / 1000,
+  lifetime_s: next.times.lifetimeS,
+  refresh_lifetime_s: next.times.refreshLifetimeS,
+  due_s: next.times.dueInS,
+});
+
+/** Ids of one millisecond are in no order: sorted, so that the timeline tells what happened in the order in which it did. */
+function newsRows({ events, recovered }: Commit, n: number) {
+  const all = [...events.map((event) => ({ event, recovers: false })), { event: recovered, recovers: true }];
+  const ids = all.map(() => newId('evt')).sort();
+  return all.map(({ event, recovers }, index) => ({ ...event, data: event.data ?? {}, n, recovers, id: ids[index] }));
+}
+
+function renewed({ connection }: Claim, { times: _, ...next }: StoredCredential, saved: Saved): ConnectionRecord {
+  return {
+    ...connection,
+    ...next,
+    ...saved,
+    token_version: connection.token_version + 1,
+    status: 'active',
+    reason: null,
+    reason_since: null,
+    queued_until: null,
+    refresh_lease: null,
+    lease_until: null,
+    retry_at: null,
+    failure_count: 0,
+    failing_since: null,
+    last_error: null,
+  };
+}
 
 export function refreshStore(db: Database, pool: pg.Pool): Refreshes {
+  async function readAll(ids: readonly string[]): Promise<(RefreshView | undefined)[]> {
+    const found: (RefreshView | undefined)[] = ids.map(() => undefined);
+    const { rows } = await pool.query<ReadRow>({ name: 'refresh_read', text: readText, values: [ids] });
+    for (const row of rows) found[row.n - 1] = viewOf(row);
+    return found;
+  }
+
+  async function claimAll(asked: readonly Asked[]): Promise<(Claim | undefined)[]> {
+    const taken: (Claim | undefined)[] = asked.map(() => undefined);
+    const column = (of: (connection: ConnectionRecord) => unknown) => asked.map(({ connection }) => of(connection));
+    const { rows } = await pool.query<{ n: number; ambiguous: boolean }>({
+      name: 'refresh_claim',
+      text: claimText,
+      values: [
+        column((row) => row.id),
+        column((row) => row.project_id),
+        column((row) => row.token_version),
+        asked.map(({ lease }) => lease),
+        column((row) => row.failure_count),
+      ],
+    });
+    for (const { n, ambiguous } of rows) {
+      const mine = asked[n - 1];
+      if (mine !== undefined) taken[n - 1] = { ...mine, ambiguous };
+    }
+    return taken;
+  }
+
+  async function commitAll(commits: readonly Commit[]): Promise<(ConnectionRecord | undefined)[]> {
+    const done: (ConnectionRecord | undefined)[] = commits.map(() => undefined);
+    const { rows } = await pool.query<Saved & { n: number; id: string; woken: string }>({
+      name: 'refresh_commit',
+      text: commitText,
+      values: [JSON.stringify(commits.map(commitRow)), JSON.stringify(commits.flatMap(newsRows))],
+    });
+    for (const { n, id: _, woken: __, ...saved } of rows) {
+      const commit = commits[n];
+      if (commit !== undefined) done[n] = renewed(commit.claim, commit.next, saved);
+    }
+    return done;
+  }
+
+  const read = gather(apartOnFailure(readAll), sharing);
+  const claim = gather(apartOnFailure(claimAll), sharing);
+  const commit = gather(apartOnFailure(commitAll), sharing);
+
   return {
-    async claim(project, id, version, lease, failures) {
-      const { rows } = await pool.query<ConnectionRecord & { ambiguous: boolean }>({
-        name: 'refresh_claim',
-        text: claimText,
-        values: [id, project, version, lease, failures],
-      });
-      const row = rows[0];
-      return row && { connection: row, lease, ambiguous: row.ambiguous };
+    read,
+    claim: (connection, lease) => claim({ connection, lease }),
+    commit: (held, next, events, recovered) => commit({ claim: held, next, events, recovered }),
+    async due(limit, holdS) {
+      const { rows } = await pool.query<DueRefresh>({ name: 'refresh_due', text: dueText, values: [limit, holdS] });
+      return rows;
     },
-    commit: ({ connection, lease }, next, events, recovered) =>
-      db.transaction(async (tx) => {
-        // The fence is the version alone: a late answer is saved even when the lease has passed, as long as nobody else was first.
-        const [held] = await tx
-          .select({ status: t.status, reason: t.reason })
-          .from(t)
-          .where(and(eq(t.id, connection.id), eq(t.token_version, connection.token_version), isNull(t.deleted_at)))
-          .for('update');
-        if (held === undefined || isStopped(held)) return undefined;
-        const rows = await tx
-          .update(t)
-          .set({
-            ...credentialColumns(next),
-            ...healthy,
-            token_version: connection.token_version + 1,
-            last_refreshed_at: sql`now()`,
-            refresh_count: sql`${t.refresh_count} + 1`,
-            updated_at: sql`now()`,
-          })
-          .where(eq(t.id, connection.id))
-          .returning();
-        await tx
-          .update(refreshIntents)
-          .set({ outcome: 'refreshed', lease })
-          .where(and(eq(refreshIntents.connection_id, connection.id), eq(refreshIntents.token_version, connection.token_version)));
-        await insertEvents(tx, held.status === 'active' ? events : [...events, recovered]);
-        await tx.execute(sql`select pg_notify('grantry_refresh', ${connection.id})`);
-        return rows[0];
-      }),
+    async counts() {
+      const { rows } = await pool.query<DueCounts>({ name: 'refresh_counts', text: countsText });
+      return rows[0] ?? { due: 0, oldestOverdueS: 0 };
+    },
     fail: ({ connection, lease }, { outcome, status, reason, error, retryInS }, events) =>
       db.transaction(async (tx) => {
         const rows = await tx
@@ -83,6 +144,7 @@ export function refreshStore(db: Database, pool: pg.Pool): Refreshes {
             status,
             reason,
             reason_since: reason === null ? null : sql`now()`,
+            queued_until: null,
             refresh_lease: null,
             lease_until: null,
             failure_count: sql`${t.failure_count} + 1`,
@@ -108,35 +170,6 @@ export function refreshStore(db: Database, pool: pg.Pool): Refreshes {
         await insertEvents(tx, events);
         await tx.execute(sql`select pg_notify('grantry_refresh', ${connection.id})`);
         return true;
-      }),
-  };
-}
-
-export function revocationStore(db: Database): Revocations {
-  return {
-    get: async (connectionId) => (await db.select().from(revocations).where(eq(revocations.connection_id, connectionId)))[0],
-    async claimDue(limit, leaseSeconds) {
-      const due = db
-        .select({ id: revocations.connection_id })
-        .from(revocations)
-        .where(sql`${revocations.next_attempt_at} <= now()`)
-        .orderBy(revocations.next_attempt_at)
-        .limit(limit)
-        .for('update', { skipLocked: true });
-      return db
-        .update(revocations)
-        .set({
-          attempts: sql`${revocations.attempts} + 1`,
-          // The lease is the backoff: 1 min, 2, 4, ... an hour, unless the attempt is reported done before.
-          next_attempt_at: sql`now() + make_interval(secs => least(3600, ${leaseSeconds} * power(2, ${revocations.attempts})))`,
-        })
-        .where(sql`${revocations.connection_id} in ${due}`)
-        .returning();
-    },
-    done: (connectionId, events) =>
-      db.transaction(async (tx) => {
-        const rows = await tx.delete(revocations).where(eq(revocations.connection_id, connectionId)).returning({ id: revocations.connection_id });
-        if (rows.length === 1) await insertEvents(tx, events);
       }),
   };
 }

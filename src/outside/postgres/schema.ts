@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm';
 import { boolean, customType, index, integer, json, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex, uuid } from 'drizzle-orm/pg-core';
 import type { EndUser, LastError, LinkSnapshot } from '../../broker/records.ts';
+import type { DeliveryStatus } from '../../broker/webhook-records.ts';
 
 /** Every table. Times are timestamptz and decided by Postgres's clock; `*_hash` is SHA-256; `*_sealed` is a JWE (see docs). */
 
@@ -74,9 +75,11 @@ export const integrations = pgTable(
     method: text('method').notNull(),
     client_id: text('client_id').notNull(),
     client_secret_sealed: text('client_secret_sealed'),
+    /** A list of those that are tried after it, while a secret is being rotated at the provider. */
+    further_secrets_sealed: text('further_secrets_sealed'),
     private_key_sealed: text('private_key_sealed'),
     inputs_sealed: text('inputs_sealed'),
-    /** Bound into the three ciphertexts above; grows with each change of one of them. */
+    /** Bound into the ciphertexts above; grows with each change of one of them. */
     secret_version: integer('secret_version').notNull().default(1),
     scopes: text('scopes').array().notNull(),
     callback: text('callback').notNull().$type<'shared' | 'own'>(),
@@ -84,6 +87,10 @@ export const integrations = pgTable(
     context: text('context').notNull(),
     verification: text('verification').notNull().$type<'browser' | 'user'>(),
     status: text('status').notNull().default('active').$type<'active' | 'misconfigured'>(),
+    /** While misconfigured: when one connection may try again for all of them. */
+    trial_at: time('trial_at'),
+    /** Connections that nobody has used for so long are probed; null: never. */
+    probe_unused_after_s: integer('probe_unused_after_s'),
     created_at: createdAt(),
     updated_at: time('updated_at').notNull().defaultNow(),
   },
@@ -171,6 +178,8 @@ export const connections = pgTable(
     refresh_expires_at: time('refresh_expires_at'),
     refreshable: boolean('refreshable').notNull(),
     refresh_due_at: time('refresh_due_at'),
+    /** The sweep has handed the due refresh to the queue, and looks at it again when this has passed. */
+    queued_until: time('queued_until'),
     refresh_lease: uuid('refresh_lease'),
     lease_until: time('lease_until'),
     retry_at: time('retry_at'),
@@ -182,6 +191,9 @@ export const connections = pgTable(
     metadata: jsonb('metadata').notNull().$type<Record<string, unknown>>(),
     extras: jsonb('extras').notNull().$type<Record<string, string>>(),
     account: text('account'),
+    /** When a token was last handed out, to the hour. */
+    last_used_at: time('last_used_at'),
+    probe_due_at: time('probe_due_at'),
     created_at: createdAt(),
     updated_at: time('updated_at').notNull().defaultNow(),
     deleted_at: time('deleted_at'),
@@ -196,7 +208,9 @@ export const connections = pgTable(
     index('connections_ending')
       .on(t.expires_at)
       .where(sql`${t.deleted_at} is null and not ${t.refreshable} and ${t.status} = 'active' and ${t.expires_at} is not null`),
-    index('connections_due').on(t.refresh_due_at).where(sql`${t.refresh_due_at} is not null`),
+    index('connections_due').on(sql`greatest(refresh_due_at, queued_until)`).where(sql`${t.refresh_due_at} is not null`),
+    index('connections_probe_due').on(t.probe_due_at).where(sql`${t.probe_due_at} is not null`),
+    index('connections_ailing').on(t.project_id, t.status, t.id).where(sql`${t.deleted_at} is null and ${t.status} <> 'active'`),
     index('connections_deleted').on(t.deleted_at).where(sql`${t.deleted_at} is not null`),
   ],
 );
@@ -255,6 +269,63 @@ export const events = pgTable(
   (t) => [
     index('events_project').on(t.project_id, t.id),
     index('events_connection').on(t.connection_id, t.id).where(sql`${t.connection_id} is not null`),
+  ],
+);
+
+export const webhookEndpoints = pgTable(
+  'webhook_endpoints',
+  {
+    id: text('id').primaryKey(),
+    project_id: projectId(),
+    url: text('url').notNull(),
+    description: text('description'),
+    /** Empty: every type. */
+    event_types: text('event_types').array().notNull(),
+    /** A list of base64 secrets, the one that signs first; bound to this row and secret_version. */
+    secrets_sealed: text('secrets_sealed').notNull(),
+    secret_version: integer('secret_version').notNull().default(1),
+    /** Until when the second secret signs too. */
+    previous_secret_until: time('previous_secret_until'),
+    status: text('status').notNull().default('enabled').$type<'enabled' | 'disabled'>(),
+    disabled_reason: text('disabled_reason'),
+    /** Since when no delivery has succeeded; null while they do. */
+    failing_since: time('failing_since'),
+    created_at: createdAt(),
+    updated_at: time('updated_at').notNull().defaultNow(),
+  },
+  (t) => [index('webhook_endpoints_project').on(t.project_id, t.id)],
+);
+
+/** The outbox of webhooks: a row per event and endpoint that wants it, written with the event. */
+export const webhookDeliveries = pgTable(
+  'webhook_deliveries',
+  {
+    id: text('id').primaryKey(),
+    project_id: projectId(),
+    endpoint_id: text('endpoint_id')
+      .notNull()
+      .references(() => webhookEndpoints.id, { onDelete: 'cascade' }),
+    event_id: text('event_id')
+      .notNull()
+      .references(() => events.id, { onDelete: 'cascade' }),
+    event_type: text('event_type').notNull(),
+    status: text('status').notNull().default('pending').$type<DeliveryStatus>(),
+    attempts: integer('attempts').notNull().default(0),
+    /** The first attempt of this round: retries end a day after it. */
+    round_since: time('round_since').notNull().defaultNow(),
+    next_attempt_at: time('next_attempt_at').defaultNow(),
+    /** HTTP status of the last answer; null when none came. */
+    last_status: integer('last_status'),
+    last_error: text('last_error'),
+    last_attempt_at: time('last_attempt_at'),
+    delivered_at: time('delivered_at'),
+    created_at: createdAt(),
+  },
+  (t) => [
+    index('webhook_deliveries_due').on(t.next_attempt_at).where(sql`${t.next_attempt_at} is not null`),
+    index('webhook_deliveries_project').on(t.project_id, t.id),
+    index('webhook_deliveries_endpoint').on(t.endpoint_id, t.id),
+    index('webhook_deliveries_event').on(t.event_id),
   ],
 );
 

@@ -7,7 +7,8 @@ import type { Postgres } from './database.ts';
 import { eventStore } from './events.ts';
 import { codeLedgerStore, linkStore } from './links.ts';
 import { apiKeyStore, dataKeyStore, projectStore } from './projects.ts';
-import { refreshStore, revocationStore } from './refreshes.ts';
+import { refreshStore } from './refreshes.ts';
+import { revocationStore } from './revocations.ts';
 import { tokenStore } from './tokens.ts';
 import { housekeepingStore, idempotencyStore } from './upkeep.ts';
 

@@ -1,0 +1,91 @@
+import { randomUUID } from 'node:crypto';
+import { grantFor } from '../grants/index.ts';
+import { Credential } from '../protocol/credential.ts';
+import { type ErrorCode, GrantryError, isGrantryError } from '../protocol/errors.ts';
+import type { Ticket } from './host-health.ts';
+import { markRecovered } from './integrations.ts';
+import type { ConnectionRecord } from './records.ts';
+import { recordFailure } from './refresh-failure.ts';
+import { type RefreshOutcome, saveRenewed } from './refresh-outcome.ts';
+import type { RefreshPlan } from './refresh-plan.ts';
+import type { Claim } from './store.ts';
+import type { World } from './world.ts';
+
+/** One attempt at a refresh: admitted, claimed, sent, saved. */
+
+/** Nothing was sent, and it makes no sense to send anything for so long. */
+export type Later = { kind: 'later'; ms: number; error: GrantryError };
+/** Somebody else has the lease, or was first. */
+type Overtaken = { kind: 'overtaken' };
+
+const idle: Ticket = { end() {} };
+/** The provider was away, or asked to wait: what a breaker counts. */
+const outages: readonly ErrorCode[] = ['provider_unavailable', 'provider_unreachable', 'no_answer', 'bad_provider_answer'];
+
+/** Sends the refresh, unless the host is known to be down or somebody else has it. */
+export async function attemptRefresh(world: World, plan: RefreshPlan): Promise<RefreshOutcome | Overtaken | Later> {
+  const asked = plan.host === undefined ? ({ kind: 'go', ticket: idle } as const) : world.hosts.ask(plan.host);
+  if (asked.kind === 'wait') return putOff(world, plan, asked.ms);
+  const claim = await world.store.refreshes.claim(plan.view.connection, randomUUID()).catch((error: unknown) => {
+    asked.ticket.end('unused');
+    throw error;
+  });
+  if (claim === undefined) {
+    asked.ticket.end('unused');
+    return { kind: 'overtaken' };
+  }
+  return send(world, plan, claim, asked.ticket);
+}
+
+/** The host is left alone. A connection whose token has ended says so in its health; one that lives need not worry anybody. */
+async function putOff(world: World, plan: RefreshPlan, waitMs: number): Promise<RefreshOutcome | Overtaken | Later> {
+  const { connection, now, integration } = plan.view;
+  world.meter.putOff('host_down');
+  const ms = waitMs * (1 + world.random(2).readUInt16BE(0) / 65_536 / 4);
+  const error = new GrantryError('provider_unavailable', {
+    detail: 'The provider does not answer; it is asked again soon.',
+    retryAfterS: Math.ceil(ms / 1000),
+  });
+  const hasEnded = connection.expires_at !== null && connection.expires_at.getTime() <= now.getTime();
+  if (!hasEnded || connection.status !== 'active') return { kind: 'later', ms, error };
+  const claim = await world.store.refreshes.claim(connection, randomUUID());
+  return claim === undefined ? { kind: 'overtaken' } : recordFailure(world, claim, integration, error);
+}
+
+async function send(world: World, plan: RefreshPlan, claim: Claim, ticket: Ticket): Promise<RefreshOutcome | Overtaken> {
+  const { connection: row, ownVersion } = plan.view;
+  const startedMs = world.elapsedMs();
+  const sentAt = world.now();
+  const count = (outcome: 'refreshed' | ErrorCode) =>
+    world.meter.refreshed({ provider: ownVersion === null ? row.provider_id : 'own', outcome, ms: world.elapsedMs() - startedMs });
+  let renewed: Credential;
+  try {
+    renewed = await renew(plan);
+  } catch (error) {
+    const code = isGrantryError(error) ? error.code : 'internal_error';
+    ticket.end(outages.includes(code) ? 'failed' : 'answered', isGrantryError(error) ? error.details.retryAfterS : undefined);
+    count(code);
+    return recordFailure(world, claim, plan.view.integration, error);
+  }
+  ticket.end('answered');
+  if (plan.kind === 'impossible') throw new GrantryError('internal_error');
+  const saved = await saveRenewed(world, claim, { ctx: plan.ctx, sentAt, credential: keepRefreshEnd(row, plan.credential, renewed, sentAt) });
+  count('refreshed');
+  await markRecovered(world, plan.integration);
+  return saved;
+}
+
+async function renew(plan: RefreshPlan): Promise<Credential> {
+  if (plan.kind === 'impossible') throw plan.error;
+  const { ctx, credential } = plan;
+  const grant = grantFor(ctx.method);
+  if (grant.refresh === undefined) throw new GrantryError('unsupported', { detail: 'This grant cannot be refreshed.' });
+  return grant.refresh(ctx, credential);
+}
+
+/** An answer that keeps the refresh token and is silent about its end leaves the end that is known. */
+function keepRefreshEnd({ refresh_expires_at }: ConnectionRecord, old: Credential, renewed: Credential, sentAt: Date): Credential {
+  const fields = renewed.reveal();
+  if (refresh_expires_at === null || fields.refreshLifetimeS !== null || fields.refresh_token !== old.reveal().refresh_token) return renewed;
+  return new Credential({ ...fields, refreshLifetimeS: Math.round((refresh_expires_at.getTime() - sentAt.getTime()) / 1000) });
+}

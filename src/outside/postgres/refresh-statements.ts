@@ -1,0 +1,97 @@
+/**
+ * The statements of the refresh engine, each for a list of connections: refreshes of one process that are at the same step share one.
+ * Rows are locked in the order of their ids, or passed over when somebody else has them, so that two such statements never wait for each other.
+ */
+
+/** Longer than any call of the provider may take (10 s), so that two never hold a version at once. */
+const leaseS = 45;
+/** After a restart of Postgres, a process that holds a credential it could not save comes first. */
+const graceS = 5;
+
+export const readText = `
+  select q.n::int as n, c.*, now() as read_at, v.version as own_version, to_jsonb(i.*) as integration
+  from unnest($1::text[]) with ordinality as q(id, n)
+  join connections c on c.id = q.id and c.deleted_at is null
+  left join integrations i on i.project_id = c.project_id and i.id = c.integration_id
+  left join provider_versions v on v.project_id = c.project_id and v.provider_id = c.provider_id and v.current`;
+
+/**
+ * The lease is taken and the intent committed before anything is sent. An intent of this version whose outcome nobody knows makes
+ * this attempt an ambiguous one.
+ */
+export const claimText = `
+  with asked as (
+    select * from unnest($1::text[], $2::text[], $3::int[], $4::uuid[], $5::int[]) with ordinality as q(id, project_id, token_version, lease, failures, n)),
+  free as (
+    select c.id, q.lease, q.n from connections c join asked q
+      on c.id = q.id and c.project_id = q.project_id and c.token_version = q.token_version and c.failure_count = q.failures
+    where c.deleted_at is null and c.status in ('active', 'refresh_failing')
+      and (c.lease_until is null or (c.lease_until < now() and pg_postmaster_start_time() < now() - interval '${graceS} seconds'))
+    for update of c skip locked),
+  claimed as (
+    update connections c set refresh_lease = free.lease, lease_until = now() + make_interval(secs => ${leaseS})
+    from free where c.id = free.id
+    returning c.id, c.token_version, c.refresh_lease, free.n),
+  intent as (
+    insert into refresh_intents as r (connection_id, token_version, lease, outcome)
+    select id, token_version, refresh_lease, 'sent' from claimed
+    on conflict (connection_id, token_version) do update
+      set lease = excluded.lease, attempts = r.attempts + 1, ambiguous = r.ambiguous or r.outcome = 'sent', outcome = 'sent', sent_at = now()
+    returning connection_id, ambiguous)
+  select claimed.n::int as n, intent.ambiguous from claimed join intent on intent.connection_id = claimed.id`;
+
+/** Seconds after the request become an instant, counted back by how long ago it was sent. */
+const since = (seconds: string) => `case when q.${seconds} is null then null else now() + make_interval(secs => q.${seconds} - q.age_s) end`;
+
+/**
+ * The fence is the version alone: a late answer is saved even when the lease has passed, as long as nobody else was first. Refusals of
+ * the old refresh token say nothing once the new one has arrived; every other stop holds. The events go with it in the same statement.
+ */
+export const commitText = `
+  with asked as (
+    select * from json_to_recordset($1::json) as q(n int, id text, token_version int, lease uuid, credential_sealed text, scopes text[], extras jsonb,
+      refreshable boolean, age_s float8, lifetime_s float8, refresh_lifetime_s float8, due_s float8)),
+  held as (
+    select c.id, c.status as old_status, q.n from connections c join asked q on c.id = q.id and c.token_version = q.token_version
+    where c.deleted_at is null and c.status <> 'revoked'
+      and not (c.status = 'reauthorization_required' and c.reason is distinct from 'invalid_grant' and c.reason is distinct from 'crash_during_rotation')
+    order by c.id
+    for update of c),
+  saved as (
+    update connections c set
+      credential_sealed = q.credential_sealed, scopes = q.scopes, extras = q.extras, refreshable = q.refreshable,
+      issued_at = now() - make_interval(secs => q.age_s), expires_at = ${since('lifetime_s')}, refresh_expires_at = ${since('refresh_lifetime_s')},
+      refresh_due_at = ${since('due_s')}, queued_until = null, refresh_lease = null, lease_until = null, retry_at = null,
+      status = 'active', reason = null, reason_since = null, failure_count = 0, failing_since = null, last_error = null,
+      token_version = c.token_version + 1, last_refreshed_at = now(), refresh_count = c.refresh_count + 1, updated_at = now()
+    from held join asked q on q.n = held.n
+    where c.id = held.id and c.token_version = q.token_version
+    returning q.n, c.id, c.issued_at, c.expires_at, c.refresh_expires_at, c.refresh_due_at, c.last_refreshed_at, c.refresh_count, c.updated_at, c.metadata),
+  intents as (
+    update refresh_intents r set outcome = 'refreshed', lease = q.lease
+    from asked q join saved on saved.n = q.n
+    where r.connection_id = q.id and r.token_version = q.token_version),
+  news as (
+    select e.* from json_to_recordset($2::json) as e(n int, recovers boolean, id text, project_id text, type text, integration_id text, link_id text,
+      connection_id text, data jsonb)
+    join held on held.n = e.n where not e.recovers or held.old_status <> 'active'),
+  written as (
+    insert into events (id, project_id, type, integration_id, link_id, connection_id, data)
+    select id, project_id, type, integration_id, link_id, connection_id, data from news),
+  woken as (select count(pg_notify('grantry_refresh', id)) from saved)
+  select saved.*, (select * from woken) as woken from saved`;
+
+export const dueText = `
+  with picked as (
+    select id from connections where refresh_due_at is not null and greatest(refresh_due_at, queued_until) <= now()
+    order by greatest(refresh_due_at, queued_until) limit $1
+    for update skip locked)
+  update connections c set queued_until = now() + make_interval(secs => $2::float8)
+  from picked where c.id = picked.id
+  returning c.id as connection_id, c.token_version`;
+
+/** The longest hold that a sweep gives is well inside the two minutes; what is looked at is bounded by them. */
+export const countsText = `
+  select count(*)::int as due, coalesce(extract(epoch from now() - min(refresh_due_at)), 0)::float8 as "oldestOverdueS"
+  from connections
+  where refresh_due_at is not null and greatest(refresh_due_at, queued_until) <= now() + interval '10 minutes' and refresh_due_at <= now()`;
