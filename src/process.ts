@@ -44,6 +44,8 @@ export type StartOptions = {
   log: Log;
   /** The directory that holds providers/ and drizzle/. */
   packageRoot: string;
+  /** Changes the world before anything uses it: for tests that watch, or end, the process at a certain point. */
+  adapt?: (world: World) => World;
 };
 
 /** Things to undo, in reverse order, each tried whatever the others do. */
@@ -114,7 +116,7 @@ async function restoreSpilled(world: World): Promise<void> {
 }
 
 /** Starts everything that the configuration asks for. On failure nothing is left running. */
-export async function startBroker({ config, log, packageRoot }: StartOptions): Promise<RunningBroker> {
+export async function startBroker({ config, log, packageRoot, adapt = (world) => world }: StartOptions): Promise<RunningBroker> {
   const closers = createClosers(log);
   try {
     const ring = await keyRing(config);
@@ -130,6 +132,7 @@ export async function startBroker({ config, log, packageRoot }: StartOptions): P
     await ensureDefaultProject({ store });
     const door = createDoor({
       allowPrivateHosts: config.allowPrivateHosts,
+      perHost: Math.max(64, config.refreshConcurrency),
       log: ({ outcome, ...event }) =>
         log.debug(
           { ...event, ...('status' in outcome ? { status: outcome.status } : { refused: outcome.code, cause: outcome.cause }) },
@@ -142,7 +145,7 @@ export async function startBroker({ config, log, packageRoot }: StartOptions): P
 
     const meter = silentMeter;
     const elapsedMs = () => performance.now();
-    const world: World = {
+    const world: World = adapt({
       publicUrl: config.publicUrl,
       allowPrivateHosts: config.allowPrivateHosts,
       store,
@@ -159,7 +162,7 @@ export async function startBroker({ config, log, packageRoot }: StartOptions): P
       elapsedMs,
       sleep: (ms, signal) => sleep(ms, undefined, signal && { signal }).catch(() => {}),
       random: randomBytes,
-    };
+    });
     await restoreSpilled(world);
     const restoring = setInterval(() => void restoreSpilled(world), 60_000).unref();
     closers.add('spill', async () => clearInterval(restoring));
@@ -185,7 +188,13 @@ export async function startBroker({ config, log, packageRoot }: StartOptions): P
     }
     if (config.role !== 'web') {
       const { startJobs } = await import('./jobs/start.ts');
-      const jobs = await startJobs({ world, databaseUrl: url, redisUrl: config.queue.kind === 'redis' ? config.queue.url.reveal() : undefined });
+      const jobs = await startJobs({
+        world,
+        databaseUrl: url,
+        redisUrl: config.queue.kind === 'redis' ? config.queue.url.reveal() : undefined,
+        refreshConcurrency: config.refreshConcurrency,
+        eventRetentionDays: config.eventRetentionDays,
+      });
       intake.push(jobs.stop);
     }
     log.info({ role: config.role, ...(address && { host: address.host, port: address.port }), providers: shipped.size }, 'ready');

@@ -109,27 +109,24 @@ function failureOf({ last_error, retry_at }: ConnectionRecord, now: Date): Grant
 /** A turn at a host of a provider, for background work. */
 export type Turn = { kind: 'go'; release(): void } | { kind: 'later'; ms: number };
 
-/** What became of a due refresh: `later` asks for another look after so many milliseconds. */
-export type DueOutcome = { kind: 'done' } | { kind: 'later'; ms: number };
-
 /**
  * Refreshes what a job names, if Postgres says that it is due; the payload is believed in nothing. Waits for nobody: a connection
- * that somebody else refreshes is done with.
+ * that somebody else refreshes is done with, and one whose host has no time is handed out by the sweep again, later.
  *
  * @param takeTurn asks for a turn at the host, which has a share of this process only
  */
-export async function refreshDue(world: World, due: DueRefresh, takeTurn: (host: string) => Promise<Turn>): Promise<DueOutcome> {
+export async function refreshDue(world: World, due: DueRefresh, takeTurn: (host: string) => Promise<Turn>): Promise<void> {
   const view = await world.store.refreshes.read(due.connection_id);
-  if (view === undefined || view.connection.token_version !== due.token_version || !isDue(view) || isLeased(view)) return { kind: 'done' };
+  if (view === undefined || view.connection.token_version !== due.token_version || !isDue(view) || isLeased(view)) return;
   const plan = await planRefresh(world, view);
   const turn: Turn = plan.host === undefined ? { kind: 'go', release() {} } : await takeTurn(plan.host);
   if (turn.kind === 'later') {
     world.meter.putOff('host_busy');
-    return turn;
+    return world.store.refreshes.postpone(due, turn.ms);
   }
   try {
     const attempt = await tracked(world, attemptRefresh(world, plan));
-    return attempt.kind === 'later' ? { kind: 'later', ms: attempt.ms } : { kind: 'done' };
+    if (attempt.kind === 'later') await world.store.refreshes.postpone(due, attempt.ms);
   } finally {
     turn.release();
   }

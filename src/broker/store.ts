@@ -246,6 +246,10 @@ export type Refreshes = {
   read(id: string): Promise<RefreshView | undefined>;
   /** Hands out due refreshes, the longest overdue first, each to one caller, and looks at them again after `holdS`. */
   due(limit: number, holdS: number): Promise<DueRefresh[]>;
+  /** Hands a due refresh out again after `ms` only. */
+  postpone(due: DueRefresh, ms: number): Promise<void>;
+  /** Makes everything that was handed out due at once: the queue has lost it. */
+  handOutAgain(): Promise<void>;
   /** How many refreshes are due now. */
   counts(): Promise<DueCounts>;
   /**

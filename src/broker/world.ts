@@ -14,10 +14,12 @@ export type Log = {
   error(fields: Record<string, unknown>, message: string): void;
 };
 
-/** Wakes callers that wait for somebody else's refresh. */
+/** What other processes tell: it comes at once, or not at all. */
 export type Wakeups = {
   /** Resolves when the connection's refresh was reported ended, or after `timeoutMs`. */
   wait(connectionId: string, timeoutMs: number): Promise<void>;
+  /** Calls back when webhooks were written, once for all within `gatherMs`, until the returned function is called. */
+  onWebhooks(listener: () => void, gatherMs: number): () => void;
 };
 
 /** Remembers which connections a token was handed out of; written down now and then. */

@@ -1,15 +1,34 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Meter } from '../broker/meter.ts';
 import type { Log } from '../broker/world.ts';
+import { GrantryError } from '../protocol/errors.ts';
 import type { Backend } from './connections.ts';
-import type { OpenQueue, Work } from './queues.ts';
+import type { Depth, Job, NewJob, OpenQueue, Telemetry, Work } from './queues.ts';
 import { createTrouble, kindOf } from './trouble.ts';
 
 export type Keeper = {
+  /** Adds jobs. Throws `unavailable` while the queue is not open; else what the server says. */
+  add(jobs: readonly NewJob[]): Promise<void>;
+  /** How many jobs there are. Throws as `add`. */
+  depth(): Promise<Depth>;
   /** Takes no further job and lets those in flight end, for up to 20 s. */
   stop(): Promise<void>;
 };
 
+export type KeeperOptions = {
+  backend: Backend;
+  work: Work;
+  log: Log;
+  now: () => Date;
+  meter: Pick<Meter, 'jobEnded'>;
+  telemetry?: Telemetry | undefined;
+  /** Called when the server has lost what it had. */
+  onWiped?: () => Promise<void>;
+};
+
 const graceMs = 20_000;
+/** A queue without schedules of its own is looked at so often. */
+const lookMs = 5_000;
 
 /** Warns of a Redis that drops keys when its memory is full: it would drop jobs. */
 async function checkServer(queue: OpenQueue, log: Log): Promise<void> {
@@ -23,21 +42,26 @@ async function checkServer(queue: OpenQueue, log: Log): Promise<void> {
 }
 
 /**
- * Keeps a queue at work as long as the process lives: opens it, opens it again when the server refuses, and renews its schedule from this
- * process's own timer, so that a wiped server has it back within `everyMs`. Returns at once; nobody waits for a server that is away.
+ * Keeps a queue at work as long as the process lives: opens it, opens it again when the server refuses, and renews its schedules from this
+ * process's own timer, so that a wiped server has them back soon. Returns at once; nobody waits for a server that is away.
  */
-export function keepQueue({ backend, work, log, now }: { backend: Backend; work: Work; log: Log; now: () => Date }): Keeper {
+export function keepQueue({ backend, work, log, now, meter, telemetry, onWiped }: KeeperOptions): Keeper {
   const stopping = new AbortController();
   const { signal } = stopping;
   const trouble = createTrouble({ log, what: work.name, now });
   const pause = (ms: number) => sleep(ms, undefined, { signal }).catch(() => {});
+  const shortestMs = Math.min(lookMs, ...Object.values(work.schedules));
+  let queue: OpenQueue | undefined;
 
   /** What a job throws is stored by the queue, stack and all: only its kind goes there. */
-  async function run(payload: unknown): Promise<void> {
+  async function run(job: Job): Promise<void> {
+    const begunMs = performance.now();
     try {
-      await work.run(payload);
+      await work.run(job);
+      meter.jobEnded(work.name, 'done', performance.now() - begunMs);
     } catch (error) {
-      log.error({ queue: work.name, ...kindOf(error) }, 'a job failed');
+      meter.jobEnded(work.name, 'failed', performance.now() - begunMs);
+      log.error({ queue: work.name, job: job.name, ...kindOf(error) }, 'a job failed');
       throw new Error(Object.values(kindOf(error)).join(' '));
     }
   }
@@ -46,7 +70,7 @@ export function keepQueue({ backend, work, log, now }: { backend: Backend; work:
     const { openQueue } = await import('./queues.ts');
     for (let attempt = 0; !signal.aborted; attempt += 1) {
       try {
-        return await openQueue({ backend, work: { ...work, run }, onError: trouble.report, signal });
+        return await openQueue({ backend, work: { ...work, run }, telemetry, onError: trouble.report, signal });
       } catch (error) {
         if (signal.aborted) break;
         trouble.report(error);
@@ -56,23 +80,44 @@ export function keepQueue({ backend, work, log, now }: { backend: Backend; work:
     return undefined;
   }
 
-  async function keep(): Promise<void> {
-    const queue = await open();
-    if (queue === undefined) return;
+  async function renew(opened: OpenQueue): Promise<void> {
     try {
-      await checkServer(queue, log).catch(trouble.report);
-      await queue.begin().then(trouble.over, trouble.report);
+      if ((await opened.schedule()) === 'wiped') {
+        log.warn({ queue: work.name }, 'the queue had been wiped; its schedules are back');
+        await onWiped?.();
+      }
+      trouble.over();
+    } catch (error) {
+      trouble.report(error);
+    }
+  }
+
+  async function keep(): Promise<void> {
+    const opened = await open();
+    if (opened === undefined) return;
+    queue = opened;
+    try {
+      await checkServer(opened, log).catch(trouble.report);
+      await opened.begin().then(trouble.over, trouble.report);
       while (!signal.aborted) {
-        await pause(work.everyMs);
-        if (!signal.aborted) await queue.schedule().then(trouble.over, trouble.report);
+        await pause(shortestMs);
+        if (!signal.aborted) await renew(opened);
       }
     } finally {
-      await queue.close(graceMs);
+      queue = undefined;
+      await opened.close(graceMs);
     }
+  }
+
+  function atWork(): OpenQueue {
+    if (queue === undefined) throw new GrantryError('unavailable', { detail: 'The queue is not open.' });
+    return queue;
   }
 
   const kept = keep().catch((error: unknown) => log.error({ queue: work.name, ...kindOf(error) }, 'the queue could not be kept'));
   return {
+    add: async (jobs) => atWork().add(jobs),
+    depth: async () => atWork().depth(),
     async stop() {
       stopping.abort();
       await kept;

@@ -1,24 +1,36 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type BackendFactory, createPostgresBackend, createRedisBackend, type IQueueBackend, withBackend } from 'bullmq';
+import { type BackendFactory, createPostgresBackend, createRedisBackend, type IQueueBackend, type QueueBaseOptions, withBackend } from 'bullmq';
 import { type Backend, postgresConnections, redisConnections } from './connections.ts';
 
-/** BullMQ: one queue, its scheduler and this process's worker at it. */
+/** BullMQ: one queue, its schedules and this process's worker at it. */
 
-/** What is to be done on a queue, and how often by itself. */
+/** A job as it comes from the queue, from which anybody may have sent it: parse the payload. */
+export type Job = { name: string; payload: unknown };
+
+/** What is to be done on a queue. */
 export type Work = {
   /** Also the queue's name: letters and hyphens. */
   name: string;
   /** How many jobs this process runs at a time. */
   concurrency: number;
-  everyMs: number;
-  /** One job. Jobs are delivered at least once, so it must be safe twice. The payload comes from outside: parse it. Rejections are stored: no secret in them. */
-  run(payload: unknown): Promise<void>;
+  /** What is to be done by itself: names of jobs, and after how many milliseconds again. */
+  schedules: Readonly<Record<string, number>>;
+  /** One job. Jobs are delivered at least once, so it must be safe twice. Rejections are stored: no secret in them. */
+  run(job: Job): Promise<void>;
 };
 
+/** While a job with this id waits or runs, another one is not added. No `:` in it. */
+export type NewJob = { name: string; id: string; payload: Readonly<Record<string, string | number>> };
+
+export type Depth = { waiting: number; active: number; delayed: number };
+
 export type OpenQueue = {
-  /** Sees to it that the scheduler is there, whoever wiped it: the next run stays where it is, or is now when there was none. */
-  schedule(): Promise<void>;
-  /** The first `schedule` of a process: the work runs once now in any case. Several processes that begin within ten seconds are one run. */
+  /** Adds jobs; rejects when the server is away. */
+  add(jobs: readonly NewJob[]): Promise<void>;
+  depth(): Promise<Depth>;
+  /** Sees to it that the schedules are there: the next run stays where it is, or is now when there was none. `wiped`: there was none, though there had been. */
+  schedule(): Promise<'kept' | 'wiped'>;
+  /** The first `schedule` of a process: everything runs once now in any case. Several processes that begin within ten seconds are one run. */
   begin(): Promise<void>;
   /** What stands in `INFO` of the Redis server; empty on Postgres. */
   serverInfo(): Promise<string>;
@@ -29,15 +41,23 @@ export type OpenQueue = {
 export type QueueOptions = {
   backend: Backend;
   work: Work;
+  telemetry?: Telemetry | undefined;
   /** Hears of connections that broke and commands that failed; without it they would end the process. */
   onError(error: unknown): void;
   /** Ends the waiting for a server that is away. */
   signal: AbortSignal;
 };
 
+/** What BullMQ tells of its jobs. */
+export type Telemetry = NonNullable<QueueBaseOptions['telemetry']>;
+
 const failurePauseMs = 1_000;
-/** What is kept of finished jobs, for a look at what happened. */
+/** What is kept of finished scheduled jobs, for a look at what happened. */
 const kept = { removeOnComplete: { count: 50, age: 3_600 }, removeOnFail: { count: 100, age: 86_400 } };
+/** A finished job that is kept would block its id. What became of it stands in Postgres. */
+const gone = { removeOnComplete: true, removeOnFail: true };
+/** A worker that was killed has its jobs given to others after this. */
+const patience = { lockDuration: 20_000, stalledInterval: 15_000 };
 
 /** BullMQ asks again at once when taking a job fails with anything but ECONNREFUSED (Redis out of memory: 3,500 times a second). This makes it wait. */
 function unhurried<B extends IQueueBackend, C>(factory: BackendFactory<B, C>): BackendFactory<B, C> {
@@ -75,21 +95,28 @@ const settledWithin = (ms: number, work: readonly Promise<unknown>[]) => {
 async function openOn<B extends IQueueBackend, C>(
   factory: BackendFactory<B, C>,
   connections: { queue: C; worker: C },
-  { work, onError, signal }: QueueOptions,
+  { work, telemetry, onError, signal }: QueueOptions,
 ): Promise<Omit<OpenQueue, 'serverInfo'> & { backend: B }> {
   const { Queue, Worker } = withBackend(unhurried(factory));
   // All keys of a queue carry one hash tag: in a Redis Cluster they lie in one slot.
   const prefix = `{grantry-${work.name}}`;
-  const queue = new Queue(work.name, { connection: connections.queue, prefix, streams: { events: { maxLen: 1_000 } }, defaultJobOptions: kept });
+  const traced = telemetry && { telemetry };
+  const queue = new Queue(work.name, {
+    connection: connections.queue,
+    prefix,
+    streams: { events: { maxLen: 1_000 } },
+    defaultJobOptions: kept,
+    ...traced,
+  });
   const inFlight = new Set<Promise<void>>();
   const worker = new Worker(
     work.name,
     async (job) => {
-      const run = work.run(job.data).finally(() => inFlight.delete(run));
+      const run = work.run({ name: job.name, payload: job.data }).finally(() => inFlight.delete(run));
       inFlight.add(run);
       await run;
     },
-    { connection: connections.worker, prefix, concurrency: work.concurrency, autorun: false, runRetryDelay: 2_000, ...kept },
+    { connection: connections.worker, prefix, concurrency: work.concurrency, autorun: false, runRetryDelay: 2_000, ...patience, ...kept, ...traced },
   );
   queue.on('error', onError);
   worker.on('error', onError);
@@ -108,16 +135,28 @@ async function openOn<B extends IQueueBackend, C>(
     throw error;
   }
   worker.run().catch(onError);
-  const schedule = () => queue.upsertJobScheduler(work.name, { every: work.everyMs }, { name: work.name, data: {}, opts: kept });
+  const schedules = Object.entries(work.schedules);
+
+  async function schedule(): Promise<'kept' | 'wiped'> {
+    const [first] = schedules;
+    const known = first === undefined ? true : (await queue.getJobScheduler(first[0])) !== undefined;
+    for (const [name, every] of schedules) await queue.upsertJobScheduler(name, { every }, { name, data: {}, opts: kept });
+    return known ? 'kept' : 'wiped';
+  }
+
   return {
     backend: queue.getBackend(),
-    async schedule() {
-      await schedule();
+    async add(jobs) {
+      await queue.addBulk(jobs.map(({ name, id, payload }) => ({ name, data: payload, opts: { ...gone, jobId: id } })));
     },
+    async depth() {
+      const { waiting = 0, prioritized = 0, active = 0, delayed = 0 } = await queue.getJobCounts('waiting', 'prioritized', 'active', 'delayed');
+      return { waiting: waiting + prioritized, active, delayed };
+    },
+    schedule,
     async begin() {
-      const known = await queue.getJobScheduler(work.name);
-      await schedule();
-      if (known !== undefined) await queue.add(work.name, {}, { deduplication: { id: 'begin', ttl: 10_000 } });
+      if ((await schedule()) === 'wiped') return;
+      for (const [name] of schedules) await queue.add(name, {}, { deduplication: { id: `begin-${name}`, ttl: 10_000 } });
     },
     close,
   };

@@ -2,8 +2,14 @@ import type { World } from '../broker/world.ts';
 import type { Backend } from './connections.ts';
 import { keepQueue } from './keeper.ts';
 import { maintenance } from './maintenance.ts';
+import type { Depth, Telemetry } from './queues.ts';
+import { refreshes, refreshJob } from './refreshes.ts';
+import { sweep } from './sweep.ts';
+import { deliveryJob, webhooks } from './webhooks.ts';
 
 export type Jobs = {
+  /** Jobs by queue, for the metrics; a queue whose server is away is left out. */
+  depths(): Promise<({ queue: string } & Depth)[]>;
   /** Takes no further job and lets those in flight end, for up to 20 s. */
   stop(): Promise<void>;
 };
@@ -13,20 +19,62 @@ export type JobsOptions = {
   databaseUrl: string;
   /** Without it the queues live in the database. */
   redisUrl: string | undefined;
+  /** How many refreshes this process has under way at most. */
+  refreshConcurrency?: number;
+  eventRetentionDays?: number;
+  telemetry?: Telemetry | undefined;
   /** How often the house is kept. */
   houseEveryMs?: number;
+  /** How often due work is looked for. */
+  sweepEveryMs?: number;
 };
 
+/** So long after a sweep handed a refresh to the queue, the next one looks at it again; the same for deliveries, which take longer. */
+const holdS = { refresh: 30, webhook: 60 };
+/** Webhooks that are written together are looked for once. */
+const gatherMs = 50;
+
 /** Starts the background work of this process. Waits for no server: a queue whose server is away begins when it comes. */
-export async function startJobs({ world, databaseUrl, redisUrl, houseEveryMs }: JobsOptions): Promise<Jobs> {
-  const { log, now } = world;
+export async function startJobs(options: JobsOptions): Promise<Jobs> {
+  const { world, databaseUrl, redisUrl, refreshConcurrency = 200, eventRetentionDays = 90, telemetry, houseEveryMs, sweepEveryMs } = options;
+  const { log, now, meter, store } = world;
   const backend: Backend = redisUrl === undefined ? { kind: 'postgres', url: databaseUrl } : { kind: 'redis', url: redisUrl };
   if (backend.kind === 'postgres')
     log.info({}, 'jobs run on Postgres; a REDIS_URL would add pace (about four times as many jobs a second) and take their load off the database');
-  const keepers = [maintenance(world, houseEveryMs)].map((work) => keepQueue({ backend, work, log, now }));
+
+  const shared = { backend, log, now, meter, telemetry };
+  const refresh = keepQueue({ ...shared, work: refreshes(world, refreshConcurrency) });
+  const webhook = keepQueue({ ...shared, work: webhooks(world) });
+  const giveBack = () => store.refreshes.handOutAgain();
+  const sweepRefreshes = (ms: number) =>
+    sweep(world, { queue: refresh, jobOf: refreshJob, take: (limit) => store.refreshes.due(limit, holdS.refresh), giveBack }, ms);
+  const sweepWebhooks = (ms: number) =>
+    sweep(world, { queue: webhook, jobOf: deliveryJob, take: (limit) => store.webhooks.due(limit, holdS.webhook), giveBack: async () => {} }, ms);
+  const upkeep = keepQueue({
+    ...shared,
+    work: maintenance({
+      world,
+      eventRetentionDays,
+      sweepRefreshes,
+      sweepWebhooks,
+      ...(houseEveryMs !== undefined && { houseEveryMs }),
+      ...(sweepEveryMs !== undefined && { sweepEveryMs }),
+    }),
+    onWiped: giveBack,
+  });
+  const queues = { refresh, webhooks: webhook, maintenance: upkeep };
+  const unheard = world.wakeups.onWebhooks(() => {
+    void sweepWebhooks(0).catch(() => {});
+  }, gatherMs);
+
   return {
+    async depths() {
+      const known = await Promise.allSettled(Object.entries(queues).map(async ([queue, keeper]) => ({ queue, ...(await keeper.depth()) })));
+      return known.flatMap((depth) => (depth.status === 'fulfilled' ? [depth.value] : []));
+    },
     async stop() {
-      await Promise.all(keepers.map((keeper) => keeper.stop()));
+      unheard();
+      await Promise.all(Object.values(queues).map((keeper) => keeper.stop()));
     },
   };
 }

@@ -2,11 +2,11 @@ import pg from 'pg';
 import type { Log, Wakeups } from '../broker/world.ts';
 
 /**
- * One listening connection per process: wakes callers that wait for a refresh of somebody else's. It is a comfort, not a
- * guarantee: while the connection is broken the callers' own timeouts wake them.
+ * One listening connection per process: wakes callers that wait for a refresh of somebody else's, and whoever delivers webhooks. It is a
+ * comfort, not a guarantee: while the connection is broken the callers' own timeouts wake them, and the sweep finds the webhooks.
  */
 
-const channel = 'grantry_refresh';
+const channels = { refresh: 'grantry_refresh', webhooks: 'grantry_webhooks' };
 const longestPauseMs = 10_000;
 
 /**
@@ -15,6 +15,7 @@ const longestPauseMs = 10_000;
  */
 export async function createWakeups({ databaseUrl, log }: { databaseUrl: string; log: Log }): Promise<Wakeups & { close(): Promise<void> }> {
   const waiting = new Map<string, Set<() => void>>();
+  const listeners = new Set<() => void>();
   /** The client that listens or is about to; another one's late events are nobody's business. */
   let client: pg.Client | undefined;
   let retry: NodeJS.Timeout | undefined;
@@ -36,11 +37,14 @@ export async function createWakeups({ databaseUrl, log }: { databaseUrl: string;
     });
     next.on('error', () => lost(next));
     next.on('end', () => lost(next));
-    next.on('notification', ({ payload }) => payload !== undefined && wake(payload));
+    next.on('notification', ({ channel, payload }) => {
+      if (channel === channels.webhooks) for (const tell of listeners) tell();
+      else if (payload !== undefined) wake(payload);
+    });
     client = next;
     try {
       await next.connect();
-      await next.query(`listen ${channel}`);
+      await next.query(`listen ${channels.refresh}; listen ${channels.webhooks}`);
     } catch {
       lost(next);
       return;
@@ -76,6 +80,20 @@ export async function createWakeups({ databaseUrl, log }: { databaseUrl: string;
         const timer = setTimeout(done, timeoutMs);
         mine.add(done);
       }),
+    onWebhooks(listener, gatherMs) {
+      let timer: NodeJS.Timeout | undefined;
+      const tell = () => {
+        timer ??= setTimeout(() => {
+          timer = undefined;
+          listener();
+        }, gatherMs);
+      };
+      listeners.add(tell);
+      return () => {
+        clearTimeout(timer);
+        listeners.delete(tell);
+      };
+    },
     async close() {
       clearTimeout(retry);
       const last = client;

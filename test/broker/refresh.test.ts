@@ -44,7 +44,16 @@ const withRefreshes = (change: Partial<Refreshes>): World => {
   return { ...broker, store };
 };
 /** The store's groups are proxies: their methods are asked for by name. */
-const guardedMethods = ({ read, due, counts, claim, commit, fail }: Refreshes): Refreshes => ({ read, due, counts, claim, commit, fail });
+const guardedMethods = ({ read, due, postpone, handOutAgain, counts, claim, commit, fail }: Refreshes): Refreshes => ({
+  read,
+  due,
+  postpone,
+  handOutAgain,
+  counts,
+  claim,
+  commit,
+  fail,
+});
 const spread = (store: World['store']): World['store'] => ({ ...store });
 
 describe('one refresh per version', () => {

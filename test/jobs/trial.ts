@@ -1,4 +1,5 @@
 import { expect, vi } from 'vitest';
+import { silentMeter } from '../../src/broker/meter.ts';
 import { type Keeper, keepQueue } from '../../src/jobs/keeper.ts';
 import { createLog } from '../../src/outside/log.ts';
 import { type Line, layLine } from '../harness/line.ts';
@@ -31,7 +32,8 @@ export async function startTrial(place: Place): Promise<Trial> {
     keep(run, { everyMs = 200, now = () => new Date() } = {}) {
       const keeper = keepQueue({
         backend: { kind: place.backend.kind, url: line.url },
-        work: { name: 'trial', concurrency: 1, everyMs, run },
+        work: { name: 'trial', concurrency: 1, schedules: { trial: everyMs }, run: () => run() },
+        meter: silentMeter,
         log: createLog('info', { write: (text) => logged.push(text) }),
         now,
       });

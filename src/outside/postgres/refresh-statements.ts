@@ -95,3 +95,17 @@ export const countsText = `
   select count(*)::int as due, coalesce(extract(epoch from now() - min(refresh_due_at)), 0)::float8 as "oldestOverdueS"
   from connections
   where refresh_due_at is not null and greatest(refresh_due_at, queued_until) <= now() + interval '10 minutes' and refresh_due_at <= now()`;
+
+/** The lease says that somebody is at it: he decides what comes next. */
+export const postponeText = `
+  with asked as (select * from unnest($1::text[], $2::int[], $3::float8[]) as q(id, token_version, seconds)),
+  free as (
+    select c.id, q.seconds from connections c join asked q on c.id = q.id and c.token_version = q.token_version
+    where c.refresh_due_at is not null and (c.lease_until is null or c.lease_until < now())
+    for update of c skip locked)
+  update connections c set queued_until = now() + make_interval(secs => free.seconds) from free where c.id = free.id`;
+
+export const handOutAgainText = `
+  update connections set queued_until = null
+  where refresh_due_at is not null and greatest(refresh_due_at, queued_until) between now() and now() + interval '10 minutes' and queued_until > now()
+    and refresh_due_at <= now()`;

@@ -6,7 +6,7 @@ import type { Claim, DueCounts, DueRefresh, Refreshes, RefreshView, StoredCreden
 import { apartOnFailure, gather } from '../gathered.ts';
 import type { Database } from './database.ts';
 import { insertEvents } from './events.ts';
-import { claimText, commitText, countsText, dueText, readText } from './refresh-statements.ts';
+import { claimText, commitText, countsText, dueText, handOutAgainText, postponeText, readText } from './refresh-statements.ts';
 import { connections, refreshIntents } from './schema.ts';
 
 /** What the refresh engine asks of Postgres; the statements are next door. */
@@ -120,6 +120,16 @@ export function refreshStore(db: Database, pool: pg.Pool): Refreshes {
     return done;
   }
 
+  async function postponeAll(asked: readonly (DueRefresh & { ms: number })[]): Promise<undefined[]> {
+    await pool.query({
+      name: 'refresh_postpone',
+      text: postponeText,
+      values: [asked.map((each) => each.connection_id), asked.map((each) => each.token_version), asked.map(({ ms }) => ms / 1000)],
+    });
+    return asked.map(() => undefined);
+  }
+
+  const postpone = gather(apartOnFailure(postponeAll), sharing);
   const read = gather(apartOnFailure(readAll), sharing);
   const claim = gather(apartOnFailure(claimAll), sharing);
   const commit = gather(apartOnFailure(commitAll), sharing);
@@ -131,6 +141,10 @@ export function refreshStore(db: Database, pool: pg.Pool): Refreshes {
     async due(limit, holdS) {
       const { rows } = await pool.query<DueRefresh>({ name: 'refresh_due', text: dueText, values: [limit, holdS] });
       return rows;
+    },
+    postpone: (due, ms) => postpone({ ...due, ms }),
+    async handOutAgain() {
+      await pool.query(handOutAgainText);
     },
     async counts() {
       const { rows } = await pool.query<DueCounts>({ name: 'refresh_counts', text: countsText });

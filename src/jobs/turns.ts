@@ -1,0 +1,90 @@
+import type { Turn } from '../broker/refresh.ts';
+
+/**
+ * Who of many hosts may be asked next: one that is slow, or has much to do, gets a share of this worker and no more. A host that is
+ * alone gets three quarters; beside others, half of what they leave. What finds no room is told when its turn will roughly be.
+ */
+export type Turns = { take(host: string): Promise<Turn> };
+
+/** A host that did nothing for so long is not beside the others any more. */
+const presenceMs = 2_000;
+/** Of all slots, those in which jobs may wait for a turn. */
+const waitingShare = 0.1;
+const shortestWaitMs = 1_000;
+const longestWaitMs = 60_000;
+/** Until a host has answered for the first time. */
+const supposedLatencyMs = 1_000;
+
+type Host = {
+  running: number;
+  readonly waiting: (() => void)[];
+  /** Moving average of how long it takes. */
+  latencyMs: number;
+  /** When the turn of the next one that is sent away will be. */
+  nextTurnMs: number;
+  lastSeenMs: number;
+};
+
+/** `slots`: how many jobs the worker has at a time. */
+export function createTurns({ slots, elapsedMs }: { slots: number; elapsedMs: () => number }): Turns {
+  const hosts = new Map<string, Host>();
+  let running = 0;
+  let waiting = 0;
+
+  function capOf(host: Host, nowMs: number): number {
+    let alone = true;
+    for (const [name, other] of hosts) {
+      if (other === host) continue;
+      if (other.running > 0 || nowMs - other.lastSeenMs < presenceMs) alone = false;
+      else if (other.nextTurnMs < nowMs) hosts.delete(name);
+    }
+    const cap = alone ? slots * 0.75 : (slots - (running - host.running)) / 2;
+    return Math.max(1, Math.floor(cap));
+  }
+
+  function begin(host: Host): Turn {
+    running += 1;
+    host.running += 1;
+    const begunMs = elapsedMs();
+    return {
+      kind: 'go',
+      release() {
+        const nowMs = elapsedMs();
+        running -= 1;
+        host.running -= 1;
+        host.latencyMs += (nowMs - begunMs - host.latencyMs) / 8;
+        admitWaiting(nowMs);
+      },
+    };
+  }
+
+  /** A slot that is free may let any of the hosts grow. */
+  function admitWaiting(nowMs: number): void {
+    if (waiting === 0) return;
+    for (const host of hosts.values()) {
+      while (host.waiting.length > 0 && host.running < capOf(host, nowMs)) host.waiting.shift()?.();
+    }
+  }
+
+  return {
+    async take(name) {
+      const nowMs = elapsedMs();
+      const host = hosts.get(name) ?? { running: 0, waiting: [], latencyMs: supposedLatencyMs, nextTurnMs: 0, lastSeenMs: nowMs };
+      hosts.set(name, host);
+      host.lastSeenMs = nowMs;
+      const cap = capOf(host, nowMs);
+      if (host.running < cap) return begin(host);
+      if (waiting < slots * waitingShare) {
+        waiting += 1;
+        return new Promise((resolve) => {
+          host.waiting.push(() => {
+            waiting -= 1;
+            resolve(begin(host));
+          });
+        });
+      }
+      host.nextTurnMs = Math.max(nowMs + host.latencyMs, host.nextTurnMs) + host.latencyMs / cap;
+      return { kind: 'later', ms: Math.min(longestWaitMs, Math.max(shortestWaitMs, host.nextTurnMs - nowMs)) };
+    },
+  };
+}

@@ -1,0 +1,31 @@
+import { z } from 'zod';
+import { deliverWebhook } from '../broker/webhooks.ts';
+import type { World } from '../broker/world.ts';
+import type { NewJob, Work } from './queues.ts';
+import { createTurns } from './turns.ts';
+
+/** Deliveries as jobs: the queue says only which one to look at. */
+
+const payload = z.strictObject({ delivery_id: z.string().regex(/^whd_[0-9a-z_]{1,60}$/) });
+const concurrency = 50;
+
+/** The job of one attempt. */
+export const deliveryJob = ({ id, attempts }: { id: string; attempts: number }): NewJob => ({
+  name: 'deliver',
+  id: `${id}-${attempts}`,
+  payload: { delivery_id: id },
+});
+
+export function webhooks(world: World): Work {
+  const turns = createTurns({ slots: concurrency, elapsedMs: world.elapsedMs });
+  return {
+    name: 'webhooks',
+    concurrency,
+    schedules: {},
+    async run(job) {
+      const parsed = payload.safeParse(job.payload);
+      if (!parsed.success) return world.log.warn({ queue: 'webhooks' }, 'a job that names no delivery was dropped');
+      await deliverWebhook(world, parsed.data.delivery_id, turns.take);
+    },
+  };
+}
