@@ -23,6 +23,7 @@ export type RefreshPlan = {
 export async function planRefresh(world: World, view: RefreshView): Promise<RefreshPlan> {
   try {
     const { connection } = view;
+    await world.seal.ready(connection.project_id);
     const { ctx, integration } = await contextOf(world, view);
     const credential = await openCredential(world, connection);
     return { kind: 'ready', view, ctx, integration, credential, host: new URL(refreshUrl(ctx)).hostname };

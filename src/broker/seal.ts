@@ -19,6 +19,8 @@ export type Seal = {
   open(place: Place, sealed: string): Promise<string>;
   /** The same without waiting, when the data key is in memory (the token path); undefined when it is not: call `open`. */
   openCached(place: Place, sealed: string): string | undefined;
+  /** Sees to it that `seal` works for this project even when the database is away from now on. */
+  ready(project: string): Promise<void>;
 };
 
 /** A project's data key as it is stored: wrapped by a key of the key ring. */

@@ -1,5 +1,6 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import type { DataKeyRecord, DataKeyStore } from '../broker/seal.ts';
+import { isGrantryError } from '../protocol/errors.ts';
 import { integrityError } from './jwe.ts';
 import type { KeyRing } from './key-ring.ts';
 import { createRecent } from './recent.ts';
@@ -52,11 +53,17 @@ export function createDataKeys({ ring, store, limit = defaultLimit, nowMs = Date
       const cached = sealing.get(project);
       if (cached !== undefined && nowMs() - cached.readAtMs < sealingKeyMaxAgeMs) return cached.dataKey;
       return readSealing(project, async () => {
-        const readAtMs = nowMs();
-        const record = newest(await store.list(project)) ?? (await makeFirst(project));
-        const dataKey = ofProject(await load(record), project);
-        sealing.set(project, { dataKey, readAtMs });
-        return dataKey;
+        try {
+          const readAtMs = nowMs();
+          const record = newest(await store.list(project)) ?? (await makeFirst(project));
+          const dataKey = ofProject(await load(record), project);
+          sealing.set(project, { dataKey, readAtMs });
+          return dataKey;
+        } catch (error) {
+          // What a provider gave has to be sealed while the database is away, too.
+          if (cached !== undefined && isGrantryError(error, 'unavailable')) return cached.dataKey;
+          throw error;
+        }
       });
     },
     async forOpening(project, kid) {

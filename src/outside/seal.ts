@@ -45,6 +45,9 @@ export function createSeal(world: SealWorld): Seal {
       const parts = splitJwe(sealed);
       return decrypt(await dataKeys.forOpening(place.project, kidOf(parts.protectedHeader)), place, parts);
     },
+    async ready(project) {
+      await dataKeys.forSealing(project);
+    },
     openCached(place, sealed) {
       const parts = splitJwe(sealed);
       const dataKey = dataKeys.inMemory(place.project, kidOf(parts.protectedHeader));

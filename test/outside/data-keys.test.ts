@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { createDataKeys } from '../../src/outside/data-keys.ts';
 import { generateKeyRing, type KeyRing, parseKeyRing } from '../../src/outside/key-ring.ts';
 import { createSeal } from '../../src/outside/seal.ts';
+import { GrantryError } from '../../src/protocol/errors.ts';
 import { createDataKeyMemory, type DataKeyMemory } from './data-key-memory.ts';
 
 const integrity = expect.objectContaining({ code: 'integrity_error' });
@@ -71,6 +72,22 @@ describe('reading', () => {
     await expect(keys.forOpening('default', kid)).rejects.toThrow('database away');
     away = false;
     expect((await keys.forOpening('default', kid)).kid).toBe(kid);
+  });
+
+  it('goes on sealing with the key it knows while the database is away, and reads again when it is back', async () => {
+    let nowMs = 0;
+    let away = false;
+    const list = (project: string) => (away ? Promise.reject(new GrantryError('unavailable')) : store.list(project));
+    const keys = createDataKeys({ ring, store: { ...store, list }, nowMs: () => nowMs });
+    const first = await keys.forSealing('default');
+    nowMs = 3_600_000;
+    away = true;
+    expect(await keys.forSealing('default')).toBe(first);
+    await expect(keys.forSealing('other')).rejects.toThrow(expect.objectContaining({ code: 'unavailable' }));
+    away = false;
+    const before = store.reads();
+    await keys.forSealing('default');
+    expect(store.reads()).toBe(before + 1);
   });
 
   it('keeps no more in memory than it may, and forgets what was used longest ago', async () => {
