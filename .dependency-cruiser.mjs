@@ -92,6 +92,9 @@ export default {
     home('pg', ['src/outside/']),
     home('drizzle-orm', ['src/outside/']),
     home('pino', ['src/outside/']),
+    home('prom-client', ['src/outside/metrics.ts']),
+    home('@opentelemetry', ['src/outside/telemetry.ts']),
+    home('bullmq-otel', ['src/jobs/']),
     home('express', ['src/web/']),
     {
       name: 'no-cycle',

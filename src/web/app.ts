@@ -9,6 +9,7 @@ import { answerClientError } from './client-error.ts';
 import { connectRouter } from './connect/routes.ts';
 import { showPage } from './connect/show.ts';
 import { docsRouter } from './docs/routes.ts';
+import { type MetricsText, metricsRoute } from './metrics-route.ts';
 import { stylesheet } from './pages/stylesheet.ts';
 import { asGrantryError, problemOf } from './problem.ts';
 import { requestIdOf } from './request-id.ts';
@@ -16,11 +17,18 @@ import { serveToken, tokenPathOf } from './token-route.ts';
 
 /** The web floor put together: the token path in front, Express for everything else. */
 
-export type WebOptions = { world: World; root: RootKey /** Proxies in front of us whose X-Forwarded-For counts. */; trustProxy: number };
+export type WebOptions = {
+  world: World;
+  root: RootKey;
+  /** Proxies in front of us whose X-Forwarded-For counts. */
+  trustProxy: number;
+  /** Without it there is no /metrics. */
+  metrics?: MetricsText;
+};
 
 const isPagePath = (path: string) => path.startsWith('/connect/') || path.startsWith('/oauth/');
 
-function createApp({ world, root, trustProxy }: WebOptions): express.Express {
+function createApp({ world, root, trustProxy, metrics }: WebOptions): express.Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -60,6 +68,7 @@ function createApp({ world, root, trustProxy }: WebOptions): express.Express {
       res.status(503).json({ status: 'unavailable', detail: 'Postgres does not answer.' });
     }
   });
+  if (metrics !== undefined) app.get('/metrics', metricsRoute(world, root, metrics));
   let document: unknown;
   app.get('/openapi.json', (_req, res) => {
     document ??= openApiDocument(world.publicUrl);

@@ -54,6 +54,7 @@ export async function serveToken(
   res: ServerResponse,
   { id, query }: { id: string; query: string },
 ): Promise<void> {
+  const startedMs = performance.now();
   const requestId = requestIdOf(req);
   let keyId: string | null = null;
   try {
@@ -70,6 +71,7 @@ export async function serveToken(
       'X-Request-Id': requestId,
     });
     res.end(body);
+    world.meter.tokenAnswered(200, performance.now() - startedMs);
     world.log.debug({ request_id: requestId, status: 200, connection: id, key_id: keyId }, 'token request');
   } catch (error) {
     const problem = problemOf(error, requestId);
@@ -78,5 +80,6 @@ export async function serveToken(
     const body = JSON.stringify(problem.body);
     res.writeHead(problem.status, { ...apiHeaders, ...problem.headers, 'Content-Length': Buffer.byteLength(body), 'X-Request-Id': requestId });
     res.end(body);
+    world.meter.tokenAnswered(problem.status, performance.now() - startedMs);
   }
 }
