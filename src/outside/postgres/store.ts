@@ -11,6 +11,7 @@ import { refreshStore } from './refreshes.ts';
 import { revocationStore } from './revocations.ts';
 import { tokenStore } from './tokens.ts';
 import { housekeepingStore, idempotencyStore } from './upkeep.ts';
+import { webhookStore } from './webhooks.ts';
 
 /** The store over one pool. Every method throws `unavailable` while Postgres is away. */
 export function createStore({ db, pool }: Postgres): Store {
@@ -27,6 +28,7 @@ export function createStore({ db, pool }: Postgres): Store {
     refreshes: guarded(refreshStore(db, pool)),
     revocations: guarded(revocationStore(db)),
     events: guarded(eventStore(db)),
+    webhooks: guarded(webhookStore(db)),
     idempotency: guarded(idempotencyStore(db)),
     housekeeping: guarded(housekeepingStore(db)),
     async ping() {
