@@ -2,6 +2,7 @@ import { grantFor } from '../grants/index.ts';
 import type { Credential } from '../protocol/credential.ts';
 import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { GrantContext } from '../protocol/grant.ts';
+import { withSecretsOf } from './client-secrets.ts';
 import { storeCredential } from './credentials.ts';
 import { type Failed, failLink } from './flow/context.ts';
 import { newId } from './ids.ts';
@@ -23,9 +24,9 @@ type Saving = {
 };
 
 /** Tells the provider that a credential will not be used after all; its failure changes nothing. */
-export async function giveBack(world: World, ctx: GrantContext, credential: Credential): Promise<void> {
+export async function giveBack(world: World, at: { integration: IntegrationRecord; ctx: GrantContext }, credential: Credential): Promise<void> {
   try {
-    await grantFor(ctx.method).revoke?.(ctx, credential);
+    await withSecretsOf(world, at, async (ctx) => grantFor(ctx.method).revoke?.(ctx, credential));
   } catch (error) {
     if (!isGrantryError(error)) throw error;
     world.log.warn({ code: error.code }, 'an unused credential could not be revoked');
@@ -34,10 +35,10 @@ export async function giveBack(world: World, ctx: GrantContext, credential: Cred
 
 /** A credential becomes a connection, or renews the one that the link names, in one transaction with the end of the link. */
 export async function saveConnection(world: World, saving: Saving): Promise<Connected | Failed> {
-  const { link, ctx, credential } = saving;
+  const { link, credential } = saving;
   const saved = link.reconnects === null ? await create(world, saving) : await renew(world, saving, link.reconnects);
   // The wrong account may be connected elsewhere, and many providers end everything of an account with one revocation.
-  if (saved.kind === 'failed' && saved.code !== 'account_mismatch') await giveBack(world, ctx, credential);
+  if (saved.kind === 'failed' && saved.code !== 'account_mismatch') await giveBack(world, saving, credential);
   return saved;
 }
 

@@ -6,6 +6,7 @@ import { type Fault, GrantryError, isGrantryError } from '../protocol/errors.ts'
 import { isTokenText } from '../protocol/token-text.ts';
 import { readAccount, sendProbe } from './account.ts';
 import { findProvider, methodOf } from './catalog.ts';
+import { withSecretsOf } from './client-secrets.ts';
 import { giveBack } from './connecting.ts';
 import { openCredential, storeCredential } from './credentials.ts';
 import { completeGiven } from './given-inputs.ts';
@@ -111,7 +112,7 @@ export async function createConnection(world: World, project: string, body: Conn
 
   const scopes = body.scopes ?? integration.scopes;
   let sentAt = world.now();
-  const ctx = grantContext(world, {
+  let ctx = grantContext(world, {
     definition: provider.definition,
     method: methodName,
     client: await openClient(world, integration),
@@ -122,9 +123,14 @@ export async function createConnection(world: World, project: string, body: Conn
   try {
     if ('import' in body) ({ credential, sentAt } = imported(method, body.import, sentAt));
     else {
-      const started = await grantFor(method).start(ctx, { redirectUri: '', state: '', scopes, endpoint: 'authorization' });
-      if (started.kind !== 'credential') throw new GrantryError('unsupported', { detail: 'This grant needs a browser: make a connect link.' });
-      credential = started.credential;
+      const accepted = await withSecretsOf(world, { integration, ctx }, async (tried) => ({
+        ctx: tried,
+        started: await grantFor(method).start(tried, { redirectUri: '', state: '', scopes, endpoint: 'authorization' }),
+      }));
+      if (accepted.started.kind !== 'credential')
+        throw new GrantryError('unsupported', { detail: 'This grant needs a browser: make a connect link.' });
+      credential = accepted.started.credential;
+      ctx = accepted.ctx;
       await markRecovered(world, integration);
     }
     account = await readAccount(ctx, credential);
@@ -164,7 +170,7 @@ export async function createConnection(world: World, project: string, body: Conn
     ],
   );
   if (connection !== undefined) return connection;
-  if (!('import' in body)) await giveBack(world, ctx, credential);
+  if (!('import' in body)) await giveBack(world, { integration, ctx }, credential);
   throw new GrantryError('conflict', { detail: 'The integration was deleted meanwhile.' });
 }
 

@@ -4,21 +4,10 @@ import type { ClientRegistration, GrantContext } from '../protocol/grant.ts';
 import { methodOf } from './catalog.ts';
 import { integrationPlace } from './places.ts';
 import type { IntegrationRecord } from './records.ts';
-import { openInputs, openOptional } from './secrets.ts';
+import { openInputs } from './secrets.ts';
 import type { World } from './world.ts';
 
-/** Opens our registration at the provider. */
-export async function openClient(world: World, integration: IntegrationRecord): Promise<ClientRegistration> {
-  const [secret, key] = await Promise.all([
-    openOptional(world, integrationPlace(integration, 'client_secret'), integration.client_secret_sealed),
-    openOptional(world, integrationPlace(integration, 'private_key'), integration.private_key_sealed),
-  ]);
-  return {
-    client_id: integration.client_id,
-    ...(secret !== undefined && { client_secret: secret }),
-    ...(key !== undefined && { private_key_jwk: JSON.parse(key) }),
-  };
-}
+export { openClient } from './client-secrets.ts';
 
 /** The values that the admin gave with the integration. */
 export const openIntegrationInputs = (world: World, integration: IntegrationRecord): Promise<Record<string, string>> =>

@@ -1,7 +1,8 @@
 import { completeInputs, hasOpenHost } from '../protocol/definition/inputs.ts';
 import type { Definition, Method } from '../protocol/definition/schema.ts';
-import { type Fault, GrantryError, isGrantryError } from '../protocol/errors.ts';
+import { type Fault, GrantryError } from '../protocol/errors.ts';
 import { findProvider, methodOf, type Provider } from './catalog.ts';
+import { openSecrets, sealSecrets } from './client-secrets.ts';
 import { openIntegrationInputs } from './grant-context.ts';
 import { integrationPlace } from './places.ts';
 import type { IntegrationRecord } from './records.ts';
@@ -9,21 +10,27 @@ import { sealInputs } from './secrets.ts';
 import type { IntegrationChange, Page, PageRequest } from './store.ts';
 import type { World } from './world.ts';
 
+export { markMisconfigured, markRecovered, mayTry } from './misconfigured.ts';
+
 export type IntegrationBody = {
   id: string;
   provider: string;
   method?: string | undefined;
   client_id?: string | undefined;
   client_secret?: string | undefined;
+  /** Several, in the order in which they are tried; instead of client_secret. */
+  client_secrets?: string[] | undefined;
   private_key_jwk?: Record<string, unknown> | undefined;
   scopes?: string[] | undefined;
   inputs?: Record<string, string> | undefined;
   callback?: 'shared' | 'own' | undefined;
   verification?: 'browser' | 'user' | undefined;
+  /** Seconds; null: connections that nobody uses are not probed. */
+  probe_unused_after_s?: number | null | undefined;
 };
 
 /** An integration and what is not secret of its inputs. */
-export type Integration = { record: IntegrationRecord; inputs: Record<string, string>; redirectUri: string | null };
+export type Integration = { record: IntegrationRecord; secretCount: number; inputs: Record<string, string>; redirectUri: string | null };
 
 /** True when the flow comes back to a path of the integration's own: see docs/connect-flow.md for why. */
 function callsBackOwn(record: Pick<IntegrationRecord, 'callback'>, { definition, version }: Provider, method: Method): boolean {
@@ -46,12 +53,25 @@ function invalid(errors: readonly Fault[]): GrantryError {
   return new GrantryError('invalid_request', { detail: errors[0]?.detail ?? 'The integration is not valid.', errors });
 }
 
+type ClientParts = { client_id: string; client_secrets: readonly string[]; private_key_jwk: Record<string, unknown> | undefined };
+
+/** True when the provider gets to see the client secret, or what is made with it. */
+function usesSecret(method: Method): boolean {
+  if (method.grant === 'api_key' || method.grant === 'basic') return false;
+  if (method.grant === 'oauth1') return method.signature_method !== 'RSA-SHA1';
+  const { token_endpoint_auth_method: authentication } = method;
+  return authentication !== 'none' && authentication !== 'private_key_jwt';
+}
+
 /** What the method needs of the client registration; faults point into the body. */
-function clientFaults(method: Method, body: Pick<IntegrationBody, 'client_id' | 'client_secret' | 'private_key_jwk'>): Fault[] {
+function clientFaults(method: Method, { client_id, client_secrets, private_key_jwk }: ClientParts): Fault[] {
   const faults: Fault[] = [];
-  const need = (field: 'client_id' | 'client_secret' | 'private_key_jwk') => {
-    if (body[field] === undefined || body[field] === '') faults.push({ pointer: `/${field}`, detail: `This method needs ${field}.` });
+  const given = { client_id: client_id !== '', client_secret: client_secrets.length > 0, private_key_jwk: private_key_jwk !== undefined };
+  const need = (field: keyof typeof given) => {
+    if (!given[field]) faults.push({ pointer: `/${field}`, detail: `This method needs ${field}.` });
   };
+  if (client_secrets.length > 1 && !usesSecret(method))
+    faults.push({ pointer: '/client_secrets', detail: 'This method sends no client secret, so there is nothing to try in order.' });
   if (method.grant === 'api_key' || method.grant === 'basic') return faults;
   if (method.grant === 'oauth1') {
     need('client_id');
@@ -88,11 +108,27 @@ function checkInputs(world: World, definition: Definition, method: Method, given
 /** An integration whose definition or method is gone meanwhile is shown all the same: it may have to be deleted. */
 async function present(world: World, record: IntegrationRecord): Promise<Integration> {
   const provider = await findProvider(world, record.project_id, record.provider_id);
-  if (provider === undefined || !Object.hasOwn(provider.definition.methods, record.method)) return { record, inputs: {}, redirectUri: null };
+  const secretCount =
+    record.further_secrets_sealed === null ? Number(record.client_secret_sealed !== null) : (await openSecrets(world, record)).length;
+  if (provider === undefined || !Object.hasOwn(provider.definition.methods, record.method))
+    return { record, secretCount, inputs: {}, redirectUri: null };
   const declared = { ...provider.definition.inputs, ...methodOf(provider.definition, record.method).method.inputs };
   const inputs = await openIntegrationInputs(world, record);
   const shown = Object.entries(inputs).filter(([name]) => Object.hasOwn(declared, name) && declared[name]?.secret === false);
-  return { record, inputs: Object.fromEntries(shown), redirectUri: redirectUriOf(world, record, provider) };
+  return { record, secretCount, inputs: Object.fromEntries(shown), redirectUri: redirectUriOf(world, record, provider) };
+}
+
+/** The client secrets that a body brings, in order; undefined: it says nothing of them. */
+function givenSecrets({
+  client_secret: one,
+  client_secrets: several,
+}: {
+  client_secret?: string | null | undefined;
+  client_secrets?: string[] | undefined;
+}): string[] | undefined {
+  if (one !== undefined && several !== undefined)
+    throw invalid([{ pointer: '/client_secrets', detail: 'Give client_secret or client_secrets, not both.' }]);
+  return several ?? (one === undefined ? undefined : one === null ? [] : [one]);
 }
 
 /** Registers our app at a provider. Throws `invalid_request`, or `conflict` when the id is taken. */
@@ -100,7 +136,8 @@ export async function createIntegration(world: World, project: string, body: Int
   const provider = await findProvider(world, project, body.provider);
   if (provider === undefined) throw invalid([{ pointer: '/provider', detail: 'There is no such provider.' }]);
   const { name, method } = methodOf(provider.definition, body.method);
-  const faults = [...clientFaults(method, body), ...jwkFaults(body.private_key_jwk)];
+  const client = { client_id: body.client_id ?? '', client_secrets: givenSecrets(body) ?? [], private_key_jwk: body.private_key_jwk };
+  const faults = [...clientFaults(method, client), ...jwkFaults(body.private_key_jwk)];
   if (faults.length > 0) throw invalid(faults);
   checkInputs(world, provider.definition, method, body.inputs ?? {});
 
@@ -109,9 +146,8 @@ export async function createIntegration(world: World, project: string, body: Int
     ...identity,
     provider_id: body.provider,
     method: name,
-    client_id: body.client_id ?? '',
-    client_secret_sealed:
-      body.client_secret === undefined ? null : await world.seal.seal(integrationPlace(identity, 'client_secret'), body.client_secret),
+    client_id: client.client_id,
+    ...(await sealSecrets(world, identity, client.client_secrets)),
     private_key_sealed:
       body.private_key_jwk === undefined
         ? null
@@ -121,6 +157,7 @@ export async function createIntegration(world: World, project: string, body: Int
     callback: body.callback ?? 'shared',
     context: world.random(16).toString('base64url'),
     verification: body.verification ?? 'browser',
+    probe_unused_after_s: body.probe_unused_after_s ?? null,
   });
   if (record === undefined) {
     throw new GrantryError('conflict', { detail: 'An integration with this id exists.', errors: [{ pointer: '/id', detail: 'Is taken.' }] });
@@ -161,11 +198,9 @@ export async function updateIntegration(world: World, project: string, id: strin
   }
   const { method } = methodOf(definition, old.method);
 
-  const oldSecret =
-    old.client_secret_sealed === null ? undefined : await world.seal.open(integrationPlace(old, 'client_secret'), old.client_secret_sealed);
   const oldKey = old.private_key_sealed === null ? undefined : await world.seal.open(integrationPlace(old, 'private_key'), old.private_key_sealed);
   const oldInputs = await openIntegrationInputs(world, old);
-  const secret = patch.client_secret === undefined ? oldSecret : (patch.client_secret ?? undefined);
+  const secrets = givenSecrets(patch);
   const key = patch.private_key_jwk === undefined ? oldKey : patch.private_key_jwk === null ? undefined : JSON.stringify(patch.private_key_jwk);
   const inputs = Object.fromEntries(
     Object.entries({ ...oldInputs, ...patch.inputs }).flatMap(([name, value]) => (value === null ? [] : [[name, value]])),
@@ -173,7 +208,7 @@ export async function updateIntegration(world: World, project: string, id: strin
 
   const merged = {
     client_id: patch.client_id ?? old.client_id,
-    client_secret: secret,
+    client_secrets: secrets ?? (await openSecrets(world, old)),
     private_key_jwk: key === undefined ? undefined : JSON.parse(key),
   };
   const faults = [...clientFaults(method, merged), ...jwkFaults(merged.private_key_jwk)];
@@ -181,23 +216,22 @@ export async function updateIntegration(world: World, project: string, id: strin
   checkInputs(world, definition, method, inputs);
 
   const next = { project_id: project, id, secret_version: old.secret_version + 1 };
-  const registrationChanged = patch.client_id !== undefined || patch.client_secret !== undefined || patch.private_key_jwk !== undefined;
-  const recovers = registrationChanged && old.status === 'misconfigured';
+  const registrationChanged = patch.client_id !== undefined || secrets !== undefined || patch.private_key_jwk !== undefined;
   const change: IntegrationChange = {
     client_id: merged.client_id,
-    client_secret_sealed: secret === undefined ? null : await world.seal.seal(integrationPlace(next, 'client_secret'), secret),
+    ...(await sealSecrets(world, next, merged.client_secrets)),
     private_key_sealed: key === undefined ? null : await world.seal.seal(integrationPlace(next, 'private_key'), key),
     inputs_sealed: await sealInputs(world, integrationPlace(next, 'inputs'), inputs),
     secret_version: next.secret_version,
     ...(patch.scopes && { scopes: patch.scopes }),
     ...(patch.callback && { callback: patch.callback }),
     ...(patch.verification && { verification: patch.verification }),
-    ...(recovers && { status: 'active' as const }),
+    ...(patch.probe_unused_after_s !== undefined && { probe_unused_after_s: patch.probe_unused_after_s }),
+    ...(registrationChanged && { status: 'active' as const }),
   };
-  const events = recovers
-    ? [{ project_id: project, type: 'integration.recovered' as const, integration_id: id, data: { why: 'The client registration was changed.' } }]
-    : [];
-  const record = await world.store.integrations.update(project, id, old.secret_version, change, events);
+  const record = await world.store.integrations.update(project, id, old.secret_version, change, [
+    { project_id: project, type: 'integration.recovered', integration_id: id, data: { why: 'The client registration was changed.' } },
+  ]);
   if (record === undefined) throw new GrantryError('conflict', { detail: 'The integration was changed at the same moment; read it and try again.' });
   return present(world, record);
 }
@@ -212,35 +246,4 @@ export async function deleteIntegration(world: World, project: string, id: strin
     });
   }
   if (outcome === 'in_use') throw new GrantryError('conflict', { detail: 'Connections of this integration exist; delete them first.' });
-}
-
-/** Notes that the provider does not accept our client registration; its connections stay as they are. */
-export function markMisconfigured(world: World, integration: IntegrationRecord): Promise<void> {
-  return markStatus(world, integration, 'misconfigured', {
-    why: 'The provider refused the client id or secret.',
-    next: 'Change client_id or client_secret; connections go on by themselves.',
-  });
-}
-
-/** Notes that the provider accepted it again. */
-export function markRecovered(world: World, integration: IntegrationRecord): Promise<void> {
-  return markStatus(world, integration, 'active', { why: 'The provider accepted the client registration again.' });
-}
-
-/** Only a note: what it accompanies (a refusal told, a credential saved) stands whether or not it can be written now. */
-async function markStatus(
-  world: World,
-  integration: IntegrationRecord,
-  status: IntegrationRecord['status'],
-  data: Record<string, string>,
-): Promise<void> {
-  if (integration.status === status) return;
-  const { project_id, id, secret_version } = integration;
-  const type = status === 'active' ? 'integration.recovered' : 'integration.misconfigured';
-  try {
-    await world.store.integrations.update(project_id, id, secret_version, { status }, [{ project_id, type, integration_id: id, data }]);
-  } catch (error) {
-    if (!isGrantryError(error, 'unavailable')) throw error;
-    world.log.warn({ integration: id, status }, 'the status of an integration could not be noted');
-  }
 }

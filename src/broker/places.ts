@@ -1,5 +1,6 @@
 import type { ConnectionRecord, IntegrationRecord, LinkRecord } from './records.ts';
 import type { Place } from './seal.ts';
+import type { WebhookEndpointRecord } from './webhook-records.ts';
 
 /** Where each sealed thing lives; these are bound into the ciphertexts, so they never change. */
 
@@ -7,7 +8,7 @@ type RowOf<T, K extends keyof T> = Pick<T, K>;
 
 export const integrationPlace = (
   { project_id, id, secret_version }: RowOf<IntegrationRecord, 'project_id' | 'id' | 'secret_version'>,
-  field: 'client_secret' | 'private_key' | 'inputs',
+  field: 'client_secret' | 'further_secrets' | 'private_key' | 'inputs',
 ): Place => ({ project: project_id, table: 'integrations', row: id, field, version: secret_version });
 
 export const linkPlace = ({ project_id, id, attempt }: RowOf<LinkRecord, 'project_id' | 'id' | 'attempt'>, field: 'pending' | 'answer'): Place => ({
@@ -48,4 +49,16 @@ export const idempotencyPlace = (project: string, caller: string, key: string): 
   row: JSON.stringify([caller, key]),
   field: 'answer',
   version: 0,
+});
+
+export const webhookSecretsPlace = ({
+  project_id,
+  id,
+  secret_version,
+}: RowOf<WebhookEndpointRecord, 'project_id' | 'id' | 'secret_version'>): Place => ({
+  project: project_id,
+  table: 'webhook_endpoints',
+  row: id,
+  field: 'secrets',
+  version: secret_version,
 });

@@ -1,8 +1,9 @@
 import { grantFor } from '../grants/index.ts';
 import { isGrantryError } from '../protocol/errors.ts';
 import { findProvider } from './catalog.ts';
+import { withClientSecrets } from './client-secrets.ts';
 import { openCredential } from './credentials.ts';
-import { grantContext, openClient } from './grant-context.ts';
+import { grantContext } from './grant-context.ts';
 import { connectionInputsPlace } from './places.ts';
 import type { NewEvent, RevocationRecord } from './records.ts';
 import { openInputs } from './secrets.ts';
@@ -22,7 +23,6 @@ async function tell(world: World, row: RevocationRecord): Promise<'revoked' | 'i
   const at = { project_id: row.project_id, id: row.connection_id };
   try {
     const inputs = await openInputs(world, connectionInputsPlace(at), row.inputs_sealed);
-    const ctx = grantContext(world, { definition: provider.definition, method: row.method, client: await openClient(world, integration), inputs });
     const credential = await openCredential(world, {
       ...at,
       token_version: row.token_version,
@@ -33,10 +33,13 @@ async function tell(world: World, row: RevocationRecord): Promise<'revoked' | 'i
       expires_at: null,
       refresh_expires_at: null,
     });
-    const { revoke } = grantFor(ctx.method);
-    if (revoke === undefined) return 'impossible';
-    await revoke(ctx, credential);
-    return 'revoked';
+    return await withClientSecrets(world, integration, async (client) => {
+      const ctx = grantContext(world, { definition: provider.definition, method: row.method, client, inputs });
+      const { revoke } = grantFor(ctx.method);
+      if (revoke === undefined) return 'impossible';
+      await revoke(ctx, credential);
+      return 'revoked';
+    });
   } catch (error) {
     if (!isGrantryError(error)) throw error;
     world.log.warn({ connection: row.connection_id, code: error.code }, 'revocation failed');

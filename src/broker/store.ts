@@ -65,13 +65,18 @@ export type IntegrationChange = Partial<
     | 'status'
   >
 >;
+export type Registration = Pick<IntegrationRecord, 'project_id' | 'id' | 'secret_version'>;
 export type Integrations = {
   /** Undefined when the id is taken. */
   insert(integration: Omit<IntegrationRecord, 'created_at' | 'updated_at' | 'status' | 'trial_at'>): Promise<IntegrationRecord | undefined>;
   get(project: string, id: string): Promise<IntegrationRecord | undefined>;
   list(project: string, page: PageRequest): Promise<Page<IntegrationRecord>>;
-  /** Undefined when it is gone or its secret_version is no longer the one given. */
+  /** Undefined when it is gone or its secret_version is no longer the one given. The events are written when the status changes. */
   update(project: string, id: string, secretVersion: number, change: IntegrationChange, events?: NewEvent[]): Promise<IntegrationRecord | undefined>;
+  /** Notes what the provider makes of a registration, with the events; false when that was noted before, or the registration was changed. */
+  setStatus(registration: Registration, status: IntegrationRecord['status'], events: NewEvent[]): Promise<boolean>;
+  /** While it is misconfigured: true for one caller in `everyS` seconds; true for all when it no longer is. */
+  takeTrial(project: string, id: string, everyS: number): Promise<boolean>;
   /** `in_use` while connections exist, `revoking` while a provider has still to be told of deleted ones. */
   remove(project: string, id: string): Promise<'removed' | 'in_use' | 'revoking' | 'missing'>;
 };

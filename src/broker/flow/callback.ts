@@ -3,7 +3,8 @@ import { optionalEndpointUrl } from '../../grants/endpoint.ts';
 import type { AuthorizationCodeMethod } from '../../protocol/definition/schema.ts';
 import { isGrantryError } from '../../protocol/errors.ts';
 import type { CallbackAnswer, GrantContext } from '../../protocol/grant.ts';
-import type { LinkRecord } from '../records.ts';
+import { openSecrets } from '../client-secrets.ts';
+import type { IntegrationRecord, LinkRecord } from '../records.ts';
 import { isSecretText, sameBytes, sha256 } from '../secrets.ts';
 import type { World } from '../world.ts';
 import { isBrowserOf } from './browser.ts';
@@ -61,18 +62,24 @@ function issuerFault(ctx: GrantContext, method: AuthorizationCodeMethod, paramet
   return parameters.single('iss') === expected ? undefined : 'The answer names another issuer than the definition.';
 }
 
-/** Callbacks that a provider signs with our client secret: every other parameter, sorted, as name=value joined by &. */
-function isSigned({ client }: GrantContext, { callback: { signature } }: AuthorizationCodeMethod, parameters: Parameters): boolean {
+/** Callbacks that a provider signs with one of our client secrets: every other parameter, sorted, as name=value joined by &. */
+async function isSigned(
+  world: World,
+  integration: IntegrationRecord,
+  { method, parameters }: { method: AuthorizationCodeMethod; parameters: Parameters },
+): Promise<boolean> {
+  const { signature } = method.callback;
   if (signature === undefined) return true;
   const given = parameters.single(signature.param);
-  if (given === undefined || client.client_secret === undefined) return false;
+  if (given === undefined) return false;
   const message = parameters
     .entries()
     .filter(([name]) => name !== signature.param)
     .map(([name, values]) => `${name}=${values.join(',')}`)
     .sort()
     .join('&');
-  return sameBytes(createHmac('sha256', client.client_secret).update(message).digest(), Buffer.from(given, 'hex'));
+  const secrets = await openSecrets(world, integration);
+  return secrets.some((secret) => sameBytes(createHmac('sha256', secret).update(message).digest(), Buffer.from(given, 'hex')));
 }
 
 /** A code that was seen before stops this flow and the one that it was seen in, which may be connected by now. */
@@ -118,8 +125,9 @@ export async function receiveCallback(world: World, request: CallbackRequest): P
   const begun = await openBegun(world, link);
   if (begun === undefined) return failLink(world, link, 'invalid_callback', 'The flow was not started in full.');
   let ctx: GrantContext;
+  let integration: IntegrationRecord;
   try {
-    ({ ctx } = await linkContext(world, link, begun.inputs));
+    ({ ctx, integration } = await linkContext(world, link, begun.inputs));
   } catch (error) {
     // The integration is gone, or is another app now: nothing of this answer may go there.
     if (!isGrantryError(error, 'conflict')) throw error;
@@ -128,7 +136,8 @@ export async function receiveCallback(world: World, request: CallbackRequest): P
   if (method.grant === 'authorization_code') {
     const fault = issuerFault(ctx, method, parameters);
     if (fault !== undefined) return failLink(world, link, 'issuer_mismatch', fault);
-    if (!isSigned(ctx, method, parameters)) return failLink(world, link, 'invalid_callback', "The provider's signature on the answer does not hold.");
+    if (!(await isSigned(world, integration, { method, parameters })))
+      return failLink(world, link, 'invalid_callback', "The provider's signature on the answer does not hold.");
   }
 
   const codeName = method.grant === 'oauth1' ? 'oauth_token' : method.callback.code;

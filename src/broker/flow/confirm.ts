@@ -72,8 +72,7 @@ async function returnCredential(
   { fields, inputs }: { fields: CredentialFields; inputs: Record<string, string> },
 ): Promise<void> {
   try {
-    const { ctx } = await linkContext(world, link, inputs);
-    await giveBack(world, ctx, new Credential(fields));
+    await giveBack(world, await linkContext(world, link, inputs), new Credential(fields));
   } catch (error) {
     // The integration is gone meanwhile: there is nobody to give it back as.
     if (!isGrantryError(error, 'conflict')) throw error;

@@ -1,15 +1,16 @@
 import { grantFor } from '../../grants/index.ts';
 import { Credential, type CredentialFields } from '../../protocol/credential.ts';
 import { GrantryError, isGrantryError } from '../../protocol/errors.ts';
-import type { CallbackAnswer } from '../../protocol/grant.ts';
+import type { CallbackAnswer, GrantContext } from '../../protocol/grant.ts';
 import { readAccount } from '../account.ts';
+import { withSecretsOf } from '../client-secrets.ts';
 import { type Connected, giveBack, saveConnection } from '../connecting.ts';
 import { markMisconfigured, markRecovered } from '../integrations.ts';
 import { linkPlace } from '../places.ts';
 import type { LinkErrorCode, LinkRecord } from '../records.ts';
 import { newSecret, sha256 } from '../secrets.ts';
 import type { World } from '../world.ts';
-import { type Failed, failLink, linkContext, linkMethod, openBegun } from './context.ts';
+import { type Begun, type Failed, failLink, linkContext, linkMethod, openBegun } from './context.ts';
 
 /** What is left to do when everything about the answer has been checked. */
 export type Continuation =
@@ -55,41 +56,48 @@ const exchangeCodes: Partial<Record<string, LinkErrorCode>> = {
   invalid_callback: 'invalid_callback',
 };
 
+async function obtain(
+  ctx: GrantContext,
+  { link, continuation, begun }: { link: LinkRecord; continuation: Exclude<Continuation, { kind: 'credential' }>; begun: Begun | undefined },
+): Promise<Credential> {
+  const grant = grantFor(ctx.method);
+  if (continuation.kind === 'direct') {
+    const started = await grant.start(ctx, { redirectUri: '', state: '', scopes: link.scopes, endpoint: link.endpoint });
+    if (started.kind !== 'credential') throw new GrantryError('internal_error', { detail: 'A grant without a browser wants one.' });
+    return started.credential;
+  }
+  if (grant.finish === undefined || begun === undefined) throw new GrantryError('internal_error', { detail: 'There is nothing to finish.' });
+  return grant.finish(ctx, begun.pending, continuation.answer);
+}
+
 /** Exchanges (once, ever: a failed exchange is not sent again), finds out the account, and stores the connection. Throws why not. */
 async function exchange(world: World, link: LinkRecord, continuation: Continuation): Promise<Finished | Failed> {
   const method = linkMethod(link);
   const begun = await openBegun(world, link);
   const inputs = continuation.kind === 'direct' ? continuation.inputs : (begun?.inputs ?? {});
   const sentAt = continuation.kind === 'credential' ? new Date(continuation.sentAt) : world.now();
-  const { ctx, integration } = await linkContext(world, link, inputs);
-  const grant = grantFor(ctx.method);
-  const save = (credential: Credential, account: string | undefined) =>
+  const prepared = await linkContext(world, link, inputs);
+  const { integration } = prepared;
+  const save = (ctx: GrantContext, credential: Credential, account: string | undefined) =>
     saveConnection(world, { link, integration, ctx, credential, inputs, account, sentAt });
-  if (continuation.kind === 'credential') return save(new Credential(continuation.fields), continuation.account);
+  if (continuation.kind === 'credential') return save(prepared.ctx, new Credential(continuation.fields), continuation.account);
 
-  let credential: Credential;
-  try {
-    if (continuation.kind === 'direct') {
-      const started = await grant.start(ctx, { redirectUri: '', state: '', scopes: link.scopes, endpoint: link.endpoint });
-      if (started.kind !== 'credential') throw new GrantryError('internal_error', { detail: 'A grant without a browser wants one.' });
-      credential = started.credential;
-    } else {
-      if (grant.finish === undefined || begun === undefined) throw new GrantryError('internal_error', { detail: 'There is nothing to finish.' });
-      credential = await grant.finish(ctx, begun.pending, continuation.answer);
-    }
-  } catch (error) {
+  const { ctx, credential } = await withSecretsOf(world, prepared, async (accepted) => ({
+    ctx: accepted,
+    credential: await obtain(accepted, { link, continuation, begun }),
+  })).catch(async (error: unknown) => {
     if (isGrantryError(error, 'invalid_client')) await markMisconfigured(world, integration);
     throw error;
-  }
+  });
   const account = await readAccount(ctx, credential);
   const callbackWithoutState = 'callback' in method && method.callback.state === 'not_echoed' && continuation.kind === 'callback';
   if (callbackWithoutState && link.verification === 'browser') {
     const held: Continuation = { kind: 'credential', fields: credential.reveal(), account, sentAt: sentAt.toISOString() };
     if (await hold(world, link, held, askNonce(link), askTtlS)) return { kind: 'ask', link };
-    await giveBack(world, ctx, credential);
+    await giveBack(world, { integration, ctx }, credential);
     return failLink(world, link, 'invalid_callback', 'The flow had ended.');
   }
-  const saved = await save(credential, account);
+  const saved = await save(ctx, credential, account);
   await markRecovered(world, integration);
   return saved;
 }

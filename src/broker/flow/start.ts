@@ -3,6 +3,7 @@ import { completeInputs } from '../../protocol/definition/inputs.ts';
 import type { Input } from '../../protocol/definition/schema.ts';
 import { type Fault, GrantryError, isGrantryError } from '../../protocol/errors.ts';
 import type { Started } from '../../protocol/grant.ts';
+import { withSecretsOf } from '../client-secrets.ts';
 import { markMisconfigured } from '../integrations.ts';
 import { isOverdue } from '../links.ts';
 import type { LinkRecord } from '../records.ts';
@@ -138,11 +139,13 @@ export async function startFlow(
 
   let started: Started;
   try {
-    const { ctx, integration } = await linkContext(world, link, completed.values);
+    const prepared = await linkContext(world, link, completed.values);
     try {
-      started = await grantFor(ctx.method).start(ctx, { redirectUri: link.redirect_uri, state, scopes: link.scopes, endpoint: link.endpoint });
+      started = await withSecretsOf(world, prepared, (ctx) =>
+        grantFor(ctx.method).start(ctx, { redirectUri: link.redirect_uri, state, scopes: link.scopes, endpoint: link.endpoint }),
+      );
     } catch (error) {
-      if (isGrantryError(error, 'invalid_client')) await markMisconfigured(world, integration);
+      if (isGrantryError(error, 'invalid_client')) await markMisconfigured(world, prepared.integration);
       throw error;
     }
   } catch (error) {

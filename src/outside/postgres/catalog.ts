@@ -1,6 +1,6 @@
-import { and, asc, eq, gt, isNull, sql } from 'drizzle-orm';
+import { and, asc, eq, gt, isNull, ne, or, sql } from 'drizzle-orm';
 import type { Integrations, Providers } from '../../broker/store.ts';
-import { type Database, one, pageOf } from './database.ts';
+import { type Database, one, pageOf, type Transaction } from './database.ts';
 import { insertEvents } from './events.ts';
 import { erased } from './links.ts';
 import { connections, connectLinks, integrations, providerVersions, revocations } from './schema.ts';
@@ -58,6 +58,21 @@ export function providerStore(db: Database): Providers {
   };
 }
 
+/**
+ * What waited for a registration that the provider accepts need not wait any longer: neither what was refused, nor what was put off.
+ * Locked in the order of the ids, as everybody locks several connections.
+ */
+async function resume(tx: Transaction, project: string, id: string): Promise<void> {
+  await tx.execute(sql`
+    with waiting as (
+      select id from connections
+      where project_id = ${project} and integration_id = ${id} and deleted_at is null
+        and ((status = 'refresh_failing' and last_error ->> 'code' = 'invalid_client') or (refresh_due_at <= now() and queued_until > now()))
+      order by id for update)
+    update connections c set retry_at = null, queued_until = null, refresh_due_at = least(c.refresh_due_at, now())
+    from waiting where c.id = waiting.id`);
+}
+
 export function integrationStore(db: Database): Integrations {
   const is = (project: string, id: string) => and(eq(integrations.project_id, project), eq(integrations.id, id));
   return {
@@ -74,30 +89,41 @@ export function integrationStore(db: Database): Integrations {
     },
     update: (project, id, secretVersion, change, events = []) =>
       db.transaction(async (tx) => {
-        const rows = await tx
+        const held = and(is(project, id), eq(integrations.secret_version, secretVersion));
+        const [old] = await tx.select({ status: integrations.status }).from(integrations).where(held).for('update');
+        if (old === undefined) return undefined;
+        const [changed] = await tx
           .update(integrations)
-          .set({ ...change, updated_at: sql`now()` })
-          .where(and(is(project, id), eq(integrations.secret_version, secretVersion)))
+          .set({ ...change, ...(change.status && { trial_at: null }), updated_at: sql`now()` })
+          .where(held)
           .returning();
-        if (rows.length === 0) return undefined;
-        await insertEvents(tx, events);
-        // What waited for a registration that the provider accepts need not wait any longer.
-        if (change.status === 'active') {
-          await tx
-            .update(connections)
-            .set({ retry_at: null, refresh_due_at: sql`now()` })
-            .where(
-              and(
-                eq(connections.project_id, project),
-                eq(connections.integration_id, id),
-                eq(connections.status, 'refresh_failing'),
-                sql`${connections.last_error} ->> 'code' = 'invalid_client'`,
-                isNull(connections.deleted_at),
-              ),
-            );
-        }
-        return rows[0];
+        if (change.status !== undefined && change.status !== old.status) await insertEvents(tx, events);
+        if (change.status === 'active') await resume(tx, project, id);
+        return changed;
       }),
+    setStatus: ({ project_id, id, secret_version }, status, events) =>
+      db.transaction(async (tx) => {
+        // updated_at stays: it says when the registration was last changed.
+        const noted = await tx
+          .update(integrations)
+          .set({ status, trial_at: status === 'misconfigured' ? sql`now()` : null })
+          .where(and(is(project_id, id), eq(integrations.secret_version, secret_version), ne(integrations.status, status)))
+          .returning({ id: integrations.id });
+        if (noted.length === 0) return false;
+        await insertEvents(tx, events);
+        if (status === 'active') await resume(tx, project_id, id);
+        return true;
+      }),
+    // One that is active meanwhile needs no turns.
+    async takeTrial(project, id, everyS) {
+      const passed = sql`${integrations.trial_at} <= now() - make_interval(secs => ${everyS})`;
+      const taken = await db
+        .update(integrations)
+        .set({ trial_at: sql`now()` })
+        .where(and(is(project, id), or(ne(integrations.status, 'misconfigured'), isNull(integrations.trial_at), passed)))
+        .returning({ id: integrations.id });
+      return taken.length === 1;
+    },
     remove: (project, id) =>
       db.transaction(async (tx) => {
         // The lock keeps a connection from being made for it meanwhile: that insert takes the same row FOR KEY SHARE.

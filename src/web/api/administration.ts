@@ -7,6 +7,7 @@ import { createProject, getProject, updateProject } from '../../broker/projects.
 import type { World } from '../../broker/world.ts';
 import { parseDefinition } from '../../protocol/definition/parse.ts';
 import type { Definition } from '../../protocol/definition/schema.ts';
+import { durationS } from '../../protocol/duration.ts';
 import { GrantryError } from '../../protocol/errors.ts';
 import { cursorOf, pageOf } from './cursor.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
@@ -186,6 +187,11 @@ const providers: Endpoint[] = [
   }),
 ];
 
+/** Durations as seconds. */
+function integrationBodyOf<Body extends { probe_unused_after?: string | null | undefined }>({ probe_unused_after: pause, ...body }: Body) {
+  return { ...body, ...(pause !== undefined && { probe_unused_after_s: pause === null ? null : durationS(pause) }) };
+}
+
 const integrations: Endpoint[] = [
   endpoint({
     method: 'get',
@@ -211,7 +217,7 @@ const integrations: Endpoint[] = [
     answer: s.integration,
     status: 201,
     errors: ['conflict'],
-    handle: async ({ world, project, body }) => integrationView(await createIntegration(world, project, body)),
+    handle: async ({ world, project, body }) => integrationView(await createIntegration(world, project, integrationBodyOf(body))),
   }),
   endpoint({
     method: 'get',
@@ -238,7 +244,7 @@ const integrations: Endpoint[] = [
         const detail = 'There is nothing to change.';
         throw new GrantryError('invalid_request', { detail, errors: [{ pointer: '', detail }] });
       }
-      return integrationView(await updateIntegration(world, project, params.id ?? '', body));
+      return integrationView(await updateIntegration(world, project, params.id ?? '', integrationBodyOf(body)));
     },
   }),
   endpoint({

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { durationS, isDuration } from '../../protocol/duration.ts';
 
 /** Shapes of the API's requests and answers; parsed with, answered with, and published in /openapi.json. */
 
@@ -102,14 +103,28 @@ export const validation = z
   .meta({ id: 'Validation' });
 
 // Integrations
+const clientSecret = z.string().min(1).max(4000);
+const clientSecrets = z
+  .array(clientSecret)
+  .min(1)
+  .max(5)
+  .refine((given) => new Set(given).size === given.length, 'The same secret stands twice.')
+  .describe('Instead of client_secret: several, tried in this order, while a secret is being replaced at the provider. Write-only.');
+const isPause = (text: string) => isDuration(text) && durationS(text) >= 3_600 && durationS(text) <= 365 * 86_400;
+const probePause = z
+  .string()
+  .max(30)
+  .refine(isPause, 'An ISO 8601 duration of days, hours, minutes and seconds, from PT1H to P365D.')
+  .describe('Connections that nobody has used for so long (ISO 8601, as P7D) are probed; null: never.');
 const integrationFields = {
   client_id: z.string().max(1000).optional(),
   scopes: scopeList.optional(),
   inputs: values.optional(),
   callback: z.enum(['shared', 'own']).optional(),
   verification: z.enum(['browser', 'user']).optional(),
+  client_secrets: clientSecrets.optional(),
+  probe_unused_after: probePause.nullish(),
 };
-const clientSecret = z.string().min(1).max(4000);
 const jwk = z.record(z.string().max(40), z.unknown());
 export const integrationBody = z.strictObject({
   id: slug,
@@ -135,12 +150,14 @@ export const integration = z
     method: z.string(),
     client_id: z.string(),
     has_client_secret: z.boolean(),
+    client_secret_count: z.number().int(),
     has_private_key: z.boolean(),
     scopes: z.array(z.string()),
     inputs: z.record(z.string(), z.string()).describe('Without the secret ones.'),
     callback: z.enum(['shared', 'own']),
     redirect_uri: z.string().nullable().describe('To be registered at the provider.'),
     verification: z.enum(['browser', 'user']),
+    probe_unused_after: z.string().nullable().describe('ISO 8601 duration.'),
     status: z.enum(['active', 'misconfigured']),
     created_at: time,
     updated_at: time,

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Provider } from '../../broker/catalog.ts';
 import type { Integration } from '../../broker/integrations.ts';
 import type { ApiKeyRecord, ConnectionRecord, EventRecord, LinkRecord, ProjectRecord } from '../../broker/records.ts';
+import { durationText } from '../../protocol/duration.ts';
 import { missingScopes } from '../../protocol/scopes.ts';
 import type * as schemas from './schemas.ts';
 
@@ -40,18 +41,20 @@ export const providerView = (provider: Provider): z.input<typeof schemas.provide
   definition: provider.definition,
 });
 
-export const integrationView = ({ record, inputs, redirectUri }: Integration): z.input<typeof schemas.integration> => ({
+export const integrationView = ({ record, secretCount, inputs, redirectUri }: Integration): z.input<typeof schemas.integration> => ({
   id: record.id,
   provider: record.provider_id,
   method: record.method,
   client_id: record.client_id,
   has_client_secret: record.client_secret_sealed !== null,
+  client_secret_count: secretCount,
   has_private_key: record.private_key_sealed !== null,
   scopes: record.scopes,
   inputs,
   callback: record.callback,
   redirect_uri: redirectUri,
   verification: record.verification,
+  probe_unused_after: record.probe_unused_after_s === null ? null : durationText(record.probe_unused_after_s),
   status: record.status,
   created_at: iso(record.created_at),
   updated_at: iso(record.updated_at),
