@@ -11,8 +11,9 @@ import { connecting } from './connecting.ts';
 import type { Endpoint } from './endpoint.ts';
 import { isStorableText, parseJson } from './json-body.ts';
 import { parseBody, parseQuery } from './parsing.ts';
+import { webhooks } from './webhooks.ts';
 
-export const endpoints: readonly Endpoint[] = [...administration, ...connecting];
+export const endpoints: readonly Endpoint[] = [...administration, ...connecting, ...webhooks];
 
 const bodyLimit = 65_536;
 const jsonTypes = ['application/json'];

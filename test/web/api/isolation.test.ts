@@ -18,7 +18,10 @@ beforeAll(async () => {
   world = await startWholeSandbox();
   await withAuthorizationServer(world);
   ids.connections = await connect(world);
+  const hook = await world.root.call<{ id: string }>('POST', '/v1/webhook-endpoints', { body: { url: 'http://127.0.0.1:9/' } });
   const link = await world.root.createConnectLink({ integration: 'as', end_user: { id: 'u1' } });
+  const deliveries = await world.root.call<{ data: { id: string }[] }>('GET', '/v1/webhook-deliveries');
+  Object.assign(ids, { 'webhook-endpoints': hook.id, 'webhook-deliveries': deliveries.data[0]?.id });
   await world.root.call('POST', '/v1/projects', { body: { id: 'stranger', name: 'Stranger' } });
   owner = (await world.clientWith(['admin'])).key;
   stranger = (await world.clientWith(['admin'], 'stranger')).key;
@@ -54,6 +57,8 @@ const missing: Record<string, string> = {
   integrations: 'zz',
   providers: 'sandbox-zz',
   'api-keys': 'key_00000000000000000000000000',
+  'webhook-endpoints': 'whe_00000000000000000000000000',
+  'webhook-deliveries': 'whd_00000000000000000000000000_0000000000',
 };
 
 describe('an id of another project', () => {
@@ -111,7 +116,15 @@ describe('an id of another project', () => {
     const foreign = await link(ids.connections);
     expect(foreign.status).toBe(400);
     expect(foreign).toEqual(await link(missing.connections));
-    for (const path of ['/v1/connections', '/v1/connections?integration=as', '/v1/connections?end_user=u1', '/v1/events']) {
+    for (const path of [
+      '/v1/connections',
+      '/v1/connections?integration=as',
+      '/v1/connections?end_user=u1',
+      '/v1/events',
+      '/v1/webhook-endpoints',
+      '/v1/webhook-deliveries',
+      `/v1/webhook-deliveries?endpoint=${ids['webhook-endpoints']}`,
+    ]) {
       const { data } = JSON.parse((await ask(world.url, { path, key: stranger })).text);
       expect(data).toEqual([]);
     }

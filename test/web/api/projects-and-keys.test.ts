@@ -126,29 +126,35 @@ describe('API keys', () => {
 });
 
 describe('lists', () => {
-  test.each(['/v1/projects', '/v1/api-keys', '/v1/providers', '/v1/integrations', '/v1/connections', '/v1/events'])(
-    '%s refuse limits and cursors that are none',
-    async (path) => {
-      for (const limit of ['0', '-1', '201', '1.5', 'x', '']) {
-        expect(await problemOf(root.call('GET', path, { query: { limit } }))).toMatchObject({
-          status: 400,
-          problem: { errors: [{ pointer: '/limit' }] },
-        });
-      }
-      for (const cursor of [
-        '!',
-        '%%',
-        'Jw',
-        Buffer.from("x' or '1'='1").toString('base64url'),
-        Buffer.from([0, 1, 2]).toString('base64url'),
-        Buffer.from('Ü').toString('base64url'),
-        'x'.repeat(201),
-        '',
-      ]) {
-        const refused = await problemOf(root.call('GET', path, { query: { cursor } }));
-        expect([cursor, refused.status, refused.problem.errors]).toEqual([cursor, 400, [expect.objectContaining({ pointer: '/cursor' })]]);
-      }
-      expect(await root.call('GET', path, { query: { limit: 200 } })).toMatchObject({ next_cursor: null });
-    },
-  );
+  test.each([
+    '/v1/projects',
+    '/v1/api-keys',
+    '/v1/providers',
+    '/v1/integrations',
+    '/v1/connections',
+    '/v1/events',
+    '/v1/webhook-endpoints',
+    '/v1/webhook-deliveries',
+  ])('%s refuse limits and cursors that are none', async (path) => {
+    for (const limit of ['0', '-1', '201', '1.5', 'x', '']) {
+      expect(await problemOf(root.call('GET', path, { query: { limit } }))).toMatchObject({
+        status: 400,
+        problem: { errors: [{ pointer: '/limit' }] },
+      });
+    }
+    for (const cursor of [
+      '!',
+      '%%',
+      'Jw',
+      Buffer.from("x' or '1'='1").toString('base64url'),
+      Buffer.from([0, 1, 2]).toString('base64url'),
+      Buffer.from('Ü').toString('base64url'),
+      'x'.repeat(201),
+      '',
+    ]) {
+      const refused = await problemOf(root.call('GET', path, { query: { cursor } }));
+      expect([cursor, refused.status, refused.problem.errors]).toEqual([cursor, 400, [expect.objectContaining({ pointer: '/cursor' })]]);
+    }
+    expect(await root.call('GET', path, { query: { limit: 200 } })).toMatchObject({ next_cursor: null });
+  });
 });

@@ -10,4 +10,7 @@ export const bodies: Readonly<Record<string, unknown>> = {
   'post /v1/connections': { integration: 'as', end_user: { id: 'u1' }, import: { access_token: 'at' } },
   'patch /v1/connections/:id': { metadata: { plan: 'gold' } },
   'post /v1/connections/:id/sign': { method: 'GET', url: 'https://api.example.com/me' },
+  'post /v1/webhook-endpoints': { url: 'https://receiver.example.com/hook', event_types: ['connection.created'] },
+  'patch /v1/webhook-endpoints/:id': { status: 'enabled' },
+  'post /v1/webhook-endpoints/:id/rotate-secret': { overlap: 60 },
 };
