@@ -1,6 +1,9 @@
+import { eventColumns, eventWrites } from './events.ts';
+
 /**
  * The statements of the refresh engine, each for a list of connections: refreshes of one process that are at the same step share one.
- * Rows are locked in the order of their ids, or passed over when somebody else has them, so that two such statements never wait for each other.
+ * Rows are locked in the order of the list, which is that of their ids, or passed over when somebody else has them, so that two such
+ * statements never wait for each other. `lateral` makes each row a look-up by its key, whatever the planner believes of the tables.
  */
 
 /** Longer than any call of the provider may take (10 s), so that two never hold a version at once. */
@@ -23,11 +26,12 @@ export const claimText = `
   with asked as (
     select * from unnest($1::text[], $2::text[], $3::int[], $4::uuid[], $5::int[]) with ordinality as q(id, project_id, token_version, lease, failures, n)),
   free as (
-    select c.id, q.lease, q.n from connections c join asked q
-      on c.id = q.id and c.project_id = q.project_id and c.token_version = q.token_version and c.failure_count = q.failures
-    where c.deleted_at is null and c.status in ('active', 'refresh_failing')
-      and (c.lease_until is null or (c.lease_until < now() and pg_postmaster_start_time() < now() - interval '${graceS} seconds'))
-    for update of c skip locked),
+    select f.id, q.lease, q.n from asked q cross join lateral (
+      select c.id from connections c
+      where c.id = q.id and c.project_id = q.project_id and c.token_version = q.token_version and c.failure_count = q.failures
+        and c.deleted_at is null and c.status in ('active', 'refresh_failing')
+        and (c.lease_until is null or (c.lease_until < now() and pg_postmaster_start_time() < now() - interval '${graceS} seconds'))
+      for update skip locked) f),
   claimed as (
     update connections c set refresh_lease = free.lease, lease_until = now() + make_interval(secs => ${leaseS})
     from free where c.id = free.id
@@ -52,11 +56,11 @@ export const commitText = `
     select * from json_to_recordset($1::json) as q(n int, id text, token_version int, lease uuid, credential_sealed text, scopes text[], extras jsonb,
       refreshable boolean, age_s float8, lifetime_s float8, refresh_lifetime_s float8, due_s float8)),
   held as (
-    select c.id, c.status as old_status, q.n from connections c join asked q on c.id = q.id and c.token_version = q.token_version
-    where c.deleted_at is null and c.status <> 'revoked'
-      and not (c.status = 'reauthorization_required' and c.reason is distinct from 'invalid_grant' and c.reason is distinct from 'crash_during_rotation')
-    order by c.id
-    for update of c),
+    select h.id, h.old_status, q.n from asked q cross join lateral (
+      select c.id, c.status as old_status from connections c
+      where c.id = q.id and c.token_version = q.token_version and c.deleted_at is null and c.status <> 'revoked'
+        and not (c.status = 'reauthorization_required' and c.reason is distinct from 'invalid_grant' and c.reason is distinct from 'crash_during_rotation')
+      for update) h),
   saved as (
     update connections c set
       credential_sealed = q.credential_sealed, scopes = q.scopes, extras = q.extras, refreshable = q.refreshable,
@@ -72,12 +76,9 @@ export const commitText = `
     from asked q join saved on saved.n = q.n
     where r.connection_id = q.id and r.token_version = q.token_version),
   news as (
-    select e.* from json_to_recordset($2::json) as e(n int, recovers boolean, id text, project_id text, type text, integration_id text, link_id text,
-      connection_id text, data jsonb)
+    select e.* from json_to_recordset($2::json) as e(n int, recovers boolean, ${eventColumns})
     join held on held.n = e.n where not e.recovers or held.old_status <> 'active'),
-  written as (
-    insert into events (id, project_id, type, integration_id, link_id, connection_id, data)
-    select id, project_id, type, integration_id, link_id, connection_id, data from news),
+  ${eventWrites('news')},
   woken as (select count(pg_notify('grantry_refresh', id)) from saved)
   select saved.*, (select * from woken) as woken from saved`;
 
@@ -100,9 +101,10 @@ export const countsText = `
 export const postponeText = `
   with asked as (select * from unnest($1::text[], $2::int[], $3::float8[]) as q(id, token_version, seconds)),
   free as (
-    select c.id, q.seconds from connections c join asked q on c.id = q.id and c.token_version = q.token_version
-    where c.refresh_due_at is not null and (c.lease_until is null or c.lease_until < now())
-    for update of c skip locked)
+    select f.id, q.seconds from asked q cross join lateral (
+      select c.id from connections c
+      where c.id = q.id and c.token_version = q.token_version and c.refresh_due_at is not null and (c.lease_until is null or c.lease_until < now())
+      for update skip locked) f)
   update connections c set queued_until = now() + make_interval(secs => free.seconds) from free where c.id = free.id`;
 
 export const handOutAgainText = `

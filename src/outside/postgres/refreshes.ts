@@ -1,11 +1,10 @@
 import { and, eq, isNull, sql } from 'drizzle-orm';
 import type pg from 'pg';
-import { newId } from '../../broker/ids.ts';
 import type { ConnectionRecord, IntegrationRecord, NewEvent } from '../../broker/records.ts';
 import type { Claim, DueCounts, DueRefresh, Refreshes, RefreshView, StoredCredential } from '../../broker/store.ts';
 import { apartOnFailure, gather } from '../gathered.ts';
 import type { Database } from './database.ts';
-import { insertEvents } from './events.ts';
+import { eventRows, insertEvents } from './events.ts';
 import { claimText, commitText, countsText, dueText, handOutAgainText, postponeText, readText } from './refresh-statements.ts';
 import { connections, refreshIntents } from './schema.ts';
 
@@ -51,12 +50,10 @@ const commitRow = ({ claim: { connection, lease }, next }: Commit, n: number) =>
   due_s: next.times.dueInS,
 });
 
-/** Ids of one millisecond are in no order: sorted, so that the timeline tells what happened in the order in which it did. */
-function newsRows({ events, recovered }: Commit, n: number) {
-  const all = [...events.map((event) => ({ event, recovers: false })), { event: recovered, recovers: true }];
-  const ids = all.map(() => newId('evt')).sort();
-  return all.map(({ event, recovers }, index) => ({ ...event, data: event.data ?? {}, n, recovers, id: ids[index] }));
-}
+const newsRows = ({ events, recovered }: Commit, n: number) =>
+  eventRows([...events.map((event) => ({ ...event, n, recovers: false })), { ...recovered, n, recovers: true }]);
+
+const byId = (a: { id: string }, b: { id: string }): number => (a.id < b.id ? -1 : 1);
 
 function renewed({ connection }: Claim, { times: _, ...next }: StoredCredential, saved: Saved): ConnectionRecord {
   return {
@@ -111,7 +108,7 @@ export function refreshStore(db: Database, pool: pg.Pool): Refreshes {
     const { rows } = await pool.query<Saved & { n: number; id: string; woken: string }>({
       name: 'refresh_commit',
       text: commitText,
-      values: [JSON.stringify(commits.map(commitRow)), JSON.stringify(commits.flatMap(newsRows))],
+      values: [JSON.stringify(commits.map(commitRow).sort(byId)), JSON.stringify(commits.flatMap(newsRows))],
     });
     for (const { n, id: _, woken: __, ...saved } of rows) {
       const commit = commits[n];
