@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { context, type DiagLogger, DiagLogLevel, diag, propagation, trace } from '@opentelemetry/api';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
@@ -82,7 +83,7 @@ export function startTelemetry({ endpoint, serviceName, role, log }: TelemetryOp
   diag.setLogger(quietly(log), { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
   const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/+$/, '')}/v1/traces`, timeoutMillis: stopMs });
   const provider = new NodeTracerProvider({
-    resource: resourceOf({ 'service.name': serviceName, 'service.instance.id': `${role}-${process.pid}`, 'grantry.role': role }),
+    resource: resourceOf({ 'service.name': serviceName, 'service.instance.id': randomUUID(), 'grantry.role': role }),
     spanProcessors: [pruning, new BatchSpanProcessor(exporter, { exportTimeoutMillis: stopMs })],
   });
   provider.register();

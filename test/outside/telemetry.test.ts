@@ -107,7 +107,7 @@ describe.each([
     const resource = (JSON.parse(collector.bodies[0] ?? '') as Sent).resourceSpans[0]?.resource.attributes;
     expect(Object.fromEntries((resource ?? []).map(({ key, value }) => [key, Object.values(value)[0]]))).toEqual({
       'service.name': 'grantry',
-      'service.instance.id': `worker-${process.pid}`,
+      'service.instance.id': expect.stringMatching(/^[0-9a-f-]{36}$/),
       'grantry.role': 'worker',
     });
     expect(logged).toEqual([]);
