@@ -4,22 +4,22 @@ import { Credential } from '../protocol/credential.ts';
 import type { Method } from '../protocol/definition/schema.ts';
 import { type Fault, GrantryError, isGrantryError } from '../protocol/errors.ts';
 import { isTokenText } from '../protocol/token-text.ts';
-import { readAccount, sendProbe } from './account.ts';
+import { readAccount } from './account.ts';
 import { findProvider, methodOf } from './catalog.ts';
 import { withSecretsOf } from './client-secrets.ts';
 import { giveBack } from './connecting.ts';
-import { openCredential, storeCredential } from './credentials.ts';
+import { storeCredential } from './credentials.ts';
 import { completeGiven } from './given-inputs.ts';
 import { grantContext, openClient } from './grant-context.ts';
 import { newId } from './ids.ts';
 import { markMisconfigured, markRecovered } from './integrations.ts';
 import { connectionInputsPlace } from './places.ts';
 import type { ConnectionRecord, EndUser, IntegrationRecord } from './records.ts';
-import { connectionContext, refreshConnection } from './refresh.ts';
+import { refreshConnection } from './refresh.ts';
 import { attemptRevocation } from './revocations.ts';
 import { sealInputs } from './secrets.ts';
-import type { ConnectionFilter, Page, PageRequest, TokenRow } from './store.ts';
-import { getToken, notRenewed, reauthorization } from './tokens.ts';
+import type { ConnectionFilter, Page, PageRequest } from './store.ts';
+import { notRenewed, reauthorization } from './tokens.ts';
 import type { World } from './world.ts';
 
 export type ImportedCredential = {
@@ -230,20 +230,4 @@ export async function refreshNow(world: World, project: string, id: string): Pro
   if (now.status === 'reauthorization_required') throw reauthorization(now);
   if (outcome.error.code === 'invalid_client') throw notRenewed(now, 'invalid_client', outcome.error.details.retryAfterS);
   throw outcome.error;
-}
-
-export type ProbeResult = { outcome: 'works' | 'refused' | 'unclear'; status: number };
-
-/**
- * Asks the provider whether the credential works, which is refreshed first when it has ended. Throws `unsupported` when the
- * definition has no probe, what `getToken` throws, and transient errors as they are.
- */
-export async function probeConnection(world: World, row: TokenRow): Promise<ProbeResult> {
-  await getToken(world, row, { minTtlS: 10, force: false });
-  const connection = await getConnection(world, row.project_id, row.id);
-  const { ctx } = await connectionContext(world, connection);
-  const answer = await sendProbe(ctx, await openCredential(world, connection));
-  if (answer === undefined) throw new GrantryError('unsupported', { detail: 'The definition of this provider has no probe.' });
-  const outcome = answer.status >= 200 && answer.status < 300 ? 'works' : answer.status === 401 ? 'refused' : 'unclear';
-  return { outcome, status: answer.status };
 }

@@ -3,12 +3,19 @@ import type { World } from './world.ts';
 
 export type HousekeepingReport = { expiredLinks: number; endedConnections: number; revocationsTried: number; deleted: Record<string, number> };
 
-/** What has to be done now and then by any one process: end overdue links and connections that nothing can renew, tell providers, delete what has had its time. */
-export async function keepHouse(world: World): Promise<HousekeepingReport> {
+const dayMs = 86_400_000;
+const deliveryRetentionDays = 30;
+
+/**
+ * What has to be done now and then by any one process: end overdue links and connections that nothing can renew, tell providers, delete
+ * what has had its time. Events live for `eventRetentionDays`, their deliveries for 30 days and no longer than the event.
+ */
+export async function keepHouse(world: World, { eventRetentionDays = 90 }: { eventRetentionDays?: number } = {}): Promise<HousekeepingReport> {
+  const daysAgo = (days: number) => new Date(world.now().getTime() - days * dayMs);
   return {
     expiredLinks: await world.store.links.expireOverdue(1_000),
     endedConnections: await world.store.connections.endExpired(1_000),
     revocationsTried: await retryRevocations(world, 100),
-    deleted: await world.store.housekeeping.sweep(),
+    deleted: await world.store.housekeeping.sweep({ eventsBefore: daysAgo(eventRetentionDays), deliveriesBefore: daysAgo(deliveryRetentionDays) }),
   };
 }

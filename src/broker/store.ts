@@ -3,6 +3,7 @@ import type {
   ConnectionRecord,
   ConnectionStatus,
   EventRecord,
+  EventType,
   IntegrationRecord,
   LastError,
   LinkErrorCode,
@@ -161,6 +162,15 @@ export type ConnectionFilter = {
   end_user?: string | undefined;
   organization?: string | undefined;
   status?: ConnectionStatus | undefined;
+  /** Code of the last error. */
+  error?: string | undefined;
+  failing_before?: Date | undefined;
+  /** Last refreshed before; one that never was: made before. */
+  refreshed_before?: Date | undefined;
+  next_refresh_before?: Date | undefined;
+  expires_before?: Date | undefined;
+  /** No token was handed out since; one that never was used: made before. */
+  unused_since?: Date | undefined;
 };
 
 export type Connections = {
@@ -288,7 +298,14 @@ export type Revocations = {
   done(connectionId: string, events: NewEvent[]): Promise<void>;
 };
 
-export type EventFilter = { connection?: string | undefined };
+export type EventFilter = {
+  connection?: string | undefined;
+  /** Any of these. */
+  types?: readonly EventType[] | undefined;
+  /** Written at this time or later. */
+  after?: Date | undefined;
+  before?: Date | undefined;
+};
 export type Events = {
   list(project: string, filter: EventFilter, page: PageRequest): Promise<Page<EventRecord>>;
 };
@@ -306,9 +323,26 @@ export type Idempotency = {
   abandon(project: string, caller: string, key: string): Promise<void>;
 };
 
+/** What is known of the use of connections, and the probes of those that nobody uses. */
+export type Probes = {
+  /** Notes that tokens were handed out, to the hour; their probes wait for the integration's pause to pass again. */
+  used(connectionIds: readonly string[]): Promise<void>;
+  /** Takes active connections that nobody has used for the pause of their integration, each for one caller: the next probe is a pause away. */
+  due(limit: number): Promise<Pick<ConnectionRecord, 'project_id' | 'id'>[]>;
+  /**
+   * The provider refuses the credential of this version: reauthorization is required, unless something has happened to the connection
+   * since, or happens right now. False then.
+   */
+  refused(connection: Pick<ConnectionRecord, 'project_id' | 'id' | 'token_version'>, events: NewEvent[]): Promise<boolean>;
+  /** A probe that said nothing is due again sooner. */
+  postpone(connectionIds: readonly string[], inS: number): Promise<void>;
+};
+
+/** Rows that are deleted when their time has passed, and until when. */
+export type Retention = { eventsBefore: Date; deliveriesBefore: Date };
 export type Housekeeping = {
-  /** Deletes what has had its time: ledger entries, idempotency keys, finished links, intents. Returns rows per table. */
-  sweep(): Promise<Record<string, number>>;
+  /** Deletes what has had its time, in small batches, so many per table at most. Returns rows per table. */
+  sweep(retention: Retention): Promise<Record<string, number>>;
 };
 
 export type Store = {
@@ -323,6 +357,7 @@ export type Store = {
   tokens: Tokens;
   refreshes: Refreshes;
   revocations: Revocations;
+  probes: Probes;
   events: Events;
   webhooks: WebhookStore;
   idempotency: Idempotency;

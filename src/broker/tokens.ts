@@ -75,7 +75,9 @@ async function answer(world: World, row: TokenRow): Promise<TokenAnswer> {
   if (row.credential_sealed === null) throw new GrantryError('not_found');
   const place = credentialPlace(row);
   const opened = world.seal.openCached(place, row.credential_sealed) ?? (await world.seal.open(place, row.credential_sealed));
-  return tokenAnswer(row, await definitionOf(world, row), JSON.parse(opened));
+  const token = tokenAnswer(row, await definitionOf(world, row), JSON.parse(opened));
+  world.uses.note(row.id);
+  return token;
 }
 
 async function definitionOf(world: World, { project_id, provider_id, own_version }: TokenRow): Promise<Definition> {

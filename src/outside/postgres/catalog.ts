@@ -3,6 +3,7 @@ import type { Integrations, Providers } from '../../broker/store.ts';
 import { type Database, one, pageOf, type Transaction } from './database.ts';
 import { insertEvents } from './events.ts';
 import { erased } from './links.ts';
+import { rescheduleProbes } from './probes.ts';
 import { connections, connectLinks, integrations, providerVersions, revocations } from './schema.ts';
 
 export function providerStore(db: Database): Providers {
@@ -87,8 +88,8 @@ export function integrationStore(db: Database): Integrations {
         .limit(limit + 1);
       return pageOf(rows, limit);
     },
-    update: (project, id, secretVersion, change, events = []) =>
-      db.transaction(async (tx) => {
+    async update(project, id, secretVersion, change, events = []) {
+      const record = await db.transaction(async (tx) => {
         const held = and(is(project, id), eq(integrations.secret_version, secretVersion));
         const [old] = await tx.select({ status: integrations.status }).from(integrations).where(held).for('update');
         if (old === undefined) return undefined;
@@ -100,7 +101,10 @@ export function integrationStore(db: Database): Integrations {
         if (change.status !== undefined && change.status !== old.status) await insertEvents(tx, events);
         if (change.status === 'active') await resume(tx, project, id);
         return changed;
-      }),
+      });
+      if (record !== undefined && change.probe_unused_after_s !== undefined) await rescheduleProbes(db, project, id);
+      return record;
+    },
     setStatus: ({ project_id, id, secret_version }, status, events) =>
       db.transaction(async (tx) => {
         // updated_at stays: it says when the registration was last changed.

@@ -1,5 +1,5 @@
 import { and, desc, eq, inArray, isNull, lt, sql } from 'drizzle-orm';
-import type { Connections, CredentialTimes, FinishedLink, StoredCredential } from '../../broker/store.ts';
+import type { ConnectionFilter, Connections, CredentialTimes, FinishedLink, StoredCredential } from '../../broker/store.ts';
 import { allOrNothing, type Database, pageOf, type Transaction } from './database.ts';
 import { insertEvents } from './events.ts';
 import { erased } from './links.ts';
@@ -22,6 +22,17 @@ export function credentialColumns({ credential_sealed, scopes, extras, refreshab
     refresh_due_at: since((times satisfies CredentialTimes).dueInS),
   };
 }
+
+/** Of a connection that works no longer until its end user connects again. A refresh under way no longer has a say in what becomes of it. */
+export const stopped = (reason: string) => ({
+  status: 'reauthorization_required' as const,
+  reason,
+  reason_since: sql`now()`,
+  refresh_due_at: null,
+  refresh_lease: null,
+  lease_until: null,
+  updated_at: sql`now()`,
+});
 
 /** What a credential that works puts right. */
 export const healthy = {
@@ -54,6 +65,27 @@ async function finishLink(tx: Transaction, link: FinishedLink | undefined, conne
   return rows.length === 1;
 }
 
+/** When a connection is probed that nobody uses from now on; null where the integration wants none. */
+const probePause = sql`(select now() + make_interval(secs => i.probe_unused_after_s) from integrations i
+  where i.project_id = connections.project_id and i.id = connections.integration_id)`;
+
+/** The literal lets a plan for any parameters use the index of those that are not well. */
+const ailing = sql`${t.status} <> 'active'`;
+
+const matching = (f: ConnectionFilter) => [
+  f.integration === undefined ? undefined : eq(t.integration_id, f.integration),
+  f.end_user === undefined ? undefined : eq(t.end_user_id, f.end_user),
+  f.organization === undefined ? undefined : eq(t.organization_id, f.organization),
+  f.status === undefined ? undefined : eq(t.status, f.status),
+  f.error === undefined ? undefined : sql`${t.last_error} ->> 'code' = ${f.error}`,
+  f.failing_before === undefined ? undefined : lt(t.failing_since, f.failing_before),
+  (f.status !== undefined && f.status !== 'active') || f.error !== undefined || f.failing_before !== undefined ? ailing : undefined,
+  f.refreshed_before === undefined ? undefined : sql`coalesce(${t.last_refreshed_at}, ${t.created_at}) < ${f.refreshed_before.toISOString()}`,
+  f.next_refresh_before === undefined ? undefined : lt(t.refresh_due_at, f.next_refresh_before),
+  f.expires_before === undefined ? undefined : lt(t.expires_at, f.expires_before),
+  f.unused_since === undefined ? undefined : sql`coalesce(${t.last_used_at}, ${t.created_at}) < ${f.unused_since.toISOString()}`,
+];
+
 export function connectionStore(db: Database): Connections {
   return {
     insert: (connection, link, events) =>
@@ -61,11 +93,12 @@ export function connectionStore(db: Database): Connections {
         const { credential_sealed, scopes, extras, refreshable, times, ...rest } = connection;
         if (!(await finishLink(tx, link, connection.id))) tx.rollback();
         const held = await tx
-          .select({ id: integrations.id })
+          .select({ probe_unused_after_s: integrations.probe_unused_after_s })
           .from(integrations)
           .where(and(eq(integrations.project_id, rest.project_id), eq(integrations.id, rest.integration_id)))
           .for('key share');
-        if (held.length === 0) tx.rollback();
+        const [integration] = held;
+        if (integration === undefined) return tx.rollback();
         const rows = await tx
           .insert(t)
           .values({
@@ -75,6 +108,7 @@ export function connectionStore(db: Database): Connections {
             organization_id: rest.end_user.organization_id ?? null,
             status: 'active',
             token_version: 1,
+            probe_due_at: sql`now() + make_interval(secs => ${integration.probe_unused_after_s}::float8)`,
           })
           .returning();
         await insertEvents(tx, events);
@@ -89,6 +123,7 @@ export function connectionStore(db: Database): Connections {
             ...credentialColumns({ credential_sealed, scopes, extras, refreshable, times }),
             ...healthy,
             token_version: version + 1,
+            probe_due_at: probePause,
             updated_at: sql`now()`,
           })
           .where(and(alive(project, id), eq(t.token_version, version)))
@@ -104,17 +139,7 @@ export function connectionStore(db: Database): Connections {
       const rows = await db
         .select()
         .from(t)
-        .where(
-          and(
-            eq(t.project_id, project),
-            isNull(t.deleted_at),
-            filter.integration === undefined ? undefined : eq(t.integration_id, filter.integration),
-            filter.end_user === undefined ? undefined : eq(t.end_user_id, filter.end_user),
-            filter.organization === undefined ? undefined : eq(t.organization_id, filter.organization),
-            filter.status === undefined ? undefined : eq(t.status, filter.status),
-            after === undefined ? undefined : lt(t.id, after),
-          ),
-        )
+        .where(and(eq(t.project_id, project), isNull(t.deleted_at), ...matching(filter), after === undefined ? undefined : lt(t.id, after)))
         .orderBy(desc(t.id))
         .limit(limit + 1);
       return pageOf(rows, limit);
@@ -123,20 +148,7 @@ export function connectionStore(db: Database): Connections {
       (await db.update(t).set({ metadata, updated_at: sql`now()` }).where(alive(project, id)).returning())[0],
     requireReauthorization: (project, id, reason, events) =>
       db.transaction(async (tx) => {
-        const rows = await tx
-          .update(t)
-          .set({
-            status: 'reauthorization_required',
-            reason,
-            reason_since: sql`now()`,
-            refresh_due_at: null,
-            // A refresh under way no longer has a say in what becomes of the connection.
-            refresh_lease: null,
-            lease_until: null,
-            updated_at: sql`now()`,
-          })
-          .where(alive(project, id))
-          .returning({ id: t.id });
+        const rows = await tx.update(t).set(stopped(reason)).where(alive(project, id)).returning({ id: t.id });
         if (rows.length === 0) return false;
         await insertEvents(tx, events);
         await tx.execute(sql`select pg_notify('grantry_refresh', ${id})`);
@@ -210,6 +222,7 @@ export function connectionStore(db: Database): Connections {
             credential_sealed: null,
             inputs_sealed: null,
             refresh_due_at: null,
+            probe_due_at: null,
             refresh_lease: null,
             lease_until: null,
             extras: {},

@@ -1,7 +1,7 @@
-import { and, desc, eq, lt, sql } from 'drizzle-orm';
-import { newId } from '../../broker/ids.ts';
+import { and, desc, eq, gte, inArray, lt, sql } from 'drizzle-orm';
+import { idFloor, newId } from '../../broker/ids.ts';
 import type { NewEvent } from '../../broker/records.ts';
-import type { Events } from '../../broker/store.ts';
+import type { EventFilter, Events } from '../../broker/store.ts';
 import { type Database, pageOf, type Transaction } from './database.ts';
 import { events } from './schema.ts';
 
@@ -45,19 +45,24 @@ export async function insertEvents(tx: Database | Transaction, news: readonly Ne
     select 1`);
 }
 
+/** The clock that the ids come from may differ a little from Postgres's, which decides. */
+const clocksDifferMs = 3_600_000;
+const floorOf = (time: Date, offsetMs: number) => idFloor('evt', new Date(time.getTime() + offsetMs));
+
+const matching = ({ connection, types, after, before }: EventFilter) => [
+  connection === undefined ? undefined : eq(events.connection_id, connection),
+  types === undefined ? undefined : inArray(events.type, [...types]),
+  ...(after === undefined ? [] : [gte(events.created_at, after), gte(events.id, floorOf(after, -clocksDifferMs))]),
+  ...(before === undefined ? [] : [lt(events.created_at, before), lt(events.id, floorOf(before, clocksDifferMs))]),
+];
+
 export function eventStore(db: Database): Events {
   return {
     async list(project, filter, { limit, after }) {
       const rows = await db
         .select()
         .from(events)
-        .where(
-          and(
-            eq(events.project_id, project),
-            filter.connection === undefined ? undefined : eq(events.connection_id, filter.connection),
-            after === undefined ? undefined : lt(events.id, after),
-          ),
-        )
+        .where(and(eq(events.project_id, project), ...matching(filter), after === undefined ? undefined : lt(events.id, after)))
         .orderBy(desc(events.id))
         .limit(limit + 1);
       return pageOf(rows, limit);

@@ -6,6 +6,7 @@ import { connectionStore } from './connections.ts';
 import type { Postgres } from './database.ts';
 import { eventStore } from './events.ts';
 import { codeLedgerStore, linkStore } from './links.ts';
+import { probeStore } from './probes.ts';
 import { apiKeyStore, dataKeyStore, projectStore } from './projects.ts';
 import { refreshStore } from './refreshes.ts';
 import { revocationStore } from './revocations.ts';
@@ -27,6 +28,7 @@ export function createStore({ db, pool }: Postgres): Store {
     tokens: guarded(tokenStore(pool)),
     refreshes: guarded(refreshStore(db, pool)),
     revocations: guarded(revocationStore(db)),
+    probes: guarded(probeStore(db)),
     events: guarded(eventStore(db)),
     webhooks: guarded(webhookStore(db)),
     idempotency: guarded(idempotencyStore(db)),

@@ -1,5 +1,6 @@
-import { and, eq, isNull, sql } from 'drizzle-orm';
-import type { Housekeeping, Idempotency } from '../../broker/store.ts';
+import { and, eq, isNull, type SQL, sql } from 'drizzle-orm';
+import { idFloor } from '../../broker/ids.ts';
+import type { Housekeeping, Idempotency, Retention } from '../../broker/store.ts';
 import type { Database } from './database.ts';
 import { idempotencyKeys } from './schema.ts';
 
@@ -41,23 +42,71 @@ export function idempotencyStore(db: Database): Idempotency {
   };
 }
 
-/** What is deleted, and when its time is over. Batches, so that no statement holds locks for long. */
-const sweeps: Record<string, string> = {
-  code_ledger: `delete from code_ledger where code_hash in (select code_hash from code_ledger where seen_at < now() - interval '24 hours' limit 5000)`,
-  idempotency_keys: `delete from idempotency_keys where ctid in (select ctid from idempotency_keys where created_at < now() - interval '24 hours' limit 5000)`,
-  connect_links: `delete from connect_links where id in (select id from connect_links where finished_at < now() - interval '30 days' limit 1000)`,
-  connections: `delete from connections c where c.id in (select d.id from connections d where d.deleted_at < now() - interval '30 days' limit 1000)`,
-  refresh_intents: `delete from refresh_intents where ctid in (select r.ctid from refresh_intents r join connections c on c.id = r.connection_id where r.token_version < c.token_version and r.sent_at < now() - interval '1 day' limit 5000)`,
-};
+/** Batches per table and sweep: what is left over comes with the next one. */
+const mostBatches = 20;
+
+/** How much of a table one statement deletes: so little that it holds no lock for long. */
+type Batch = { most: number; statement(most: number): SQL };
+
+/** What is deleted, and when its time is over. Ids sort by time, so old events and deliveries stand at the beginning of their keys. */
+function batchesOf({ eventsBefore, deliveriesBefore }: Retention): Record<string, Batch> {
+  return {
+    code_ledger: {
+      most: 5_000,
+      statement: (most) =>
+        sql`delete from code_ledger where code_hash in (select code_hash from code_ledger where seen_at < now() - interval '24 hours' limit ${most})`,
+    },
+    idempotency_keys: {
+      most: 5_000,
+      statement: (most) =>
+        sql`delete from idempotency_keys where ctid in (select ctid from idempotency_keys where created_at < now() - interval '24 hours' limit ${most})`,
+    },
+    connect_links: {
+      most: 1_000,
+      statement: (most) =>
+        sql`delete from connect_links where id in (select id from connect_links where finished_at < now() - interval '30 days' limit ${most})`,
+    },
+    connections: {
+      most: 1_000,
+      statement: (most) =>
+        sql`delete from connections c where c.id in (select d.id from connections d where d.deleted_at < now() - interval '30 days' limit ${most})`,
+    },
+    refresh_intents: {
+      most: 5_000,
+      statement: (most) =>
+        sql`delete from refresh_intents where ctid in (select r.ctid from refresh_intents r join connections c on c.id = r.connection_id
+          where r.token_version < c.token_version and r.sent_at < now() - interval '1 day' limit ${most})`,
+    },
+    // Before the events, of which they are deleted with: those go quicker then.
+    webhook_deliveries: {
+      most: 2_000,
+      statement: (most) =>
+        sql`delete from webhook_deliveries where id in (select id from webhook_deliveries
+          where id < ${idFloor('whd', deliveriesBefore)} and status in ('delivered', 'failed') and coalesce(last_attempt_at, created_at) < ${deliveriesBefore.toISOString()}
+          order by id limit ${most} for update skip locked)`,
+    },
+    events: {
+      most: 2_000,
+      statement: (most) =>
+        sql`delete from events where id in (select id from events where id < ${idFloor('evt', eventsBefore)} order by id limit ${most} for update skip locked)`,
+    },
+  };
+}
 
 export function housekeepingStore(db: Database): Housekeeping {
+  async function empty({ most, statement }: Batch): Promise<number> {
+    let deleted = 0;
+    for (let n = 0; n < mostBatches; n += 1) {
+      const { rowCount } = await db.execute(statement(most));
+      deleted += rowCount ?? 0;
+      if ((rowCount ?? 0) < most) break;
+    }
+    return deleted;
+  }
   return {
-    async sweep() {
+    async sweep(retention) {
       const counts: Record<string, number> = {};
-      for (const [table, statement] of Object.entries(sweeps)) {
-        const result = await db.execute(sql.raw(statement));
-        counts[table] = result.rowCount ?? 0;
-      }
+      for (const [table, batch] of Object.entries(batchesOf(retention))) counts[table] = await empty(batch);
       return counts;
     },
   };

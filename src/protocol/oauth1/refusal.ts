@@ -35,6 +35,9 @@ export function clockOffsetMs(answer: Answer, now: Date): number | undefined {
   return problemOf(answer) === 'timestamp_refused' || Math.abs(offsetMs) > toleranceMs ? offsetMs : undefined;
 }
 
+/** True when the answer to a signed request says that its token is what is wrong, and not our key, our secret or our clock. */
+export const refusesToken = (answer: Answer): boolean => /^token_(?:expired|revoked|rejected)$/.test(problemOf(answer) ?? '');
+
 /**
  * The error for an answer that is no success, undefined for 1xx to 3xx without an `oauth_problem`. `invalid_client` when the provider does not
  * know our key, or at the first request our signature, or refuses the first request with 401 and no reason; `provider_unavailable` for 408, 425, 429 and 5xx;

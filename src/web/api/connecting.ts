@@ -1,15 +1,9 @@
-import {
-  createConnection,
-  deleteConnection,
-  getConnection,
-  listConnections,
-  probeConnection,
-  refreshNow,
-  setConnectionMetadata,
-} from '../../broker/connections.ts';
+import type { z } from 'zod';
+import { createConnection, deleteConnection, getConnection, listConnections, refreshNow, setConnectionMetadata } from '../../broker/connections.ts';
 import { listConnectionEvents, listEvents } from '../../broker/events.ts';
 import { confirmLink } from '../../broker/flow/confirm.ts';
 import { createLink, getLink } from '../../broker/links.ts';
+import { probeConnection } from '../../broker/probes.ts';
 import { signRequest } from '../../broker/sign.ts';
 import { getToken } from '../../broker/tokens.ts';
 import type { World } from '../../broker/world.ts';
@@ -24,6 +18,8 @@ async function tokenRow(world: World, project: string, id: string | undefined) {
   if (row === undefined) throw new GrantryError('not_found');
   return row;
 }
+
+const filterOf = ({ type, after, before }: z.output<typeof s.eventQuery>) => ({ types: type, after, before });
 
 const links: Endpoint[] = [
   endpoint({
@@ -97,8 +93,8 @@ const connections: Endpoint[] = [
     answer: s.listOf(s.connection),
     status: 200,
     handle: async ({ world, project, query }) => {
-      const { integration, end_user, organization, status } = query;
-      const { items, next } = await listConnections(world, project, { integration, end_user, organization, status }, pageOf(query));
+      const { limit: _, cursor: __, ...filter } = query;
+      const { items, next } = await listConnections(world, project, filter, pageOf(query));
       return { data: items.map(connectionView), next_cursor: cursorOf(next) };
     },
   }),
@@ -188,11 +184,11 @@ const connections: Endpoint[] = [
     scope: 'connect',
     tag: 'Events',
     summary: 'The timeline of a connection, newest first',
-    query: s.page,
+    query: s.eventQuery,
     answer: s.listOf(s.event),
     status: 200,
     handle: async ({ world, project, params, query }) => {
-      const { items, next } = await listConnectionEvents(world, project, params.id ?? '', pageOf(query));
+      const { items, next } = await listConnectionEvents(world, project, params.id ?? '', filterOf(query), pageOf(query));
       return { data: items.map(eventView), next_cursor: cursorOf(next) };
     },
   }),
@@ -202,11 +198,11 @@ const connections: Endpoint[] = [
     scope: 'connect',
     tag: 'Events',
     summary: 'The timeline of the project, newest first',
-    query: s.page,
+    query: s.projectEventQuery,
     answer: s.listOf(s.event),
     status: 200,
     handle: async ({ world, project, query }) => {
-      const { items, next } = await listEvents(world, project, pageOf(query));
+      const { items, next } = await listEvents(world, project, { ...filterOf(query), connection: query.connection_id }, pageOf(query));
       return { data: items.map(eventView), next_cursor: cursorOf(next) };
     },
   }),

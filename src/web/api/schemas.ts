@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { eventTypes } from '../../broker/records.ts';
 import { durationS, isDuration } from '../../protocol/duration.ts';
+import { errorTable } from '../../protocol/errors.ts';
 
 /** Shapes of the API's requests and answers; parsed with, answered with, and published in /openapi.json. */
 
@@ -10,6 +12,11 @@ export const slug = z
   .describe('An id of your choice.');
 const time = z.iso.datetime().describe('RFC 3339, UTC.');
 const timeOrNull = time.nullable();
+/** What Postgres takes, and nobody has a use for the rest. */
+const instant = z.iso
+  .datetime({ offset: true, abort: true })
+  .refine((text) => Date.parse(text) >= 0 && Date.parse(text) < Date.UTC(9999, 0), 'From 1970 to 9998.')
+  .transform((text) => new Date(text));
 const shortText = z
   .string()
   .min(1)
@@ -222,6 +229,12 @@ export const connectionQuery = page.extend({
   end_user: z.string().max(300).optional(),
   organization: z.string().max(300).optional(),
   status: connectionStatus.optional(),
+  error: z.enum(Object.keys(errorTable)).optional().describe('The code of the last error.'),
+  failing_before: instant.optional().describe('Failing since earlier than this.'),
+  refreshed_before: instant.optional().describe('Last refreshed (or, when never, made) before this.'),
+  next_refresh_before: instant.optional().describe('A refresh is planned before this.'),
+  expires_before: instant.optional().describe('The token ends before this.'),
+  unused_since: instant.optional().describe('No token was handed out since (or, when never, it was made before).'),
 });
 export const connection = z
   .object({
@@ -236,10 +249,11 @@ export const connection = z
     expires_at: timeOrNull,
     created_at: time,
     last_refreshed_at: timeOrNull,
-    next_refresh_at: timeOrNull,
+    next_refresh_at: timeOrNull.describe('While it is failing: the next attempt. Null: none is planned.'),
     refresh_count: z.number().int(),
     failing_since: timeOrNull,
     last_error: z.object({ code: z.string(), at: z.string(), retryable: z.boolean() }).nullable(),
+    last_used_at: timeOrNull.describe('When a token was last handed out, to the hour.'),
     account: z.string().nullable().describe("The provider's name of the account, where it is known."),
     metadata: z.record(z.string(), z.unknown()),
     extras: z.record(z.string(), z.string()),
@@ -283,10 +297,27 @@ export const signBody = z.strictObject({
 export const signed = z.object({ url: z.string(), headers: z.record(z.string(), z.string()) }).meta({ id: 'SignedRequest' });
 export const probed = z.object({ outcome: z.enum(['works', 'refused', 'unclear']), status: z.number().int() }).meta({ id: 'ProbeResult' });
 
+const eventTypeList = z
+  .string()
+  .max(1_000)
+  .transform((text) => text.split(','))
+  .pipe(z.array(z.enum(eventTypes)));
+export const eventQuery = page.extend({
+  type: eventTypeList.optional().describe('One type, or several with commas between.'),
+  after: instant.optional().describe('Not before this time.'),
+  before: instant.optional().describe('Before this time.'),
+});
+export const projectEventQuery = eventQuery.extend({
+  connection_id: idText.optional().describe('Of this connection, which may have been deleted.'),
+});
+
 export const event = z
   .object({
     id: z.string(),
     type: z.string(),
+    what: z.string().describe('What happened, in a sentence for a person.'),
+    why: z.string().nullable(),
+    next: z.string().nullable().describe('What happens by itself now, or what somebody has to do.'),
     integration: z.string().nullable(),
     connect_link: z.string().nullable(),
     connection_id: z.string().nullable(),

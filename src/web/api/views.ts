@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Provider } from '../../broker/catalog.ts';
 import type { Integration } from '../../broker/integrations.ts';
 import type { ApiKeyRecord, ConnectionRecord, EventRecord, LinkRecord, ProjectRecord } from '../../broker/records.ts';
+import { tell } from '../../broker/timeline.ts';
 import { durationText } from '../../protocol/duration.ts';
 import { missingScopes } from '../../protocol/scopes.ts';
 import type * as schemas from './schemas.ts';
@@ -88,6 +89,7 @@ export const connectionView = (c: ConnectionRecord): z.input<typeof schemas.conn
   refresh_count: c.refresh_count,
   failing_since: isoOrNull(c.failing_since),
   last_error: c.last_error,
+  last_used_at: isoOrNull(c.last_used_at),
   account: c.account,
   metadata: c.metadata,
   extras: c.extras,
@@ -99,6 +101,7 @@ export const eventView = (event: EventRecord): z.input<typeof schemas.event> => 
   integration: event.integration_id,
   connect_link: event.link_id,
   connection_id: event.connection_id,
+  ...tell(event),
   data: event.data,
   created_at: iso(event.created_at),
 });
