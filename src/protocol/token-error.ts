@@ -4,9 +4,18 @@ import { type ErrorCode, GrantryError } from './errors.ts';
 import { pointerValue } from './pointer.ts';
 import { retryAfterS } from './retry-after.ts';
 
-/** The error codes of RFC 6749 section 5.2, RFC 7009 section 2.2.1, RFC 8628 section 3.5 and RFC 8707 section 2 that may be named in a message. */
+/**
+ * The error codes of RFC 6749 section 5.2, RFC 6750 section 3.1, RFC 7009 section 2.2.1, RFC 8628 section 3.5, RFC 8707 section 2 and OpenID
+ * Connect Core section 3.1.2.6 that may be named in a message. Where only the end user can go on, the authorization has ended; a token that is not
+ * accepted says nothing about our registration, though it comes with 401.
+ */
 const standardCodes = new Map<string, ErrorCode>([
   ['invalid_grant', 'invalid_grant'],
+  ['invalid_token', 'invalid_grant'],
+  ['interaction_required', 'invalid_grant'],
+  ['login_required', 'invalid_grant'],
+  ['consent_required', 'invalid_grant'],
+  ['account_selection_required', 'invalid_grant'],
   ['invalid_client', 'invalid_client'],
   ['unauthorized_client', 'invalid_client'],
   ['temporarily_unavailable', 'provider_unavailable'],
