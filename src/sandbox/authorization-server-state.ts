@@ -10,6 +10,8 @@ export type AuthorizationServerSwitches = {
   rotation: 'single_use' | 'none';
   /** With a user name the consent page is skipped and this user approves. */
   autoApprove: { user: string } | null;
+  /** The only secret of the client that is accepted; null: the one that it was registered with. */
+  clientSecret: string | null;
   /** Scopes that the user does not grant although they were asked for. */
   withheldScopes: readonly string[];
   /** What goes wrong at the token endpoint. */
@@ -43,6 +45,7 @@ export function initialSwitches(): AuthorizationServerSwitches {
     refreshTokenTtlS: 14 * 86_400,
     rotation: 'single_use',
     autoApprove: null,
+    clientSecret: null,
     withheldScopes: [],
     fault: { kind: 'none' },
     revocationFault: { kind: 'none' },

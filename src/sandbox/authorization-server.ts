@@ -50,7 +50,7 @@ export async function startAuthorizationServer({
     ...more,
   });
   const clients: Record<string, () => Record<string, unknown>> = {
-    'sandbox-client': () => registration('sandbox-client', { client_secret: secret }),
+    'sandbox-client': () => registration('sandbox-client', { client_secret: switches.clientSecret ?? secret }),
     'sandbox-signing': () =>
       registration('sandbox-signing', { token_endpoint_auth_method: 'private_key_jwt', jwks: { keys: [publicPart(signingKey)] } }),
     'sandbox-public': () =>

@@ -204,6 +204,12 @@ describe('a signature of the provider', () => {
     p.set('hmac', createHmac('sha256', secret).update(message).digest('hex'));
   };
   test('that holds', () => expectConnected('signed', (p) => sign(p, scene.providers.authorizationServer.client.client_secret)));
+  test('made with the second of two secrets', async () => {
+    const { client_secret } = scene.providers.authorizationServer.client;
+    await scene.root.call('PATCH', '/v1/integrations/signed', { body: { client_secrets: [client_secret, 'second'] } });
+    await expectConnected('signed', (p) => sign(p, 'second'));
+    await scene.root.call('PATCH', '/v1/integrations/signed', { body: { client_secret } });
+  });
   test('that is missing', () => expectEnd('signed', () => {}, 'invalid_callback'));
   test('of another key', () => expectEnd('signed', (p) => sign(p, 'other'), 'invalid_callback'));
   test('that is not hexadecimal', () => expectEnd('signed', (p) => p.set('hmac', 'zz'), 'invalid_callback'));

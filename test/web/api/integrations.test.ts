@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openSecrets } from '../../../src/broker/client-secrets.ts';
 import type { GrantryClient } from '../../../src/client/client.ts';
 import { type Whole, withAuthorizationServer } from '../../broker/connected.ts';
 import { problemOf, startWholeSandbox } from '../../harness/broker.ts';
@@ -51,6 +52,53 @@ describe('integrations', () => {
       expect(await problemOf(root.call('PATCH', '/v1/integrations/own', { body: { [fixed]: 'x' } }))).toMatchObject({ status: 400 });
     await root.call('DELETE', '/v1/integrations/own');
     expect(await problemOf(root.call('GET', '/v1/integrations/own'))).toMatchObject({ status: 404 });
+  });
+
+  test('take several client secrets, in order', async () => {
+    const shown = { has_client_secret: true, client_secret_count: 2 };
+    const secrets = ['very-secret-first', 'very-secret-second'];
+    const made = await root.call<Shown>('POST', '/v1/integrations', {
+      body: body({ id: 'several', client_secret: undefined, client_secrets: secrets }),
+    });
+    expect(made).toMatchObject(shown);
+    const change = (given: object) => root.call<Shown>('PATCH', '/v1/integrations/several', { body: given });
+    const stored = () =>
+      world.broker.world.store.integrations
+        .get('default', 'several')
+        .then((found) => (found === undefined ? [] : openSecrets(world.broker.world, found)));
+    // Whatever else is changed keeps them.
+    expect(await change({ scopes: ['read'] })).toMatchObject(shown);
+    expect(await stored()).toEqual(secrets);
+    expect(JSON.stringify([made, await root.call('GET', '/v1/integrations/several')])).not.toContain('very-secret');
+    expect(await change({ client_secrets: ['a', 'b', 'c', 'd', 'e'] })).toMatchObject({ client_secret_count: 5 });
+    expect(await change({ client_secret: 'only' })).toMatchObject({ client_secret_count: 1 });
+    expect(await stored()).toEqual(['only']);
+
+    const pointers = async (given: object) =>
+      ((await problemOf(change(given))).problem.errors as { pointer: string }[]).map(({ pointer }) => pointer);
+    expect(await pointers({ client_secret: 'a', client_secrets: ['b'] })).toEqual(['/client_secrets']);
+    expect(await pointers({ client_secret: null, client_secrets: ['b'] })).toEqual(['/client_secrets']);
+    for (const wrong of [[], ['a', 'a'], ['1', '2', '3', '4', '5', '6'], 'a', null])
+      expect(await pointers({ client_secrets: wrong })).toEqual(['/client_secrets']);
+    expect(await pointers({ client_secrets: ['a', ''] })).toEqual(['/client_secrets/1']);
+    expect(await stored()).toEqual(['only']);
+    const unused = { id: 'unused', method: 'web-public', client_secret: undefined, client_secrets: ['a', 'b'] };
+    expect(await problemOf(root.call('POST', '/v1/integrations', { body: body(unused) }))).toMatchObject({
+      status: 400,
+      problem: { errors: [{ pointer: '/client_secrets' }] },
+    });
+  });
+
+  test('say after how long connections that nobody uses are probed', async () => {
+    const made = await root.call<Shown>('POST', '/v1/integrations', { body: body({ id: 'probing', probe_unused_after: 'P7D' }) });
+    expect(made).toMatchObject({ probe_unused_after: 'P7D' });
+    const change = (given: unknown) => root.call<Shown>('PATCH', '/v1/integrations/probing', { body: { probe_unused_after: given } });
+    expect(await change('PT36H')).toMatchObject({ probe_unused_after: 'P1DT12H' });
+    expect(await root.call('PATCH', '/v1/integrations/probing', { body: { scopes: ['read'] } })).toMatchObject({ probe_unused_after: 'P1DT12H' });
+    for (const wrong of ['PT59M', 'P366D', 'P1Y', 'week', 3600, ''])
+      expect(await problemOf(change(wrong))).toMatchObject({ status: 400, problem: { errors: [{ pointer: '/probe_unused_after' }] } });
+    expect(await change(null)).toMatchObject({ probe_unused_after: null });
+    expect(await root.call('GET', '/v1/integrations/as')).toMatchObject({ probe_unused_after: null });
   });
 
   test('say what they lack', async () => {
