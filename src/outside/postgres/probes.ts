@@ -74,24 +74,19 @@ export function probeStore(db: Database): Probes {
  * Those that have been unused for longer than that already are spread over a day, or the pause.
  */
 export async function rescheduleProbes(db: Database, project: string, integration: string): Promise<void> {
-  for (let after: string | undefined = ''; after !== undefined; ) {
-    const { rows }: { rows: { id: string }[] } = await db.execute<{ id: string }>(sql`
-      with some as (
+  for (let after = '', more = true; more; ) {
+    const { rows } = await db.execute<{ id: string }>(sql`
+      with these as (
         select id from connections
         where project_id = ${project} and integration_id = ${integration} and deleted_at is null and id > ${after}
         order by id limit ${batch} for no key update)
       update connections c set probe_due_at = case when i.probe_unused_after_s is not null then greatest(
         coalesce(c.last_used_at, c.issued_at) + make_interval(secs => i.probe_unused_after_s),
         now() + make_interval(secs => random() * least(i.probe_unused_after_s, 86400))) end
-      from some join integrations i on i.project_id = ${project} and i.id = ${integration}
-      where c.id = some.id
+      from these join integrations i on i.project_id = ${project} and i.id = ${integration}
+      where c.id = these.id
       returning c.id`);
-    after =
-      rows.length < batch
-        ? undefined
-        : rows
-            .map(({ id }) => id)
-            .sort()
-            .at(-1);
+    more = rows.length === batch;
+    after = rows.reduce((last, { id }) => (id > last ? id : last), after);
   }
 }
