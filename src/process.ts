@@ -4,25 +4,28 @@ import type { Server } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createHostHealth } from './broker/host-health.ts';
-import { silentMeter } from './broker/meter.ts';
 import { ensureDefaultProject } from './broker/projects.ts';
 import { refreshesSettled } from './broker/refresh.ts';
 import { saveSpilled } from './broker/refresh-outcome.ts';
 import { sha256 } from './broker/secrets.ts';
 import type { Log, World } from './broker/world.ts';
 import type { Config } from './config.ts';
+import type { Jobs } from './jobs/start.ts';
 import { checkCanary } from './outside/canary.ts';
 import { createDoor } from './outside/http.ts';
 import { loadOrCreateKeyFile } from './outside/key-file.ts';
 import { type KeyRing, parseKeyRing } from './outside/key-ring.ts';
+import { createMetrics } from './outside/metrics.ts';
 import { migrateDatabase, openPostgres } from './outside/postgres/database.ts';
 import { createStore } from './outside/postgres/store.ts';
 import { loadOrCreateRootKey } from './outside/root-key-file.ts';
 import { createSeal } from './outside/seal.ts';
 import { loadShippedProviders } from './outside/shipped-providers.ts';
 import { createSpill } from './outside/spill.ts';
+import { createUses } from './outside/uses.ts';
 import { createWakeups } from './outside/wakeups.ts';
 import { createWebServer } from './web/app.ts';
+import { startMetricsServer } from './web/metrics-route.ts';
 
 /** The process put together: the one place besides main.ts that sees all floors. */
 
@@ -143,7 +146,11 @@ export async function startBroker({ config, log, packageRoot, adapt = (world) =>
     const wakeups = await createWakeups({ databaseUrl: url, log });
     closers.add('wakeups', wakeups.close);
 
-    const meter = silentMeter;
+    let jobs: Jobs | undefined;
+    const metrics = createMetrics({ shipped, read: () => store.refreshes.counts(), queues: async () => jobs?.depths() ?? [], log });
+    const { meter } = metrics;
+    const uses = createUses({ flush: (ids) => store.probes.used(ids), everyMs: 60_000, log });
+    closers.add('uses', uses.close);
     const elapsedMs = () => performance.now();
     const world: World = adapt({
       publicUrl: config.publicUrl,
@@ -155,7 +162,7 @@ export async function startBroker({ config, log, packageRoot, adapt = (world) =>
       wakeups,
       hosts: createHostHealth({ elapsedMs, random: Math.random, meter }),
       spill: createSpill({ dir: join(config.dataDir, 'spill'), log }),
-      uses: { note() {} },
+      uses,
       meter,
       log,
       now: () => new Date(),
@@ -178,24 +185,34 @@ export async function startBroker({ config, log, packageRoot, adapt = (world) =>
       world,
     };
     let address: RunningBroker['address'];
+    if (config.otlpEndpoint !== undefined) {
+      const { startTelemetry } = await import('./outside/telemetry.ts');
+      closers.add('telemetry', startTelemetry({ endpoint: config.otlpEndpoint, serviceName: 'grantry', role: config.role, log }).stop);
+    }
     // What takes work in stops at once and together: no request comes while jobs end, and no job while requests do.
     const intake: (() => Promise<unknown>)[] = [];
     closers.add('intake', () => stopTogether(intake));
     if (config.role !== 'worker') {
-      const server = createWebServer({ world, root: { hash: sha256(root.key.reveal()) }, trustProxy: config.trustedProxies });
+      const server = createWebServer({ world, metrics: metrics.text, root: { hash: sha256(root.key.reveal()) }, trustProxy: config.trustedProxies });
       address = await listen(server, config);
       intake.push(() => drain(server));
     }
     if (config.role !== 'web') {
       const { startJobs } = await import('./jobs/start.ts');
-      const jobs = await startJobs({
+      const started = await startJobs({
         world,
         databaseUrl: url,
         redisUrl: config.queue.kind === 'redis' ? config.queue.url.reveal() : undefined,
         refreshConcurrency: config.refreshConcurrency,
         eventRetentionDays: config.eventRetentionDays,
+        traced: config.otlpEndpoint !== undefined,
       });
-      intake.push(jobs.stop);
+      jobs = started;
+      intake.push(started.stop);
+    }
+    if (config.metricsPort !== undefined) {
+      const server = await startMetricsServer({ host: config.host, port: config.metricsPort, text: metrics.text });
+      closers.add('metrics', server.stop);
     }
     log.info({ role: config.role, ...(address && { host: address.host, port: address.port }), providers: shipped.size }, 'ready');
     return { ...running, address, stop: closers.closeAll };

@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { grantFor } from '../grants/index.ts';
 import { Credential } from '../protocol/credential.ts';
 import { type ErrorCode, GrantryError, isGrantryError } from '../protocol/errors.ts';
+import { withSecretsOf } from './client-secrets.ts';
 import type { Ticket } from './host-health.ts';
-import { markRecovered } from './integrations.ts';
+import { markRecovered, mayTry } from './integrations.ts';
 import type { ConnectionRecord } from './records.ts';
 import { recordFailure } from './refresh-failure.ts';
 import { type RefreshOutcome, saveRenewed } from './refresh-outcome.ts';
@@ -22,30 +23,37 @@ const idle: Ticket = { end() {} };
 /** The provider was away, or asked to wait: what a breaker counts. */
 const outages: readonly ErrorCode[] = ['provider_unavailable', 'provider_unreachable', 'no_answer', 'bad_provider_answer'];
 
-/** Sends the refresh, unless the host is known to be down or somebody else has it. */
+/** Sends the refresh, unless the host is known to be down, the client registration to be refused, or somebody else has the lease. */
 export async function attemptRefresh(world: World, plan: RefreshPlan): Promise<RefreshOutcome | Overtaken | Later> {
   const asked = plan.host === undefined ? ({ kind: 'go', ticket: idle } as const) : world.hosts.ask(plan.host);
-  if (asked.kind === 'wait') return putOff(world, plan, asked.ms);
-  const claim = await world.store.refreshes.claim(plan.view.connection, randomUUID()).catch((error: unknown) => {
-    asked.ticket.end('unused');
-    throw error;
-  });
-  if (claim === undefined) {
-    asked.ticket.end('unused');
-    return { kind: 'overtaken' };
+  if (asked.kind === 'wait') return putOff(world, plan, 'host_down', asked.ms);
+  let isSent = false;
+  try {
+    if (plan.kind === 'ready' && !(await mayTry(world, plan.integration))) return await putOff(world, plan, 'misconfigured', trialPauseMs);
+    const claim = await world.store.refreshes.claim(plan.view.connection, randomUUID());
+    if (claim === undefined) return { kind: 'overtaken' };
+    isSent = true;
+    return await send(world, plan, claim, asked.ticket);
+  } finally {
+    if (!isSent) asked.ticket.end('unused');
   }
-  return send(world, plan, claim, asked.ticket);
 }
 
-/** The host is left alone. A connection whose token has ended says so in its health; one that lives need not worry anybody. */
-async function putOff(world: World, plan: RefreshPlan, waitMs: number): Promise<RefreshOutcome | Overtaken | Later> {
+/** While a client registration is refused, one connection tries it now and then; the others look again after this. */
+const trialPauseMs = 60_000;
+
+const reasons = {
+  host_down: { code: 'provider_unavailable', detail: 'The provider does not answer; it is asked again soon.' },
+  misconfigured: { code: 'invalid_client', detail: 'The provider refuses our client registration; one connection tries it again soon.' },
+} as const;
+
+/** Nothing is sent. A connection whose token has ended says so in its health; one that lives need not worry anybody. */
+async function putOff(world: World, plan: RefreshPlan, why: keyof typeof reasons, waitMs: number): Promise<RefreshOutcome | Overtaken | Later> {
   const { connection, now, integration } = plan.view;
-  world.meter.putOff('host_down');
+  world.meter.putOff(why);
   const ms = waitMs * (1 + world.random(2).readUInt16BE(0) / 65_536 / 4);
-  const error = new GrantryError('provider_unavailable', {
-    detail: 'The provider does not answer; it is asked again soon.',
-    retryAfterS: Math.ceil(ms / 1000),
-  });
+  const { code, detail } = reasons[why];
+  const error = new GrantryError(code, { detail, retryAfterS: Math.ceil(ms / 1000) });
   const hasEnded = connection.expires_at !== null && connection.expires_at.getTime() <= now.getTime();
   if (!hasEnded || connection.status !== 'active') return { kind: 'later', ms, error };
   const claim = await world.store.refreshes.claim(connection, randomUUID());
@@ -60,7 +68,7 @@ async function send(world: World, plan: RefreshPlan, claim: Claim, ticket: Ticke
     world.meter.refreshed({ provider: ownVersion === null ? row.provider_id : 'own', outcome, ms: world.elapsedMs() - startedMs });
   let renewed: Credential;
   try {
-    renewed = await renew(plan);
+    renewed = await renew(world, plan);
   } catch (error) {
     const code = isGrantryError(error) ? error.code : 'internal_error';
     ticket.end(outages.includes(code) ? 'failed' : 'answered', isGrantryError(error) ? error.details.retryAfterS : undefined);
@@ -75,12 +83,11 @@ async function send(world: World, plan: RefreshPlan, claim: Claim, ticket: Ticke
   return saved;
 }
 
-async function renew(plan: RefreshPlan): Promise<Credential> {
+async function renew(world: World, plan: RefreshPlan): Promise<Credential> {
   if (plan.kind === 'impossible') throw plan.error;
-  const { ctx, credential } = plan;
-  const grant = grantFor(ctx.method);
-  if (grant.refresh === undefined) throw new GrantryError('unsupported', { detail: 'This grant cannot be refreshed.' });
-  return grant.refresh(ctx, credential);
+  const { refresh } = grantFor(plan.ctx.method);
+  if (refresh === undefined) throw new GrantryError('unsupported', { detail: 'This grant cannot be refreshed.' });
+  return withSecretsOf(world, plan, (ctx) => refresh(ctx, plan.credential));
 }
 
 /** An answer that keeps the refresh token and is silent about its end leaves the end that is known. */

@@ -56,7 +56,7 @@ export async function recordFailure(
     { outcome, status, reason, error: lastError, retryInS },
     eventsOf(claim, error, { status, reason, retryInS }),
   );
-  if (error.code === 'invalid_client' && integration !== undefined) await markMisconfigured(world, integration);
+  if (error.code === 'invalid_client' && integration !== undefined) await markMisconfigured(world, integration, row);
   if (!counted) return { kind: 'overtaken' };
   world.log.warn({ connection: row.id, code: error.code, status }, 'refresh failed');
   return {

@@ -254,7 +254,8 @@ export type Claim = { connection: ConnectionRecord; lease: string; ambiguous: bo
 /** A refresh that is due, as a job's payload names it. */
 export type DueRefresh = { connection_id: string; token_version: number };
 
-export type DueCounts = { due: number; oldestOverdueS: number };
+/** `overdue`: due for more than a minute. */
+export type DueCounts = { due: number; overdue: number; oldestOverdueS: number };
 
 export type Refreshes = {
   /** By the connection's id alone: for jobs, whose payload says no more. */

@@ -2,7 +2,7 @@ import type { World } from '../broker/world.ts';
 import type { Backend } from './connections.ts';
 import { keepQueue } from './keeper.ts';
 import { maintenance } from './maintenance.ts';
-import type { Depth, Telemetry } from './queues.ts';
+import type { Depth } from './queues.ts';
 import { refreshes, refreshJob } from './refreshes.ts';
 import { sweep } from './sweep.ts';
 import { deliveryJob, webhooks } from './webhooks.ts';
@@ -22,7 +22,8 @@ export type JobsOptions = {
   /** How many refreshes this process has under way at most. */
   refreshConcurrency?: number;
   eventRetentionDays?: number;
-  telemetry?: Telemetry | undefined;
+  /** True: spans of the jobs are made, for whoever collects them. */
+  traced?: boolean;
   /** How often the house is kept. */
   houseEveryMs?: number;
   /** How often due work is looked for. */
@@ -36,12 +37,13 @@ const gatherMs = 50;
 
 /** Starts the background work of this process. Waits for no server: a queue whose server is away begins when it comes. */
 export async function startJobs(options: JobsOptions): Promise<Jobs> {
-  const { world, databaseUrl, redisUrl, refreshConcurrency = 200, eventRetentionDays = 90, telemetry, houseEveryMs, sweepEveryMs } = options;
+  const { world, databaseUrl, redisUrl, refreshConcurrency = 200, eventRetentionDays = 90, traced = false, houseEveryMs, sweepEveryMs } = options;
   const { log, now, meter, store } = world;
   const backend: Backend = redisUrl === undefined ? { kind: 'postgres', url: databaseUrl } : { kind: 'redis', url: redisUrl };
   if (backend.kind === 'postgres')
     log.info({}, 'jobs run on Postgres; a REDIS_URL would add pace (about four times as many jobs a second) and take their load off the database');
 
+  const telemetry = traced ? (await import('./telemetry.ts')).createTelemetry() : undefined;
   const shared = { backend, log, now, meter, telemetry };
   const refresh = keepQueue({ ...shared, work: refreshes(world, refreshConcurrency) });
   const webhook = keepQueue({ ...shared, work: webhooks(world) });

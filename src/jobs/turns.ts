@@ -2,7 +2,8 @@ import type { Turn } from '../broker/refresh.ts';
 
 /**
  * Who of many hosts may be asked next: one that is slow, or has much to do, gets a share of this worker and no more. A host that is
- * alone gets three quarters; beside others, half of what they leave. What finds no room is told when its turn will roughly be.
+ * alone gets three quarters, and its jobs wait here: nobody else wants the room. Beside others it gets half of what they leave, and what
+ * finds no room is told when its turn will roughly be.
  */
 export type Turns = { take(host: string): Promise<Turn> };
 
@@ -11,7 +12,7 @@ const presenceMs = 2_000;
 /** Of all slots, those in which jobs may wait for a turn. */
 const waitingShare = 0.1;
 const shortestWaitMs = 1_000;
-const longestWaitMs = 60_000;
+const longestWaitMs = 15_000;
 /** Until a host has answered for the first time. */
 const supposedLatencyMs = 1_000;
 
@@ -31,14 +32,18 @@ export function createTurns({ slots, elapsedMs }: { slots: number; elapsedMs: ()
   let running = 0;
   let waiting = 0;
 
-  function capOf(host: Host, nowMs: number): number {
+  function isAlone(host: Host, nowMs: number): boolean {
     let alone = true;
     for (const [name, other] of hosts) {
       if (other === host) continue;
       if (other.running > 0 || nowMs - other.lastSeenMs < presenceMs) alone = false;
       else if (other.nextTurnMs < nowMs) hosts.delete(name);
     }
-    const cap = alone ? slots * 0.75 : (slots - (running - host.running)) / 2;
+    return alone;
+  }
+
+  function capOf(host: Host, nowMs: number): number {
+    const cap = isAlone(host, nowMs) ? slots * 0.75 : (slots - (running - host.running)) / 2;
     return Math.max(1, Math.floor(cap));
   }
 
@@ -46,9 +51,12 @@ export function createTurns({ slots, elapsedMs }: { slots: number; elapsedMs: ()
     running += 1;
     host.running += 1;
     const begunMs = elapsedMs();
+    let released = false;
     return {
       kind: 'go',
       release() {
+        if (released) return;
+        released = true;
         const nowMs = elapsedMs();
         running -= 1;
         host.running -= 1;
@@ -72,9 +80,11 @@ export function createTurns({ slots, elapsedMs }: { slots: number; elapsedMs: ()
       const host = hosts.get(name) ?? { running: 0, waiting: [], latencyMs: supposedLatencyMs, nextTurnMs: 0, lastSeenMs: nowMs };
       hosts.set(name, host);
       host.lastSeenMs = nowMs;
+      // Room that came of itself, as when another host is no longer there, is first for those who wait.
+      admitWaiting(nowMs);
       const cap = capOf(host, nowMs);
       if (host.running < cap) return begin(host);
-      if (waiting < slots * waitingShare) {
+      if (waiting < slots * waitingShare || isAlone(host, nowMs)) {
         waiting += 1;
         return new Promise((resolve) => {
           host.waiting.push(() => {
@@ -83,7 +93,7 @@ export function createTurns({ slots, elapsedMs }: { slots: number; elapsedMs: ()
           });
         });
       }
-      host.nextTurnMs = Math.max(nowMs + host.latencyMs, host.nextTurnMs) + host.latencyMs / cap;
+      host.nextTurnMs = Math.min(nowMs + longestWaitMs, Math.max(nowMs + host.latencyMs, host.nextTurnMs) + host.latencyMs / cap);
       return { kind: 'later', ms: Math.min(longestWaitMs, Math.max(shortestWaitMs, host.nextTurnMs - nowMs)) };
     },
   };

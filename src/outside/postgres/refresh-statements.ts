@@ -78,9 +78,11 @@ export const commitText = `
   news as (
     select e.* from json_to_recordset($2::json) as e(n int, recovers boolean, ${eventColumns})
     join held on held.n = e.n where not e.recovers or held.old_status <> 'active'),
-  ${eventWrites('news')},
-  woken as (select count(pg_notify('grantry_refresh', id)) from saved)
-  select saved.*, (select * from woken) as woken from saved`;
+  ${eventWrites('news')}
+  select * from saved`;
+
+/** Wakes who waits. Apart from the commit: a transaction that notifies commits alone, with its flush to the disk. */
+export const wakeText = `select pg_notify('grantry_refresh', id) from unnest($1::text[]) as q(id)`;
 
 export const dueText = `
   with picked as (
@@ -91,11 +93,12 @@ export const dueText = `
   from picked where c.id = picked.id
   returning c.id as connection_id, c.token_version`;
 
-/** The longest hold that a sweep gives is well inside the two minutes; what is looked at is bounded by them. */
+/** What is in the queue, or waits for its host, is due all the same; it comes back within two minutes, so the index need not be read further. */
 export const countsText = `
-  select count(*)::int as due, coalesce(extract(epoch from now() - min(refresh_due_at)), 0)::float8 as "oldestOverdueS"
+  select count(*)::int as due, count(*) filter (where refresh_due_at < now() - interval '1 minute')::int as overdue,
+    coalesce(extract(epoch from now() - min(refresh_due_at)), 0)::float8 as "oldestOverdueS"
   from connections
-  where refresh_due_at is not null and greatest(refresh_due_at, queued_until) <= now() + interval '10 minutes' and refresh_due_at <= now()`;
+  where refresh_due_at is not null and greatest(refresh_due_at, queued_until) <= now() + interval '150 seconds' and refresh_due_at <= now()`;
 
 /** The lease says that somebody is at it: he decides what comes next. */
 export const postponeText = `
