@@ -125,11 +125,14 @@ test('an endpoint that is being deleted holds up no change, and makes none fail'
   const going = await register();
   const staying = await register();
   const session = await postgres.pool.connect();
-  await session.query('begin');
-  await session.query('delete from webhook_endpoints where id = $1', [going]);
-  await insertEvents(postgres.db, [created]);
-  await session.query('commit');
-  session.release();
+  try {
+    await session.query('begin');
+    await session.query('delete from webhook_endpoints where id = $1', [going]);
+    await insertEvents(postgres.db, [created]);
+    await session.query('commit');
+  } finally {
+    session.release(true);
+  }
   expect(await wanted()).toEqual([`${staying} connection.created`]);
   expect(await events()).toHaveLength(1);
 });
