@@ -12,7 +12,9 @@ RUN npm run build
 RUN npm prune --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
 
 FROM node:24-bookworm-slim
-ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000
+ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 GRANTRY_DATA_DIR=/var/lib/grantry
+# Refreshed credentials that Postgres could not take yet, sealed: give it a volume. Nothing else is written to the disk.
+RUN install -d -o node -g node -m 700 /var/lib/grantry
 WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules
@@ -21,7 +23,7 @@ COPY scripts/health.mjs ./scripts/health.mjs
 COPY providers ./providers
 COPY drizzle ./drizzle
 COPY LICENSE ./
-# Owned by root and only read: the process writes nothing to the disk, so the file system may be read-only.
+# Owned by root and only read: but for the data directory, the file system may be read-only.
 USER node
 EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["node", "scripts/health.mjs"]

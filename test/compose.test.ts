@@ -12,6 +12,7 @@ type Service = {
   depends_on?: Record<string, { condition: string }>;
   deploy?: { replicas: number };
   read_only?: boolean;
+  volumes?: string[];
   command?: string[];
 };
 const text = read('docker-compose.yml');
@@ -24,6 +25,8 @@ describe('docker-compose.yml', () => {
       expect(services[role]?.deploy?.replicas).toBe(2);
       expect(services[role]?.environment?.['GRANTRY_ROLE']).toBe(role);
       expect(services[role]?.read_only).toBe(true);
+      // What a process spills outlives it, in the directory that the image has for it.
+      expect(services[role]?.volumes).toEqual(['spill:/var/lib/grantry']);
     }
     expect(services['redis']?.command).toContain('noeviction');
   });

@@ -1,6 +1,7 @@
 import { expect, vi } from 'vitest';
 import { silentMeter } from '../../src/broker/meter.ts';
 import { type Keeper, keepQueue } from '../../src/jobs/keeper.ts';
+import type { Telemetry } from '../../src/jobs/queues.ts';
 import { createLog } from '../../src/outside/log.ts';
 import { type Line, layLine } from '../harness/line.ts';
 import type { Place } from './backends.ts';
@@ -14,7 +15,7 @@ export type Trial = {
   /** Everything that was logged since it was last emptied. */
   logged: string[];
   /** Keeps a queue that is reached through the line. */
-  keep(run: () => Promise<void>, options?: { everyMs?: number; now?: () => Date }): Keeper;
+  keep(run: () => Promise<void>, options?: { everyMs?: number; now?: () => Date; telemetry?: Telemetry }): Keeper;
   /** Stops every keeper, then wipes the place, so that nobody writes to it afterwards. */
   clear(): Promise<void>;
   end(): Promise<void>;
@@ -29,11 +30,12 @@ export async function startTrial(place: Place): Promise<Trial> {
     place,
     line,
     logged,
-    keep(run, { everyMs = 200, now = () => new Date() } = {}) {
+    keep(run, { everyMs = 200, now = () => new Date(), telemetry } = {}) {
       const keeper = keepQueue({
         backend: { kind: place.backend.kind, url: line.url },
         work: { name: 'trial', concurrency: 1, schedules: { trial: everyMs }, run: () => run() },
         meter: silentMeter,
+        telemetry,
         log: createLog('info', { write: (text) => logged.push(text) }),
         now,
       });
