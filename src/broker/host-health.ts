@@ -73,15 +73,17 @@ export function createHostHealth({
     if (host.opened > 0) meter.breaker(name, 'closed');
   }
 
-  function ticketOf(name: string, isTrial: boolean): Ticket {
+  function ticketOf(name: string, trialUntilMs?: number): Ticket {
+    let ended = false;
     return {
       end(how, retryAfterS = 0) {
-        if (how === 'answered') answered(name);
-        else if (how === 'failed') failed(name, retryAfterS);
-        else if (isTrial) {
-          const host = hosts.get(name);
-          if (host !== undefined) host.trialUntilMs = 0;
-        }
+        if (ended) return;
+        ended = true;
+        if (how === 'answered') return answered(name);
+        if (how === 'failed') return failed(name, retryAfterS);
+        const host = hosts.get(name);
+        // A trial that took too long is over, and the next one is somebody else's.
+        if (host !== undefined && host.trialUntilMs === trialUntilMs) host.trialUntilMs = 0;
       },
     };
   }
@@ -90,12 +92,12 @@ export function createHostHealth({
     ask(name) {
       const nowMs = elapsedMs();
       const host = hosts.get(name);
-      if (host === undefined || host.failures < patience) return { kind: 'go', ticket: ticketOf(name, false) };
+      if (host === undefined || host.failures < patience) return { kind: 'go', ticket: ticketOf(name) };
       const waitMs = Math.max(host.openUntilMs, host.trialUntilMs) - nowMs;
       if (waitMs > 0) return { kind: 'wait', ms: waitMs };
       host.trialUntilMs = nowMs + trialMs;
       meter.breaker(name, 'half_open');
-      return { kind: 'go', ticket: ticketOf(name, true) };
+      return { kind: 'go', ticket: ticketOf(name, host.trialUntilMs) };
     },
   };
 }

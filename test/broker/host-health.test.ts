@@ -1,0 +1,275 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createHostHealth, type Ticket } from '../../src/broker/host-health.ts';
+import type { BreakerState } from '../../src/broker/meter.ts';
+import type { ConnectionRecord } from '../../src/broker/records.ts';
+import { refreshConnection, refreshDue } from '../../src/broker/refresh.ts';
+import type { World } from '../../src/broker/world.ts';
+import { startWholeSandbox } from '../harness/broker.ts';
+import { connect, expire, type Whole, withAuthorizationServer } from './connected.ts';
+
+/** Breakers whose clock the test sets; the random part of a pause is at its longest. */
+function breakers({ random = 1 }: { random?: number } = {}) {
+  let nowMs = 50_000;
+  const states: [string, BreakerState][] = [];
+  const health = createHostHealth({ elapsedMs: () => nowMs, random: () => random, meter: { breaker: (host, state) => states.push([host, state]) } });
+  const ticket = (host: string): Ticket => {
+    const asked = health.ask(host);
+    if (asked.kind === 'wait') throw new Error(`${host} is left alone for ${asked.ms} ms`);
+    return asked.ticket;
+  };
+  return {
+    ...health,
+    states,
+    ticket,
+    fail(host: string, times: number, retryAfterS?: number) {
+      const tickets = Array.from({ length: times }, () => ticket(host));
+      for (const each of tickets) each.end('failed', retryAfterS);
+    },
+    /** How long the host is left alone; 0: not at all. Takes no ticket for good. */
+    waitMs(host: string): number {
+      const asked = health.ask(host);
+      if (asked.kind === 'go') asked.ticket.end('unused');
+      return asked.kind === 'go' ? 0 : asked.ms;
+    },
+    pass(ms: number) {
+      nowMs += ms;
+    },
+  };
+}
+
+describe('the breaker of a host', () => {
+  test('opens at the fifth failure in a row, and leaves other hosts alone', () => {
+    const all = breakers();
+    all.fail('a', 4);
+    expect(all.waitMs('a')).toBe(0);
+    all.fail('a', 1);
+    expect(all.waitMs('a')).toBe(5_000);
+    expect(all.waitMs('b')).toBe(0);
+    expect(all.states).toEqual([['a', 'open']]);
+  });
+
+  test('counts from the beginning after an answer', () => {
+    const all = breakers();
+    all.fail('a', 4);
+    all.ticket('a').end('answered');
+    all.fail('a', 4);
+    expect(all.waitMs('a')).toBe(0);
+  });
+
+  test('counts a request once, however often its end is told', () => {
+    const all = breakers();
+    const one = all.ticket('a');
+    for (let n = 0; n < 10; n += 1) one.end('failed');
+    expect(all.waitMs('a')).toBe(0);
+  });
+
+  test('lets one request try the host when the pause is over', () => {
+    const all = breakers();
+    all.fail('a', 5);
+    all.pass(4_999);
+    expect(all.ask('a')).toEqual({ kind: 'wait', ms: 1 });
+    all.pass(1);
+    const trial = all.ticket('a');
+    expect(all.waitMs('a')).toBeGreaterThan(0);
+    trial.end('failed');
+    expect(all.waitMs('a')).toBe(10_000);
+    all.pass(10_000);
+    all.ticket('a').end('answered');
+    for (let n = 0; n < 20; n += 1) all.ticket('a');
+    expect(all.states.map(([, state]) => state)).toEqual(['open', 'half_open', 'open', 'half_open', 'closed']);
+  });
+
+  test('closes at any answer, also one to a request that was under way when it opened', () => {
+    const all = breakers();
+    const slow = all.ticket('a');
+    all.fail('a', 5);
+    slow.end('answered');
+    expect(all.waitMs('a')).toBe(0);
+  });
+
+  test('does not stay open for longer because of those that were under way', () => {
+    const all = breakers();
+    all.fail('a', 50);
+    expect(all.waitMs('a')).toBe(5_000);
+  });
+
+  test('gives the trial to the next one when nothing was sent', () => {
+    const all = breakers();
+    all.fail('a', 5);
+    all.pass(5_000);
+    all.ticket('a').end('unused');
+    all.ticket('a');
+    expect(all.waitMs('a')).toBeGreaterThan(0);
+  });
+
+  test('ends a trial of which nobody ever hears', () => {
+    const all = breakers();
+    all.fail('a', 5);
+    all.pass(5_000);
+    const lost = all.ticket('a');
+    all.pass(14_999);
+    expect(all.waitMs('a')).toBe(1);
+    all.pass(1);
+    all.ticket('a');
+    // The one that was thought lost says that it sent nothing: the trial that is under way now is not its own.
+    lost.end('unused');
+    expect(all.waitMs('a')).toBeGreaterThan(0);
+  });
+
+  test('waits as long as it is told to, and for two minutes at most', () => {
+    const all = breakers();
+    all.fail('a', 5, 30);
+    expect(all.waitMs('a')).toBe(30_000);
+    all.fail('b', 5, 86_400);
+    expect(all.waitMs('b')).toBe(120_000);
+  });
+
+  test('pauses longer and longer, differently in each process, for two minutes at most', () => {
+    for (const [random, factor] of [[0, 0.5] as const, [1, 1] as const]) {
+      const all = breakers({ random });
+      all.fail('a', 5);
+      const pauses: number[] = [];
+      for (let n = 0; n < 7; n += 1) {
+        pauses.push(all.waitMs('a'));
+        all.pass(all.waitMs('a'));
+        all.fail('a', 1);
+      }
+      expect(pauses).toEqual([5_000, 10_000, 20_000, 40_000, 80_000, 120_000, 120_000].map((ms) => ms * factor));
+    }
+  });
+
+  test('is forgotten after ten minutes', () => {
+    const all = breakers();
+    all.fail('a', 4);
+    all.pass(600_000);
+    all.fail('a', 4);
+    expect(all.waitMs('a')).toBe(0);
+  });
+
+  test('remembers ten thousand hosts, the last that failed', () => {
+    const all = breakers();
+    all.fail('first', 5);
+    for (let n = 0; n < 9_999; n += 1) all.fail(`host-${n}`, 1);
+    expect(all.waitMs('first')).toBeGreaterThan(0);
+    all.fail('one-more', 1);
+    expect(all.waitMs('first')).toBe(0);
+    // Hosts that answer are not remembered.
+    all.fail('known', 5);
+    for (let n = 0; n < 20_000; n += 1) all.ticket(`well-${n}`).end('answered');
+    expect(all.waitMs('known')).toBeGreaterThan(0);
+  });
+});
+
+describe('the engine, at a provider that is down', () => {
+  let world: Whole;
+  let broker: World;
+  let nowMs = 0;
+  const ids: string[] = [];
+  const as = () => world.sandbox.providers.authorizationServer;
+  const asked = () => as().counters.token.refresh_token ?? 0;
+  const go = async () => ({ kind: 'go', release() {} }) as const;
+
+  beforeAll(async () => {
+    world = await startWholeSandbox();
+    await withAuthorizationServer(world);
+    as().switches.accessTokenTtlS = 3600;
+    for (let n = 0; n < 9; n += 1) ids.push(await connect(world, 'as', `user-${n}`));
+  });
+  afterAll(() => world.stop());
+  beforeEach(async () => {
+    const { world: real } = world.broker;
+    broker = { ...real, store: { ...real.store }, hosts: createHostHealth({ elapsedMs: () => nowMs, random: () => 1, meter: real.meter }) };
+    as().switches.fault = { kind: 'none' };
+    for (const id of ids) await refreshConnection(broker, await row(id));
+    as().switches.fault = { kind: 'down' };
+  });
+
+  async function row(id: string | undefined): Promise<ConnectionRecord> {
+    const found = id === undefined ? undefined : await broker.store.connections.get('default', id);
+    if (found === undefined) throw new Error('gone');
+    return found;
+  }
+  async function due(id: string | undefined): Promise<void> {
+    await world.sql('update connections set refresh_due_at = now(), queued_until = null where id = $1', [id]);
+    const { token_version } = await row(id);
+    await refreshDue(broker, { connection_id: id ?? '', token_version }, go);
+  }
+  const open = async () => {
+    for (const id of ids.slice(0, 5)) await due(id);
+  };
+
+  test('asks five times, then sends nothing: what lives stays active, what has ended says so, nobody dies of it', async () => {
+    await open();
+    const [living, ended] = [ids[5], ids[6]];
+    const [before, version] = [asked(), (await row(living)).token_version];
+    await due(living);
+    await expire(world, ended ?? '');
+    await due(ended);
+    expect(await refreshConnection(broker, await row(ids[7]))).toMatchObject({ kind: 'failed', error: { code: 'provider_unavailable' } });
+    expect(asked()).toBe(before);
+    expect(await row(living)).toMatchObject({ status: 'active', failure_count: 0, last_error: null, lease_until: null, token_version: version });
+    expect((await row(living)).queued_until?.getTime()).toBeGreaterThan(Date.now());
+    expect(await row(ended)).toMatchObject({
+      status: 'refresh_failing',
+      last_error: { code: 'provider_unavailable', retryable: true },
+      failure_count: 1,
+    });
+
+    as().switches.fault = { kind: 'none' };
+    nowMs += 5_000;
+    await due(living);
+    await due(ended);
+    for (const id of ids.slice(0, 5)) await due(id);
+    for (const id of ids) expect(await row(id)).toMatchObject({ status: 'active', failure_count: 0 });
+    expect((await row(living)).token_version).toBe(version + 1);
+  });
+
+  test('sends one trial when the pause is over', async () => {
+    await open();
+    nowMs += 5_000;
+    const before = asked();
+    await Promise.all(ids.slice(5).map(due));
+    expect(asked()).toBe(before + 1);
+    await Promise.all(ids.slice(5).map(due));
+    expect(asked()).toBe(before + 1);
+  });
+
+  test('takes a refusal for an answer, also one that ends a connection', async () => {
+    as().switches.fault = { kind: 'none' };
+    const refused = await connect(world, 'as', 'refused');
+    as().switches.fault = { kind: 'down' };
+    await open();
+    nowMs += 5_000;
+    as().switches.fault = { kind: 'refuse', error: 'invalid_grant', status: 400, times: 1 };
+    await due(refused);
+    expect(await row(refused)).toMatchObject({ status: 'reauthorization_required', reason: 'invalid_grant' });
+    as().switches.fault = { kind: 'none' };
+    const before = asked();
+    await due(ids[6]);
+    expect(asked()).toBe(before + 1);
+  });
+
+  test('leaves the trial to others when the lease is not to be had', async () => {
+    await open();
+    nowMs += 5_000;
+    as().switches.fault = { kind: 'none' };
+    // Somebody takes the lease between the look and the claim.
+    const { read, claim, due: handOut, postpone, handOutAgain, counts, commit, fail } = broker.store.refreshes;
+    const late = async (...[connection]: Parameters<typeof claim>) => {
+      await claim(connection, randomUUID());
+      return undefined;
+    };
+    const overtaken = {
+      ...broker,
+      store: { ...broker.store, refreshes: { read, due: handOut, postpone, handOutAgain, counts, commit, fail, claim: late } },
+    };
+    const { token_version } = await row(ids[5]);
+    await world.sql('update connections set refresh_due_at = now(), queued_until = null where id = $1', [ids[5]]);
+    await refreshDue(overtaken, { connection_id: ids[5] ?? '', token_version }, go);
+    const before = asked();
+    await due(ids[6]);
+    expect(asked()).toBe(before + 1);
+    await world.sql('update connections set lease_until = null, refresh_lease = null where id = $1', [ids[5]]);
+  });
+});

@@ -1,0 +1,232 @@
+import { randomUUID } from 'node:crypto';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { createTurns } from '../../src/jobs/turns.ts';
+
+/** A worker that never has more than `slots` jobs, and sees what becomes of each. */
+function startWorker(slots: number) {
+  let nowMs = 1_000_000;
+  const turns = createTurns({ slots, elapsedMs: () => nowMs });
+  const running: { n: number; host: string; release: () => void }[] = [];
+  const waiting: { n: number; host: string }[] = [];
+  const admitted: { n: number; host: string }[] = [];
+  const sentAway: number[] = [];
+  let jobs = 0;
+  /** Promises that can be settled are. */
+  const settle = async () => {
+    for (let i = 0; i < 5; i += 1) await Promise.resolve();
+  };
+  return {
+    running,
+    waiting,
+    admitted,
+    sentAway,
+    settle,
+    of: (host: string) => running.filter((job) => job.host === host).length,
+    async take(host: string): Promise<'go' | 'later' | 'waits'> {
+      jobs += 1;
+      const job = { n: jobs, host };
+      waiting.push(job);
+      let kind: 'go' | 'later' | 'waits' = 'waits';
+      void turns.take(host).then((turn) => {
+        kind = turn.kind;
+        waiting.splice(waiting.indexOf(job), 1);
+        if (turn.kind === 'later') return sentAway.push(turn.ms);
+        admitted.push(job);
+        return running.push({ ...job, release: turn.release });
+      });
+      await settle();
+      return kind;
+    },
+    async end(index: number): Promise<void> {
+      const [job] = running.splice(index % running.length, 1);
+      job?.release();
+      await settle();
+    },
+    async endAll(): Promise<void> {
+      while (running.length > 0) await this.end(0);
+    },
+    pass(ms: number) {
+      nowMs += ms;
+    },
+  };
+}
+
+const times = async (count: number, act: () => Promise<unknown>) => {
+  for (let n = 0; n < count; n += 1) await act();
+};
+/** Takes until the host is told to wait or to come later. */
+async function fill(worker: ReturnType<typeof startWorker>, host: string): Promise<number> {
+  while ((await worker.take(host)) === 'go') {}
+  return worker.of(host);
+}
+
+describe('the share of a host', () => {
+  test('is three quarters when it is alone', async () => {
+    const worker = startWorker(100);
+    expect(await fill(worker, 'a')).toBe(75);
+  });
+
+  test('is half of what the others leave when it is not', async () => {
+    const worker = startWorker(100);
+    await times(20, () => worker.take('a'));
+    expect(await fill(worker, 'b')).toBe(40);
+    expect(await fill(worker, 'c')).toBe(20);
+  });
+
+  test('is at least one', async () => {
+    const worker = startWorker(4);
+    for (const host of ['a', 'b', 'c', 'd']) expect(await worker.take(host)).toBe('go');
+  });
+
+  test('shrinks for a host that hangs until there is room for the others', async () => {
+    const worker = startWorker(100);
+    await times(75, () => worker.take('hangs'));
+    // A quarter is left, and half of it is b's; as the first ones of the other end, b gets more.
+    expect(await fill(worker, 'b')).toBe(12);
+    for (let n = 0; n < 50; n += 1) {
+      await worker.end(worker.running.findIndex(({ host }) => host === 'hangs'));
+      await worker.take('hangs');
+      await worker.take('b');
+    }
+    expect(worker.of('hangs')).toBeLessThanOrEqual(44);
+    expect(worker.of('b')).toBeGreaterThan(20);
+  });
+
+  test('grows again when the others have been quiet for a while', async () => {
+    const worker = startWorker(100);
+    await worker.take('other');
+    await worker.endAll();
+    expect(await fill(worker, 'a')).toBe(50);
+    worker.pass(2_001);
+    await worker.take('a');
+    await fill(worker, 'a');
+    expect(worker.of('a')).toBe(75);
+  });
+});
+
+describe('those that find no room', () => {
+  test('wait in the order in which they came', async () => {
+    const worker = startWorker(40);
+    await worker.take('b');
+    await times(40, () => worker.take('a'));
+    const waiting = worker.waiting.map(({ n }) => n);
+    expect(waiting).toHaveLength(4);
+    const before = worker.admitted.length;
+    while (worker.waiting.length > 0) await worker.end(0);
+    expect(worker.admitted.slice(before, before + 4).map(({ n }) => n)).toEqual(waiting);
+  });
+
+  test('are not overtaken by one who comes when room has come of itself', async () => {
+    const worker = startWorker(40);
+    await worker.take('b');
+    await worker.endAll();
+    await times(25, () => worker.take('a'));
+    const [first] = worker.waiting;
+    // b has been gone for long: a is alone, and has room for ten more.
+    worker.pass(10_000);
+    expect(await worker.take('a')).toBe('go');
+    expect(first).toBeDefined();
+    expect(worker.waiting).toEqual([]);
+    expect(worker.of('a')).toBe(25);
+  });
+
+  test('and no room to wait are told when to come, later the more there are', async () => {
+    const worker = startWorker(40);
+    await worker.take('b');
+    await times(60, () => worker.take('a'));
+    expect(worker.sentAway.length).toBeGreaterThan(30);
+    expect(worker.sentAway).toEqual(worker.sentAway.toSorted((x, y) => x - y));
+    expect(worker.sentAway.at(-1)).toBeGreaterThan(worker.sentAway[0] ?? 0);
+  });
+
+  test('are not told of a crowd that has long gone', async () => {
+    const worker = startWorker(40);
+    await worker.take('b');
+    await times(5_000, () => worker.take('a'));
+    const longest = Math.max(...worker.sentAway);
+    expect(longest).toBeLessThanOrEqual(15_000);
+    worker.pass(16_000);
+    await worker.take('b');
+    worker.sentAway.length = 0;
+    await times(30, () => worker.take('a'));
+    expect(worker.sentAway[0]).toBeLessThan(longest / 2);
+  });
+});
+
+test('a turn that is released twice is counted once', async () => {
+  const worker = startWorker(20);
+  await worker.take('a');
+  for (let n = 0; n < 10; n += 1) worker.running[0]?.release();
+  worker.running.length = 0;
+  expect(await fill(worker, 'a')).toBe(15);
+});
+
+test('whatever comes and goes: nobody has more than the share, nobody starves, nothing is counted twice', async () => {
+  const step = fc.oneof(
+    { weight: 5, arbitrary: fc.record({ kind: fc.constant('take' as const), host: fc.integer({ min: 0, max: 6 }) }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant('end' as const), which: fc.nat(1_000) }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 5_000 }) }) },
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 1, max: 60 }), fc.array(step, { maxLength: 300 }), async (slots, steps) => {
+      const worker = startWorker(slots);
+      const most = Math.max(1, Math.floor(slots * 0.75));
+      for (const each of steps) {
+        const room = worker.running.length + worker.waiting.length < slots;
+        if (each.kind === 'pass') worker.pass(each.ms);
+        else if (each.kind === 'end' && worker.running.length > 0) await worker.end(each.which);
+        else if (each.kind === 'take' && room) {
+          const host = `h${each.host}`;
+          const beside = worker.running.length - worker.of(host);
+          const kind = await worker.take(host);
+          const share = beside > 0 ? Math.floor((slots - beside) / 2) : most;
+          if (kind === 'go') expect(worker.of(host)).toBeLessThanOrEqual(Math.max(1, share));
+          else expect(worker.of(host)).toBeGreaterThan(0);
+        }
+        expect(worker.running.length).toBeLessThanOrEqual(slots);
+        for (const { host } of worker.running) expect(worker.of(host)).toBeLessThanOrEqual(most);
+        // Who waits, waits for somebody of its own host: his end will admit it.
+        for (const { host, n } of worker.waiting) {
+          expect(worker.of(host)).toBeGreaterThan(0);
+          expect(worker.admitted.some((job) => job.host === host && job.n > n)).toBe(false);
+        }
+      }
+      for (const ms of worker.sentAway) expect(ms >= 1_000 && ms <= 15_000).toBe(true);
+      await worker.endAll();
+      expect(worker.waiting).toEqual([]);
+      // All that was counted is counted back.
+      worker.pass(60_000);
+      expect(await fill(worker, 'fresh')).toBe(most);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('hosts that have gone are forgotten, also when many of their jobs were sent away', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect: unknown = runInNewContext('gc');
+  if (typeof collect !== 'function') throw new Error('There is no garbage collector.');
+  const kept = () => {
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  let nowMs = 0;
+  const turns = createTurns({ slots: 4, elapsedMs: () => nowMs });
+  await turns.take('always there');
+  const before = kept();
+  for (let n = 0; n < 10_000; n += 1) {
+    const name = `${n}/`.padEnd(4_000, randomUUID());
+    const turn = await turns.take(Buffer.from(name).toString());
+    // The second one waits, and is admitted by the first one's end; the rest are sent away.
+    const more = Array.from({ length: 6 }, () => turns.take(Buffer.from(name).toString()));
+    if (turn.kind === 'go') turn.release();
+    await Promise.all(more.map((each) => each.then((later) => later.kind === 'go' && later.release())));
+    nowMs += 50;
+  }
+  nowMs += 60_000;
+  await turns.take('last');
+  expect((kept() - before) / 1e6).toBeLessThan(8);
+});
