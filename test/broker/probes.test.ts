@@ -254,6 +254,24 @@ describe('connections that nobody uses', () => {
     await world.root.call('PATCH', '/v1/integrations/as', { body: { probe_unused_after: null } });
   });
 
+  test('are given their times batch after batch, however many they are, and those that are due are found by an index', async () => {
+    await clear();
+    await world.sql(`insert into connections
+      (id, project_id, integration_id, provider_id, method, end_user, end_user_id, status, requested_scopes, scopes, token_version, issued_at, refreshable, metadata, extras)
+      select 'con_' || lpad(n::text, 26, '0'), 'default', 'key', 'plain', 'key', '{"id": "many"}', 'many', 'active', '{}', '{}', 1, now(), false, '{}', '{}'
+      from generate_series(1, 2500) n`);
+    await pause('P7D');
+    const [without] = await world.sql(
+      `select count(*)::int as n from connections where integration_id = 'key' and deleted_at is null and probe_due_at is null`,
+    );
+    expect(without).toEqual({ n: 0 });
+    const plan = await world.sql(
+      'explain select id from connections where probe_due_at <= now() order by probe_due_at limit 100 for no key update skip locked',
+    );
+    expect(JSON.stringify(plan)).toContain('connections_probe_due');
+    await world.sql(`delete from connections where end_user_id = 'many'`);
+  });
+
   test('are probed once when they are due, by two workers too; what is dead is found, and the next probe is a pause away', async () => {
     await clear();
     await pause('P7D');

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { eventTypes } from '../../src/broker/records.ts';
 import { type Told, tell } from '../../src/broker/timeline.ts';
@@ -80,6 +81,12 @@ describe('what comes next', () => {
     const { why } = tell({ type: 'connection.recovered', data: { failing_since: '2026-11-20T12:34:56.789Z' } });
     expect(why).toContain('20 November 2026, 12:34 UTC');
   });
+});
+
+test('docs/health.md names every event and every reason', () => {
+  const page = readFileSync(new URL('../../docs/health.md', import.meta.url), 'utf8');
+  const named = new Set([...page.matchAll(/^\| `([a-z_.]+)` \|/gm)].map(([, name]) => name));
+  for (const name of [...eventTypes, ...reasons.filter((reason) => reason !== 'revoked')]) expect(named).toContain(name);
 });
 
 test('an event of another version is no fault', () => {
