@@ -33,13 +33,39 @@ export async function giveBack(world: World, at: { integration: IntegrationRecor
   }
 }
 
-/** A credential becomes a connection, or renews the one that the link names, in one transaction with the end of the link. */
+/** So long a browser waits for its page while Postgres is away. */
+const savingMs = 20_000;
+const savingPauseMs = 250;
+
+/**
+ * A credential becomes a connection, or renews the one that the link names, in one transaction with the end of the link. It is the only
+ * copy there is, so a Postgres that is away is waited for a while. Throws `unavailable` after that.
+ */
 export async function saveConnection(world: World, saving: Saving): Promise<Connected | Failed> {
   const { link, credential } = saving;
-  const saved = link.reconnects === null ? await create(world, saving) : await renew(world, saving, link.reconnects);
-  // The wrong account may be connected elsewhere, and many providers end everything of an account with one revocation.
-  if (saved.kind === 'failed' && saved.code !== 'account_mismatch') await giveBack(world, saving, credential);
-  return saved;
+  const begunMs = world.elapsedMs();
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      const before = attempt === 0 ? undefined : await savedBefore(world, link);
+      if (before !== undefined) return before;
+      const saved = link.reconnects === null ? await create(world, saving) : await renew(world, saving, link.reconnects);
+      // The wrong account may be connected elsewhere, and many providers end everything of an account with one revocation.
+      if (saved.kind === 'failed' && saved.code !== 'account_mismatch') await giveBack(world, saving, credential);
+      return saved;
+    } catch (error) {
+      if (!isGrantryError(error, 'unavailable') || world.elapsedMs() - begunMs > savingMs) throw error;
+      world.log.warn({ link: link.id, attempt }, 'a new connection could not be saved yet; trying again');
+      await world.sleep(savingPauseMs);
+    }
+  }
+}
+
+/** What an attempt has saved of which we heard that it failed: nobody else can have finished the link. */
+async function savedBefore(world: World, { id }: LinkRecord): Promise<Connected | undefined> {
+  const link = await world.store.links.byId(id);
+  if (link?.status !== 'connected' || link.connection_id === null) return undefined;
+  const connection = await world.store.connections.get(link.project_id, link.connection_id);
+  return connection && { kind: 'connected', link, connection };
 }
 
 const finished = (link: LinkRecord): NewEvent => ({
