@@ -105,7 +105,7 @@ export type WebhookStore = {
    * `ageS`: seconds since the first attempt of this round.
    */
   begin(delivery: DeliveryAttempt, holdS: number): Promise<{ attempt: DeliveryAttempt; ageS: number } | undefined>;
-  /** The other side has taken it: also noted when a later attempt is under way. */
+  /** The other side has taken it, whatever was decided about the delivery meanwhile. */
   succeed(attempt: DeliveryAttempt, status: number): Promise<void>;
   /** The attempt failed; `retryInS` null: there is no other one. */
   fail(attempt: DeliveryAttempt, failure: DeliveryFailure, retryInS: number | null): Promise<void>;

@@ -356,6 +356,17 @@ describe('disabling', () => {
     expect(await disabledEvents()).toEqual([]);
   });
 
+  test('does not undo what the receiver takes in that very moment', async () => {
+    await happen(whole);
+    receiver.answer = async (response) => {
+      await whole.root.call('PATCH', `/v1/webhook-endpoints/${endpoint.id}`, { body: { status: 'disabled' } });
+      response.writeHead(204).end();
+    };
+    expect(await attempt()).toEqual(['delivered']);
+    expect(await only()).toMatchObject({ status: 'delivered', last_error: null, delivered_at: expect.any(Date) });
+    expect(await shown()).toMatchObject({ status: 'disabled' });
+  });
+
   test('holds for a delivery that was written in that very moment', async () => {
     await happen(whole);
     await sql(`update webhook_endpoints set status = 'disabled' where id = $1`);

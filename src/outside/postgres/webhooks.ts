@@ -1,4 +1,4 @@
-import { and, desc, eq, getTableColumns, inArray, isNotNull, lt, sql } from 'drizzle-orm';
+import { and, desc, eq, getTableColumns, inArray, isNotNull, lt, ne, sql } from 'drizzle-orm';
 import type { DeliveryFilter, WebhookStore } from '../../broker/webhook-records.ts';
 import { type Database, one, pageOf, type Transaction } from './database.ts';
 import { insertEvents } from './events.ts';
@@ -149,7 +149,7 @@ export function webhookStore(db: Database): WebhookStore {
         await tx
           .update(d)
           .set({ status: 'delivered', delivered_at: sql`now()`, next_attempt_at: null, last_status: status, last_error: null })
-          .where(and(eq(d.id, id), open));
+          .where(and(eq(d.id, id), ne(d.status, 'delivered')));
       }),
     fail: ({ id, endpoint_id, attempts }, { status, error }, retryInS) =>
       db.transaction(async (tx) => {
