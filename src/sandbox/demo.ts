@@ -1,3 +1,4 @@
+import { background } from './demo/background.ts';
 import { type People, peopleInChromium, peopleOverHttp } from './demo/person.ts';
 import { createReport } from './demo/report.ts';
 import { type Play, type Scene, scenes } from './demo/scenes.ts';
@@ -49,7 +50,7 @@ async function main(): Promise<void> {
     people = flags.has('--browser') ? await peopleInChromium() : peopleOverHttp();
     report.plain(`Grantry is at ${stage.broker.publicUrl}`);
     const play: Play = { stage, people, report, connections: [] };
-    for (const scene of scenes) {
+    for (const scene of [...scenes, background]) {
       playing = scene;
       report.chapter(scene.title);
       await scene.play(play);
