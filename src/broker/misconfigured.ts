@@ -6,6 +6,10 @@ import type { World } from './world.ts';
 
 /** While the provider refuses a registration, one request in so many seconds finds out whether it still does. */
 const trialEveryS = 60;
+/** So many failures in a row of one connection alone are its own trouble. */
+const oddAfter = 3;
+
+type Refused = Pick<ConnectionRecord, 'last_error' | 'failure_count'>;
 
 /**
  * True when a request with this registration makes sense now. While it is misconfigured that is one for all its connections, now and
@@ -18,17 +22,20 @@ export async function mayTry(world: Pick<World, 'store'>, { project_id, id, stat
 /**
  * Notes that the provider does not accept our client registration; its connections stay as they are.
  *
- * @param refused the connection that was refused, as it was before. Refused before with this very registration, which others were
+ * @param refused the connection that was refused, as it was before. Refused several times with this very registration, which others were
  *   accepted with since, it says nothing about the registration: providers with a host for each customer, or with a 401 for whatever
- *   they dislike, must not stop all other connections over and over.
+ *   they dislike, must not stop all other connections over and over. Once says nothing yet: that is noted of those that were put off, too.
  */
-export async function markMisconfigured(world: World, integration: IntegrationRecord, refused?: Pick<ConnectionRecord, 'last_error'>): Promise<void> {
-  const last = refused?.last_error;
-  if (integration.status === 'active' && last?.code === 'invalid_client' && new Date(last.at) > integration.updated_at) return;
+export async function markMisconfigured(world: World, integration: IntegrationRecord, refused?: Refused): Promise<void> {
+  if (integration.status === 'active' && refused !== undefined && isOdd(integration, refused)) return;
   await markStatus(world, integration, 'misconfigured', {
     why: 'The provider refused the client id or secret.',
     next: 'Change client_id, client_secret or client_secrets; connections go on by themselves.',
   });
+}
+
+function isOdd({ updated_at }: IntegrationRecord, { last_error, failure_count }: Refused): boolean {
+  return failure_count >= oddAfter && last_error?.code === 'invalid_client' && new Date(last_error.at) > updated_at;
 }
 
 /** Notes that the provider accepted it again. */

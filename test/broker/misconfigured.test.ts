@@ -170,6 +170,17 @@ test('a registration that was refused between our look and our change is active 
   expect(await news()).toEqual(['integration.recovered']);
 });
 
+test('a registration that is refused again just after it was accepted is noticed by those that had been put off', async () => {
+  await machines(20);
+  await endAll();
+  as().switches.clientSecret = 'wrong-for-a-while';
+  await sweep();
+  await markRecovered(broker, await integration());
+  expect(await news()).toEqual(['integration.misconfigured', 'integration.recovered']);
+  expect(await sweep()).toBeLessThanOrEqual(atOnce);
+  expect(await news()).toEqual(['integration.misconfigured']);
+});
+
 test('one connection that is refused over and over does not stop those that are accepted', async () => {
   const [odd = '', fine = ''] = await machines(2);
   const refuse = async () => {
@@ -178,18 +189,20 @@ test('one connection that is refused over and over does not stop those that are 
     await aMinuteLater();
     expect(await refreshConnection(broker, await row(odd))).toMatchObject({ kind: 'failed', error: { code: 'invalid_client' } });
   };
-  await refuse();
-  expect((await integration()).status).toBe('misconfigured');
-  await aMinuteLater();
-  expect(await refreshConnection(broker, await row(fine))).toMatchObject({ kind: 'refreshed' });
-  expect((await integration()).status).toBe('active');
-  expect(await news()).toEqual(['integration.misconfigured', 'integration.recovered']);
+  for (let time = 0; time < 3; time += 1) {
+    await refuse();
+    expect((await integration()).status).toBe('misconfigured');
+    await aMinuteLater();
+    expect(await refreshConnection(broker, await row(fine))).toMatchObject({ kind: 'refreshed' });
+    expect((await integration()).status).toBe('active');
+    expect(await news()).toEqual(['integration.misconfigured', 'integration.recovered']);
+  }
 
   await refuse();
   await refuse();
   expect((await integration()).status).toBe('active');
   expect(await news()).toEqual([]);
-  expect(await row(odd)).toMatchObject({ status: 'refresh_failing', last_error: { code: 'invalid_client' }, failure_count: 3 });
+  expect(await row(odd)).toMatchObject({ status: 'refresh_failing', last_error: { code: 'invalid_client' }, failure_count: 5 });
 
   // A registration that was changed is another one.
   await world.root.call('PATCH', '/v1/integrations/as', { body: { client_secret: as().client.client_secret } });
