@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createHostHealth } from '../../src/broker/host-health.ts';
 import { silentMeter } from '../../src/broker/meter.ts';
@@ -288,6 +289,21 @@ describe('connections that nobody uses', () => {
     for (const id of [idle, failing]) expect((await health(id)).status).not.toBe('reauthorization_required');
     for (const id of [...due, stopped, failing]) expect(await dueIn(id)).toEqual(about(604_800));
     expect(await probeUnused(broker, 100)).toBe(0);
+  });
+
+  test('are handed out around those that somebody else has just taken', async () => {
+    await clear();
+    const [taken = '', free = ''] = await several(2);
+    await makeDue([taken, free]);
+    const session = new pg.Client(world.database.url);
+    await session.connect();
+    try {
+      await session.query('begin');
+      await session.query('select id from connections where id = $1 for update', [taken]);
+      expect(await broker.store.probes.due(100)).toEqual([{ project_id: 'default', id: free }]);
+    } finally {
+      await session.end();
+    }
   });
 
   test('are left alone while their host is known to be down, and asked again soon', async () => {

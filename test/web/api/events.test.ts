@@ -60,8 +60,9 @@ test('events are found by type, one or several, page by page', async () => {
 
 test('events are found by time, to the millisecond', async () => {
   const events = await timeline();
-  const middle = events.find(({ type }) => type === 'connection.created')?.created_at ?? '';
+  const middle = events.findLast(({ type }) => type === 'connection.refreshed')?.created_at ?? '';
   const [since, until] = [await timeline({ after: middle }), await timeline({ before: middle })];
+  expect([since.length, until.length]).toEqual([4, 2]);
   expect([...since, ...until].map((event) => event.id)).toEqual(events.map((event) => event.id));
   expect(since.every(({ created_at }) => created_at >= middle)).toBe(true);
   expect(until.every(({ created_at }) => created_at < middle)).toBe(true);
