@@ -438,6 +438,13 @@ describe('the signing secret', () => {
     expect([second, third, fourth].map((secret) => verifies(secret, last))).toEqual([false, true, true]);
   });
 
+  test('is not replaced by somebody who has not seen it', async () => {
+    const second = await rotate();
+    const late = { secrets_sealed: 'made for the version before', overlapS: 0 };
+    expect(await broker.store.webhooks.rotateSecrets('default', endpoint.id, 1, late)).toBeUndefined();
+    expect(verifies(second, await next())).toBe(true);
+  });
+
   test('that does not open is told, and does not end the worker', async () => {
     await sql('update webhook_endpoints set secret_version = secret_version + 1 where id = $1');
     await happen(whole);
