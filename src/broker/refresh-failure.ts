@@ -21,9 +21,12 @@ const misconfiguredPauseS = 300;
 const longestToldPauseS = 3_600;
 const answerUnknown: readonly ErrorCode[] = ['no_answer', 'bad_provider_answer'];
 
+/** The longest pause: what passes by itself is tried again soon, what somebody has to mend need not be. */
+const longestPauseS = { passing: 900, lasting: 21_600 };
+
 /** Full jitter below an exponentially growing bound; seconds. */
-function backoffS(world: World, failures: number): number {
-  const boundS = Math.min(900, 5 * 2 ** Math.min(failures, 10));
+function backoffS(world: World, failures: number, { retryable }: GrantryError): number {
+  const boundS = Math.min(retryable ? longestPauseS.passing : longestPauseS.lasting, 5 * 2 ** Math.min(failures, 13));
   return 1 + (world.random(2).readUInt16BE(0) / 65_536) * boundS;
 }
 
@@ -32,7 +35,7 @@ function verdictOn(world: World, { ambiguous, connection }: Claim, error: Grantr
     return { status: 'reauthorization_required', reason: ambiguous ? 'crash_during_rotation' : 'invalid_grant', retryInS: null, outcome: 'refused' };
   }
   const told = Math.min(error.details.retryAfterS ?? 0, longestToldPauseS);
-  const retryInS = error.code === 'invalid_client' ? misconfiguredPauseS : Math.max(told, backoffS(world, connection.failure_count));
+  const retryInS = error.code === 'invalid_client' ? misconfiguredPauseS : Math.max(told, backoffS(world, connection.failure_count, error));
   return { status: 'refresh_failing', reason: null, retryInS, outcome: answerUnknown.includes(error.code) ? 'sent' : 'failed' };
 }
 
@@ -75,6 +78,6 @@ function eventsOf(
     return [{ ...about, type: 'connection.reauthorization_required', data: { reason, next: 'Make a connect link with this connection_id.' } }];
   }
   if (row.status === 'refresh_failing') return [];
-  const data = { error: error.code, retryable: error.retryable, next_attempt_in: Math.round(retryInS ?? 0) };
+  const data = { error: error.code, detail: error.message, retryable: error.retryable, next_attempt_in: Math.round(retryInS ?? 0) };
   return [{ ...about, type: 'connection.refresh_failing', data }];
 }

@@ -146,10 +146,11 @@ test('an OAuth 1.0a signature covers the form, as a list or as an object', async
 });
 
 test('a token that the provider has ended is refused by the probe', async () => {
+  world.sandbox.providers.keyService.switches.fault = { kind: 'down', times: 1 };
+  expect(await world.root.call('POST', `/v1/connections/${ids.api_key}/probe`)).toEqual({ outcome: 'unclear', status: 503 });
   world.sandbox.providers.keyService.revokeUser('ada');
   expect(await world.root.call('POST', `/v1/connections/${ids.api_key}/probe`)).toEqual({ outcome: 'refused', status: 401 });
-  world.sandbox.providers.keyService.switches.fault = { kind: 'down' };
-  expect(await world.root.call('POST', `/v1/connections/${ids.api_key}/probe`)).toEqual({ outcome: 'unclear', status: 503 });
+  expect(await problemOf(world.root.call('POST', `/v1/connections/${ids.api_key}/probe`))).toMatchObject({ code: 'reauthorization_required' });
 });
 
 test('a connection whose provider has no probe says so', async () => {
