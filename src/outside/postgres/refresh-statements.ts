@@ -77,7 +77,7 @@ export const commitText = `
     where r.connection_id = q.id and r.token_version = q.token_version),
   news as (
     select e.* from json_to_recordset($2::json) as e(n int, recovers boolean, ${eventColumns})
-    join held on held.n = e.n where not e.recovers or held.old_status <> 'active'),
+    join saved on saved.n = e.n join held on held.n = e.n where not e.recovers or held.old_status <> 'active'),
   ${eventWrites('news')}
   select * from saved`;
 
@@ -111,6 +111,8 @@ export const postponeText = `
   update connections c set queued_until = now() + make_interval(secs => free.seconds) from free where c.id = free.id`;
 
 export const handOutAgainText = `
-  update connections set queued_until = null
-  where refresh_due_at is not null and greatest(refresh_due_at, queued_until) between now() and now() + interval '10 minutes' and queued_until > now()
-    and refresh_due_at <= now()`;
+  with free as (
+    select id from connections
+    where refresh_due_at is not null and refresh_due_at <= now() and queued_until > now() and greatest(refresh_due_at, queued_until) > now()
+    for update skip locked)
+  update connections c set queued_until = null from free where c.id = free.id`;
