@@ -1,8 +1,13 @@
+import { Agent, get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { Queue } from 'bullmq';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { createGrantryClient, type GrantryClient } from '../../src/client/client.ts';
 import { startWholeSandbox } from '../harness/broker.ts';
 import { type BrokerProcess, startBrokerProcess } from '../harness/broker-process.ts';
+import { bundled } from '../harness/bundle.ts';
+import { testRedisUrl } from '../harness/redis.ts';
 import { connect, expire, type Whole, withAuthorizationServer } from './connected.ts';
 
 const rootKey = 'root-key-of-the-test-with-32-characters-or-more';
@@ -92,3 +97,69 @@ test('a process asked to end saves what it is about to get', async () => {
   expect((await world.root.getToken(id)).access_token).toBe(access_token);
   expect(counted().ok).toBe(before.ok + 1);
 });
+
+test('1,000 callers at a time, at four processes beside a worker, bring about one refresh per version', { timeout: 280_000 }, async () => {
+  const redisUrl = new URL(testRedisUrl());
+  redisUrl.pathname = '/9';
+  const redis = new Redis(redisUrl.href);
+  await redis.flushdb();
+  const main = await bundled('src/main.ts');
+  const env = { DATABASE_URL: world.database.url, REDIS_URL: redisUrl.href, GRANTRY_KEYS: keys, GRANTRY_ROOT_KEY: rootKey, LOG_LEVEL: 'info' };
+  const webs: BrokerProcess[] = [];
+  for (let n = 0; n < 4; n += 1) webs.push(await startBrokerProcess(env, main.program));
+  const worker = await startBrokerProcess({ ...env, GRANTRY_ROLE: 'worker' }, main.program);
+  const sweeps = new Queue('maintenance', { connection: { url: redisUrl.href }, prefix: '{grantry-maintenance}' });
+  const agents = webs.map(() => new Agent({ keepAlive: true, maxSockets: 100 }));
+  onTestFinished(async () => {
+    for (const agent of agents) agent.destroy();
+    await sweeps.close();
+    await Promise.all([...webs, worker].map((each) => each.end('SIGKILL')));
+    await redis.flushdb();
+    redis.disconnect();
+    await main.remove();
+  });
+  const ask = (n: number) => askForToken(webs[n % 4]?.url ?? '', agents[n % 4]);
+
+  for (let round = 0; round < 50; round += 1) {
+    // Some rounds with a provider that takes its time, so that everybody has to wait for somebody.
+    as().switches.fault = round % 5 === 0 ? { kind: 'slow_answer', ms: 100, times: 1 } : { kind: 'none' };
+    const before = counted();
+    const [row] = await world.sql<{ token_version: number }>('select token_version from connections where id = $1', [id]);
+    await world.sql(
+      `update connections set issued_at = now() - interval '1 hour', expires_at = now() - interval '1 second', refresh_due_at = now(), queued_until = null where id = $1`,
+      [id],
+    );
+    const swept = sweeps.add('sweep-refreshes', {}, { removeOnComplete: true });
+    // Now and then the worker is given the time to be first.
+    if (round % 10 === 9) await sleep(20);
+    const [tokens] = await Promise.all([Promise.all(Array.from({ length: 1_000 }, (_, n) => ask(n))), swept]);
+    const [token, ...others] = new Set(tokens);
+    expect(others).toEqual([]);
+    expect(counted()).toEqual({ ok: before.ok + 1, reuse: 0 });
+    const [after] = await world.sql<{ token_version: number; attempts: number }>(
+      `select c.token_version, r.attempts from connections c join refresh_intents r on r.connection_id = c.id and r.token_version = c.token_version - 1 where c.id = $1`,
+      [id],
+    );
+    expect(after).toEqual({ token_version: (row?.token_version ?? 0) + 1, attempts: 1 });
+    const works = await fetch(`${as().url}/api/me`, { headers: { authorization: `Bearer ${token}` } });
+    expect(works.status).toBe(200);
+  }
+});
+
+/** The access token; what else is answered instead. */
+function askForToken(url: string, agent: Agent | undefined): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const request = get(
+      `${url}/v1/connections/${id}/token`,
+      { headers: { authorization: `Bearer ${rootKey}` }, ...(agent && { agent }) },
+      (answer) => {
+        let text = '';
+        answer.setEncoding('utf8').on('data', (part: string) => {
+          text += part;
+        });
+        answer.on('end', () => resolve(answer.statusCode === 200 ? String(JSON.parse(text).access_token) : `${answer.statusCode} ${text}`));
+      },
+    );
+    request.on('error', reject);
+  });
+}

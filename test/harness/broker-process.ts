@@ -15,11 +15,17 @@ export type BrokerProcess = {
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 
-/** Resolves when it is ready. */
-export async function startBrokerProcess(env: Record<string, string>): Promise<BrokerProcess> {
+const answers = (url: string) =>
+  fetch(`${url}/readyz`).then(
+    (answer) => answer.ok,
+    () => false,
+  );
+
+/** Resolves when it is ready; a worker, which listens nowhere, when it says so. `program`: a bundle of the same, which starts sooner. */
+export async function startBrokerProcess(env: Record<string, string>, program?: string): Promise<BrokerProcess> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const child = spawn(process.execPath, ['--import', 'tsx', main], {
+  const child = spawn(process.execPath, program === undefined ? ['--import', 'tsx', main] : [program], {
     env: {
       PATH: process.env.PATH ?? '',
       GRANTRY_ALLOW_PRIVATE_HOSTS: 'true',
@@ -35,10 +41,7 @@ export async function startBrokerProcess(env: Record<string, string>): Promise<B
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => printed.push(chunk.toString()));
   const exited = once(child, 'exit');
   for (let left = 400; ; left -= 1) {
-    const ready = await fetch(`${url}/readyz`).then(
-      (answer) => answer.ok,
-      () => false,
-    );
+    const ready = await (env.GRANTRY_ROLE === 'worker' ? printed.join('').includes('"msg":"ready"') : answers(url));
     if (ready) break;
     if (left === 0 || child.exitCode !== null) throw new Error(`The broker does not start: ${printed.join('')}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
