@@ -39,8 +39,10 @@ export const claimText = `
   intent as (
     insert into refresh_intents as r (connection_id, token_version, lease, outcome)
     select id, token_version, refresh_lease, 'sent' from claimed
-    on conflict (connection_id, token_version) do update
-      set lease = excluded.lease, attempts = r.attempts + 1, ambiguous = r.ambiguous or r.outcome = 'sent', outcome = 'sent', sent_at = now()
+    on conflict (connection_id) do update
+      set token_version = excluded.token_version, lease = excluded.lease, outcome = 'sent', sent_at = now(),
+        attempts = case when r.token_version = excluded.token_version then r.attempts + 1 else 1 end,
+        ambiguous = r.token_version = excluded.token_version and (r.ambiguous or r.outcome = 'sent')
     returning connection_id, ambiguous)
   select claimed.n::int as n, intent.ambiguous from claimed join intent on intent.connection_id = claimed.id`;
 

@@ -215,24 +215,21 @@ export const connections = pgTable(
   ],
 );
 
-/** One row per refresh that was about to be sent: what a crash leaves behind. */
-export const refreshIntents = pgTable(
-  'refresh_intents',
-  {
-    connection_id: text('connection_id')
-      .notNull()
-      .references(() => connections.id, { onDelete: 'cascade' }),
-    token_version: integer('token_version').notNull(),
-    lease: uuid('lease').notNull(),
-    attempts: integer('attempts').notNull().default(1),
-    /** `sent` until an answer was understood; the answer's kind afterwards. */
-    outcome: text('outcome').notNull().$type<'sent' | 'refreshed' | 'refused' | 'failed'>(),
-    /** Attempts that began while an earlier one had no known outcome. */
-    ambiguous: boolean('ambiguous').notNull().default(false),
-    sent_at: time('sent_at').notNull().defaultNow(),
-  },
-  (t) => [primaryKey({ columns: [t.connection_id, t.token_version] })],
-);
+/** The refresh of a connection that was about to be sent last: what a crash leaves behind. One of an earlier token_version says nothing any more. */
+export const refreshIntents = pgTable('refresh_intents', {
+  connection_id: text('connection_id')
+    .primaryKey()
+    .references(() => connections.id, { onDelete: 'cascade' }),
+  token_version: integer('token_version').notNull(),
+  lease: uuid('lease').notNull(),
+  /** At this version. */
+  attempts: integer('attempts').notNull().default(1),
+  /** `sent` until an answer was understood; the answer's kind afterwards. */
+  outcome: text('outcome').notNull().$type<'sent' | 'refreshed' | 'refused' | 'failed'>(),
+  /** At this version, an attempt began while an earlier one had no known outcome. */
+  ambiguous: boolean('ambiguous').notNull().default(false),
+  sent_at: time('sent_at').notNull().defaultNow(),
+});
 
 /** Credentials of deleted connections that a provider still has to be told about. */
 export const revocations = pgTable(
@@ -268,6 +265,8 @@ export const events = pgTable(
   },
   (t) => [
     index('events_project').on(t.project_id, t.id),
+    // Refreshes are nearly all of them: whoever looks for another type need not read past those.
+    index('events_notable').on(t.project_id, t.type, t.id).where(sql`${t.type} <> 'connection.refreshed'`),
     index('events_connection').on(t.connection_id, t.id).where(sql`${t.connection_id} is not null`),
   ],
 );

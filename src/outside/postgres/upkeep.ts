@@ -71,12 +71,6 @@ function batchesOf({ eventsBefore, deliveriesBefore }: Retention): Record<string
       statement: (most) =>
         sql`delete from connections c where c.id in (select d.id from connections d where d.deleted_at < now() - interval '30 days' limit ${most})`,
     },
-    refresh_intents: {
-      most: 5_000,
-      statement: (most) =>
-        sql`delete from refresh_intents where ctid in (select r.ctid from refresh_intents r join connections c on c.id = r.connection_id
-          where r.token_version < c.token_version and r.sent_at < now() - interval '1 day' limit ${most})`,
-    },
     // Before the events, of which they are deleted with: those go quicker then.
     webhook_deliveries: {
       most: 2_000,

@@ -18,17 +18,6 @@ beforeAll(async () => {
 });
 afterAll(() => broker.stop());
 
-test('settled refresh intents go in batches, and those of the version in use stay', async () => {
-  await broker.sql(`insert into connections
-    (id, project_id, integration_id, provider_id, method, end_user, end_user_id, status, requested_scopes, scopes, token_version, issued_at, refreshable, metadata, extras)
-    select 'conn_1', id, 'i', 'p', 'm', '{}', 'u', 'active', '{}', '{}', 6000, now(), false, '{}', '{}' from projects limit 1`);
-  await broker.sql(`insert into refresh_intents (connection_id, token_version, lease, outcome, sent_at)
-    select 'conn_1', n, gen_random_uuid(), 'refreshed', now() - interval '2 days' from generate_series(1, 6000) n`);
-  const deleted = async () => (await sweep()).refresh_intents;
-  expect([await deleted(), await deleted()]).toEqual([5999, 0]);
-  expect(await broker.sql('select token_version from refresh_intents')).toEqual([{ token_version: 6000 }]);
-});
-
 test.each([
   ['connections', 'deleted_at', 'connections_deleted'],
   ['connect_links', 'finished_at', 'connect_links_finished'],
