@@ -27,10 +27,10 @@ export async function ask(
     if (row === undefined) return ledger.refused(id, 'not_found', startMs);
     const token = await getToken(world, row, wish);
     if (!life.alive || !('access_token' in token)) return;
-    trace(life.name, `hands out ${token.access_token}`);
+    trace?.(life.name, `hands out ${token.access_token}`);
     ledger.handedOut(id, token.access_token, startMs);
   } catch (error) {
-    trace(life.name, `refuses a caller: ${codeOf(error)}`);
+    trace?.(life.name, `refuses a caller: ${codeOf(error)}`);
     ledger.refused(id, codeOf(error), startMs);
   }
 }
@@ -43,7 +43,7 @@ export async function reconnect({ trace }: Stage, { world, life }: Running, { id
   const definition = world.shipped.get(integration.provider_id)!;
   const sentAt = world.now();
   const tokens = provider.authorize(id);
-  trace(life.name, `is authorized again for ${id}: ${tokens.access_token}`);
+  trace?.(life.name, `is authorized again for ${id}: ${tokens.access_token}`);
   const credential = new Credential({
     kind: 'oauth2',
     token_type: 'bearer',

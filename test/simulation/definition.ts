@@ -24,7 +24,7 @@ function definitionOf(kind: Kind): Definition {
       },
     },
   };
-  return parseDefinitionValue(value, { allowPrivateHosts: false });
+  return parseDefinitionValue(value, { allowPrivateHosts: true });
 }
 
 export const definitions: ReadonlyMap<Kind, Definition> = new Map(kinds.map((kind) => [kind, definitionOf(kind)]));

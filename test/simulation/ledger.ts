@@ -34,6 +34,8 @@ type Arrived = {
   /** Since when the process knows that Postgres did not take it. */
   troubleMs: number | undefined;
   spilled: boolean;
+  /** The disk did not take it. */
+  noRoom: boolean;
 };
 
 export type Ledger = ReturnType<typeof createLedger>;
@@ -41,6 +43,12 @@ export type Ledger = ReturnType<typeof createLedger>;
 const leaseMs = 45_000;
 /** So soon after a failure to save it, a credential is on the disk. */
 const spillMs = 1_000;
+
+/**
+ * How many requests a process may send to a host that has been down for so long: five until the breaker opens, those that were under way
+ * together with them, and trials at growing distances, of 2.5 s at least.
+ */
+const mostRequests = (downMs: number, together: number): number => 5 + together + 2 + Math.log2(1 + downMs / 2_500);
 
 export function createLedger({
   nowMs,
@@ -56,7 +64,14 @@ export function createLedger({
   const spells = new Map<string, Spell[]>();
   const told = new Map<string, string>();
   const claims = new Map<string, { life: Life; atMs: number; version: number }[]>();
-  const arrived: Arrived[] = [];
+  /** By access token. */
+  const arrived = new Map<string, Arrived>();
+
+  function claimsOf(connection: string) {
+    const known = claims.get(connection) ?? [];
+    claims.set(connection, known);
+    return known;
+  }
 
   function violated(guarantee: Guarantee, message: string): void {
     violations.push({ guarantee, atMs: nowMs(), message });
@@ -68,6 +83,10 @@ export function createLedger({
     // It was stopped for so long that others had to take it for dead.
     return nowMs() - claimedMs >= leaseMs && life.pausedUntilMs > claimedMs;
   }
+
+  /** A request for this version of which nobody knows what came of it. */
+  const leavesDoubt = ({ connection, version, verdict, life }: SentRequest, { id, token_version }: ConnectionRecord): boolean =>
+    connection === id && version === token_version && (verdict === 'unknown' || (verdict !== 'known_failure' && !life.alive));
 
   const during = (connection: string, startMs: number): Spell[] => {
     const all = spells.get(connection) ?? [];
@@ -130,9 +149,12 @@ export function createLedger({
       const { cause, before, after } = step;
       watchTimeline(step);
       watchChanges(step);
+      if (cause === 'fail' && after.reason === 'invalid_grant' && requests.some((each) => leavesDoubt(each, after))) {
+        violated('told_losses', `${after.id} is said to be refused, though an earlier request for it may have been carried out`);
+      }
       if (cause === 'claim') {
         const atMs = nowMs();
-        if (caller !== undefined) claims.set(after.id, [...(claims.get(after.id) ?? []), { life: caller, atMs, version: after.token_version }]);
+        if (caller !== undefined) claimsOf(after.id).push({ life: caller, atMs, version: after.token_version });
         const isLater = (at: Date | null) => at !== null && at.getTime() > epochMs + atMs;
         if (isLater(before.lease_until)) violated('one_refresh_per_version', `${after.id} was claimed while somebody else had it`);
         if (isLater(before.retry_at)) {
@@ -143,7 +165,8 @@ export function createLedger({
       if (before.status !== after.status || before.token_version !== after.token_version || before.deleted_at !== after.deleted_at) {
         spells.get(after.id)?.push({ fromMs: nowMs(), row: after, accessToken });
       }
-      for (const each of arrived) if (each.accessToken === accessToken) each.fate = 'saved';
+      const saved = arrived.get(accessToken ?? '');
+      if (saved !== undefined) saved.fate = 'saved';
     },
 
     /** A refresh leaves for its provider. */
@@ -184,29 +207,45 @@ export function createLedger({
     },
 
     arrivedAt({ life, connection, version }: SentRequest, accessToken: string): void {
-      arrived.push({ life, connection, version, accessToken, fate: 'held', troubleMs: undefined, spilled: false });
+      arrived.set(accessToken, { life, connection, version, accessToken, fate: 'held', troubleMs: undefined, spilled: false, noRoom: false });
     },
     /** Saving was tried: refused because something else came first, or failed for now. */
     notSaved(accessToken: string | undefined, how: 'overtaken' | 'trouble'): void {
-      for (const each of arrived) {
-        if (accessToken === undefined || each.accessToken !== accessToken || each.fate !== 'held') continue;
-        if (how === 'overtaken') each.fate = 'overtaken';
-        else each.troubleMs ??= nowMs();
-      }
+      const each = arrived.get(accessToken ?? '');
+      if (each?.fate !== 'held') return;
+      if (how === 'overtaken') each.fate = 'overtaken';
+      else each.troubleMs ??= nowMs();
     },
-    spilled(connection: string, version: number, how: 'kept' | 'dropped'): void {
-      for (const each of arrived) {
+    spilled(connection: string, version: number, how: 'kept' | 'no_room' | 'dropped'): void {
+      for (const each of arrived.values()) {
         if (each.connection !== connection || each.version !== version || each.fate !== 'held') continue;
         if (how === 'kept') each.spilled = true;
+        else if (how === 'no_room') each.noRoom = true;
         else each.fate = 'overtaken';
+        const now = spells.get(connection)?.at(-1);
+        if (how === 'dropped' && now !== undefined && isInUse(now) && now.row.token_version === version) {
+          violated('answers_are_saved', `the spilled credential of ${connection} was removed, and is saved nowhere`);
+        }
       }
     },
     died(life: Life): void {
-      for (const each of arrived) {
+      for (const each of arrived.values()) {
         if (each.life !== life || each.fate !== 'held' || each.spilled) continue;
-        const isLate = each.troubleMs !== undefined && nowMs() - each.troubleMs > spillMs && life.pausedUntilMs < each.troubleMs;
+        const isLate = !each.noRoom && each.troubleMs !== undefined && nowMs() - each.troubleMs > spillMs && life.pausedUntilMs < each.troubleMs;
         if (isLate) violated('answers_are_saved', `the new credential of ${each.connection} was in the memory of ${life.name} alone`);
         each.fate = 'overtaken';
+      }
+    },
+
+    /** A provider was down: nobody may have gone on and on. `together`: its connections, each of which may have a request under way. */
+    wasDown(host: string, fromMs: number, toMs: number, together: number): void {
+      const counts = new Map<Life, number>();
+      for (const { life, ...request } of requests) {
+        if (request.host === host && request.sentMs >= fromMs && request.sentMs < toMs) counts.set(life, (counts.get(life) ?? 0) + 1);
+      }
+      for (const [{ name }, count] of counts) {
+        if (count > mostRequests(toMs - fromMs, together))
+          violated('no_hammering', `${name} sent ${count} requests to ${host}, which was down for ${toMs - fromMs} ms`);
       }
     },
 

@@ -22,11 +22,13 @@ export function overLine<Group extends object>(stage: Stage, life: Life, group: 
   function statement(name: string, args: readonly unknown[], effect: () => Promise<unknown>): Promise<unknown> {
     if (!life.alive) return never;
     const fault = stage.storeFault(name);
-    stage.trace(life.name, `${name}${fault === undefined ? '' : ` (${fault})`}`);
+    stage.trace?.(life.name, `${name}${fault === undefined ? '' : ` (${fault})`}`);
     if (fault === 'crash_before') {
       stage.crash(life);
       return never;
     }
+    if (fault === 'outage' || fault === 'outage_and_crash') stage.leave('stopped', 3_000 + chance.below(60_000));
+    if (fault === 'outage_and_crash') time.after(2_000, () => stage.crash(life), life);
     return new Promise((resolve, reject) => {
       const begunMs = time.nowMs();
       const lose = (): void => {

@@ -2,6 +2,7 @@ import type { Door, DoorRequest, DoorResponse } from '../../src/protocol/door.ts
 import { GrantryError } from '../../src/protocol/errors.ts';
 import type { SentRequest } from './ledger.ts';
 import { garbage, type Processed, type Provider, unavailable } from './provider.ts';
+import type { Meanwhile } from './scenario.ts';
 import type { Stage } from './stage.ts';
 import type { Life } from './virtual-time.ts';
 
@@ -24,10 +25,12 @@ export function createSimulatedDoor(stage: Stage, life: Life): Door {
     const sent = isRefresh ? ledger.sent(life, url.host, connection, refreshToken) : undefined;
     const fault = stage.doorFault();
     const outage = stage.outages.find(({ host, fromMs, toMs }) => host === url.host && fromMs <= time.nowMs() && time.nowMs() < toMs);
-    stage.trace(
+    stage.trace?.(
       life.name,
       `POST ${request.url} ${refreshToken}${fault === undefined ? '' : ` (${fault})`}${outage === undefined ? '' : ` (${outage.how})`}`,
     );
+
+    if (isRefresh && isMeanwhile(fault)) stage.meanwhile(fault, connection, life);
 
     return new Promise<DoorResponse>((resolve, reject) => {
       let over = false;
@@ -59,7 +62,7 @@ export function createSimulatedDoor(stage: Stage, life: Life): Door {
                 : 'unknown',
           );
           if (sent !== undefined && tokens !== undefined && processed.answer.status < 300) ledger.arrivedAt(sent, tokens.access_token);
-          stage.trace(life.name, `answer ${processed.answer.status} ${processed.answer.body}`);
+          stage.trace?.(life.name, `answer ${processed.answer.status} ${processed.answer.body}`);
           resolve(processed.answer);
         });
 
@@ -97,6 +100,9 @@ export function createSimulatedDoor(stage: Stage, life: Life): Door {
     });
   };
 }
+
+const inBetween: readonly unknown[] = ['delete', 'stop', 'reconnect', 'patch', 'pause'];
+const isMeanwhile = (fault: string | undefined): fault is Meanwhile => inBetween.includes(fault);
 
 function judge(sent: SentRequest | undefined, verdict: SentRequest['verdict']): void {
   if (sent !== undefined) sent.verdict = verdict;

@@ -20,8 +20,8 @@ export function createQueue(stage: Stage, workers: () => readonly Running[]): Qu
     const able = workers().filter(({ life }) => life.alive && life.pausedUntilMs <= time.nowMs());
     const worker = able[Math.floor(chance.below(able.length))];
     if (worker === undefined) return;
-    stage.trace(worker.life.name, `job ${id}`);
-    refreshDue(worker.world, job, worker.turns.take).catch((error: unknown) => stage.trace(worker.life.name, `job ${id} failed: ${String(error)}`));
+    stage.trace?.(worker.life.name, `job ${id}`);
+    refreshDue(worker.world, job, worker.turns.take).catch((error: unknown) => stage.trace?.(worker.life.name, `job ${id} failed: ${String(error)}`));
   }
 
   return {

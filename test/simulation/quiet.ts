@@ -25,7 +25,7 @@ export function quietViolations(stage: Stage, connections: readonly { id: string
     else if (row.status !== 'reauthorization_required')
       violated('told_losses', `the grant ${grant.id} of ${id} is gone (${grant.end}), and ${id} is ${row.status}`);
   }
-  for (const { connection, version, life, fate, accessToken } of ledger.arrived) {
+  for (const { connection, version, life, fate, accessToken } of ledger.arrived.values()) {
     if (fate === 'held')
       violated('answers_are_saved', `${accessToken}, the credential after version ${version} of ${connection}, is with ${life.name} still`);
   }

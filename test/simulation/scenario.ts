@@ -21,16 +21,32 @@ export type Act = { atMs: number } & (
 /** `refusing`: 503; `busy`: 429 with Retry-After; `silent`: what arrives is lost; `unreachable`: nothing arrives. */
 export type Outage = 'refusing' | 'busy' | 'silent' | 'unreachable';
 
-/** At the n-th such call of the whole simulation. `before`: it fails without effect; `after`: it has its effect, and the answer is lost. */
+/**
+ * At the n-th such call of the whole simulation. `before`: it fails without effect; `after`: it has its effect, and the answer is lost;
+ * `outage`: Postgres stops at this moment, for a while; `outage_and_crash`: and the process dies of something two seconds later.
+ */
 export type StoreFault = {
   call: 'any' | 'read' | 'claim' | 'commit' | 'fail';
   nth: number;
-  how: 'before' | 'after' | 'late' | 'skipped' | 'crash_before' | 'crash_after';
+  how: 'before' | 'after' | 'late' | 'skipped' | 'crash_before' | 'crash_after' | 'outage' | 'outage_and_crash';
 };
+/** What comes in between while a request is under way. */
+export type Meanwhile = 'delete' | 'stop' | 'reconnect' | 'patch' | 'pause';
+
 /** At the n-th request. `lost_answer` and `garbage`: it was carried out; `late`: it arrives when the door has given up. */
 export type DoorFault = {
   nth: number;
-  how: 'unreachable' | 'lost_request' | 'lost_answer' | 'slow' | 'late' | 'refused_after' | 'garbage' | 'crash_after_send' | 'crash_at_answer';
+  how:
+    | Meanwhile
+    | 'unreachable'
+    | 'lost_request'
+    | 'lost_answer'
+    | 'slow'
+    | 'late'
+    | 'refused_after'
+    | 'garbage'
+    | 'crash_after_send'
+    | 'crash_at_answer';
 };
 
 export type Scenario = {
@@ -109,6 +125,11 @@ const storeFault: fc.Arbitrary<StoreFault> = fc.oneof(
     nth: fc.nat(6),
     how: fc.constantFrom('before' as const, 'after' as const, 'late' as const, 'crash_before' as const, 'crash_after' as const),
   }),
+  fc.record({
+    call: fc.constantFrom('commit' as const, 'commit' as const, 'fail' as const),
+    nth: fc.nat(6),
+    how: fc.constantFrom('outage' as const, 'outage_and_crash' as const),
+  }),
   fc.record({ call: fc.constant('claim' as const), nth: fc.nat(6), how: fc.constant('skipped' as const) }),
   fc.record({ call: fc.constant('any' as const), nth: fc.nat(100), how: fc.constantFrom('before' as const, 'after' as const, 'late' as const) }),
 );
@@ -116,6 +137,11 @@ const storeFault: fc.Arbitrary<StoreFault> = fc.oneof(
 const doorFault: fc.Arbitrary<DoorFault> = fc.record({
   nth: fc.nat(8),
   how: fc.constantFrom<DoorFault['how'][]>(
+    'delete',
+    'stop',
+    'reconnect',
+    'patch',
+    'pause',
     'unreachable',
     'lost_request',
     'lost_answer',

@@ -33,7 +33,7 @@ const callMs = 90_000;
 type Connection = { id: string; provider: Provider };
 type Call = { life: Running['life']; startMs: number; endMs: number | undefined };
 
-export function simulate(scenario: Scenario, trace: Stage['trace'] = () => {}): Promise<Outcome> {
+export function simulate(scenario: Scenario, trace?: Stage['trace']): Promise<Outcome> {
   const stage = createStage(scenario, trace);
   return withVirtualTimers(stage.time, () => play(stage));
 }
@@ -52,7 +52,7 @@ async function play(stage: Stage): Promise<Outcome> {
     if (running.get(machine)!.life.alive) return;
     if (stage.postgres.away !== undefined) return void time.after(1_000, () => start(machine));
     running.set(machine, startProcess(stage, machine));
-    trace(machine.name, 'starts again');
+    trace?.(machine.name, 'starts again');
     if (machine.role === 'worker') sweep(stage, running.get(machine)!, queue);
   }
   function called(process: Running, work: Promise<unknown>): void {
@@ -62,18 +62,29 @@ async function play(stage: Stage): Promise<Outcome> {
       call.endMs = time.nowMs();
     };
     work.then(end, (error: unknown) => {
-      trace(process.life.name, `${String(error)}`);
+      trace?.(process.life.name, `${String(error)}`);
       end();
     });
   }
 
+  stage.restart = (life) => {
+    for (const [machine, process] of running) if (process.life === life) start(machine);
+  };
   for (const worker of workers()) sweep(stage, worker, queue);
-  const scene = { stage, connections, machines, running, queue, start, called };
+  const scene = { stage, connections, machines, running, queue, called };
+  stage.meanwhile = (what, id, refreshing) => {
+    if (what === 'pause') {
+      refreshing.pausedUntilMs = time.nowMs() + 60_000;
+      return;
+    }
+    const act: Act = { atMs: time.nowMs(), kind: what, process: Math.floor(stage.chance.below(machines.length)), connection: indexOf(id) };
+    time.after(0, () => perform(scene, act));
+  };
   for (const each of scenario.acts) time.after(each.atMs, () => perform(scene, each));
   await time.runUntil(chaosMs + 60_000);
 
   // Whoever is down starts again, and what was wrong is mended.
-  trace('', '--- quiet ---');
+  trace?.('', '--- quiet ---');
   stage.storeFault = () => undefined;
   stage.doorFault = () => undefined;
   for (const machine of machines) start(machine);
@@ -96,7 +107,7 @@ function createStage(scenario: Scenario, trace: Stage['trace']): Stage {
   const chance = createChance(scenario.seed);
   const { nowMs } = time;
   const providers = scenario.kinds.map((kind) => createProvider({ host: hostOf(kind), kind, lifetimeS: scenario.lifetimeS, nowMs }));
-  const at = (who: string, what: string) => trace(`${(nowMs() / 1000).toFixed(3)} ${who}`, what);
+  const at = trace && ((who: string, what: string) => trace(`${(nowMs() / 1000).toFixed(3)} ${who}`, what));
   const ledger = createLedger({
     nowMs,
     secretsOf: ({ credential_sealed }) => (credential_sealed === null ? undefined : JSON.parse(openText(credential_sealed))),
@@ -126,7 +137,7 @@ function createStage(scenario: Scenario, trace: Stage['trace']): Stage {
         for (const hear of stage.listeners) hear(id);
       },
       watch: (step) => {
-        at(
+        at?.(
           'postgres',
           `${step.cause} ${step.after.id} v${step.after.token_version} ${step.after.status} ${step.events.map(({ type }) => type).join(' ')}`,
         );
@@ -141,11 +152,26 @@ function createStage(scenario: Scenario, trace: Stage['trace']): Stage {
       const nth = counted('door');
       return scenario.doorFaults.find((fault) => fault.nth === nth)?.how;
     },
-    crash(life) {
+    crash(life, downMs = 1_000 + chance.below(30_000)) {
       if (!life.alive) return;
-      at(life.name, 'CRASHES');
+      at?.(life.name, 'CRASHES');
       life.alive = false;
       ledger.died(life);
+      time.after(downMs, () => stage.restart(life));
+    },
+    restart() {},
+    meanwhile() {},
+    leave(how, forMs) {
+      const { postgres } = stage;
+      if (postgres.away !== undefined) return;
+      at?.('postgres', `is away (${how})`);
+      postgres.away = { how, untilMs: nowMs() + forMs };
+      postgres.awaySinceMs = nowMs();
+      time.after(forMs, () => {
+        at?.('postgres', 'is back');
+        postgres.away = undefined;
+        if (how === 'stopped') postgres.startedMs = nowMs();
+      });
     },
   };
   return stage;
@@ -246,14 +272,13 @@ type Scene = {
   machines: Machine[];
   running: Map<Machine, Running>;
   queue: Queue;
-  start(machine: Machine): void;
   called(process: Running, work: Promise<unknown>): void;
 };
 
 /** Does what the scenario says, if who should do it is there. */
-function perform({ stage, connections, machines, running, queue, start, called }: Scene, act: Act): void {
+function perform({ stage, connections, machines, running, queue, called }: Scene, act: Act): void {
   const { time, trace } = stage;
-  trace('', JSON.stringify(act));
+  trace?.('', JSON.stringify(act));
   const nowMs = time.nowMs();
   const machine = machines['process' in act ? act.process % machines.length : 0]!;
   const process = running.get(machine)!;
@@ -290,8 +315,7 @@ function perform({ stage, connections, machines, running, queue, start, called }
       return void time.after(act.mendedAfterMs, mend);
     }
     case 'crash':
-      stage.crash(life);
-      return void time.after(act.downMs, () => start(machine));
+      return stage.crash(life, act.downMs);
     case 'pause':
       life.pausedUntilMs = Math.max(life.pausedUntilMs, nowMs + act.forMs);
       return;
@@ -300,17 +324,13 @@ function perform({ stage, connections, machines, running, queue, start, called }
       return;
     case 'wipe_queue':
       return queue.wipe();
-    case 'postgres_away': {
-      if (stage.postgres.away !== undefined) return;
-      stage.postgres.away = { how: act.how, untilMs: nowMs + act.forMs };
-      stage.postgres.awaySinceMs = nowMs;
-      return void time.after(act.forMs, () => {
-        stage.postgres.away = undefined;
-        if (act.how === 'stopped') stage.postgres.startedMs = time.nowMs();
-      });
-    }
+    case 'postgres_away':
+      return stage.leave(act.how, act.forMs);
     case 'provider_down':
       stage.outages.push({ host: provider.host, how: act.how, fromMs: nowMs, toMs: nowMs + act.forMs });
-      return;
+      return void time.after(act.forMs, () => {
+        const together = connections.filter((each) => each.provider === provider).length;
+        stage.ledger.wasDown(provider.host, nowMs, nowMs + act.forMs, together);
+      });
   }
 }
