@@ -79,9 +79,10 @@ async function measure(pool: pg.Pool, refreshes: Refreshes, size: number): Promi
       if (fault !== undefined) measured.faults.add(`${isGeneric ? 'generic' : 'custom'} plan: ${fault}`);
       measured[isGeneric ? 'generic' : 'sweep'].push(sweep.ms);
       measured.pages.push(sweep.pages);
-      measured.plan = scansOf(sweep, 'connections')
-        .map(({ node, index }) => [node, index].join(' ').trim())
-        .join(', ');
+      if (!isGeneric)
+        measured.plan = scansOf(sweep, 'connections')
+          .map(({ node, index }) => [node, index].join(' ').trim())
+          .join(', ');
       const ids = Array.from({ length: batch }, () => 1 + Math.floor(Math.random() * size));
       measured.baseline.push((await explain(client, `update bench_narrow set value = value + 1 where id = any('{${ids.join()}}')`)).ms);
       const refreshed = await refreshAll(pool, refreshes);
