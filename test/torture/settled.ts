@@ -3,27 +3,34 @@ import type { Stage } from './stage.ts';
 
 /** Waits until there is nothing left to do: nothing due, no lease, no webhook under way. */
 
-const patienceMs = 25_000;
-const pollMs = 25;
+const patienceMs = 60_000;
+const pollMs = 50;
 const sweepEveryMs = 500;
 
 type Left = { due: number; leased: number; undelivered: number };
 
-/** `sweeps`: whether the sweeps are run by hand, or only when their turn comes. */
-export async function settled(stage: Stage, sweeps: 'by_hand' | 'by_themselves'): Promise<void> {
+/**
+ * `refreshes`: whether the sweep for them is run by hand, or only when its turn comes. Webhooks that a queue has lost, or that failed, would
+ * wait for a minute: those are brought forward when all else is at rest.
+ */
+export async function settled(stage: Stage, refreshes: 'by_hand' | 'by_themselves'): Promise<void> {
   const begunMs = performance.now();
   let sweptMs = -Infinity;
   for (;;) {
-    if (sweeps === 'by_hand' && performance.now() - sweptMs > sweepEveryMs) {
-      await stage.sweep();
-      sweptMs = performance.now();
-    }
     const [left] = await stage.sql<Left>(`
       select count(*) filter (where refresh_due_at <= now() + interval '2 minutes')::int as due, count(*) filter (where lease_until is not null)::int as leased,
         (select count(*)::int from webhook_deliveries where next_attempt_at is not null) as undelivered
       from connections where deleted_at is null`);
-    if (left !== undefined && left.due + left.leased + left.undelivered === 0) return;
-    if (performance.now() - begunMs > patienceMs) throw new Error(`It does not come to rest: ${JSON.stringify(left)}\n${await stateOf(stage)}`);
+    const { due, leased, undelivered } = left ?? { due: 0, leased: 0, undelivered: 0 };
+    if (due + leased + undelivered === 0) return;
+    const nowMs = performance.now();
+    if (nowMs - begunMs > patienceMs) throw new Error(`It does not come to rest: ${JSON.stringify(left)}\n${await stateOf(stage)}`);
+    const isAtRest = due + leased === 0;
+    if ((isAtRest || refreshes === 'by_hand') && nowMs - sweptMs > sweepEveryMs) {
+      if (isAtRest && sweptMs > 0) await stage.sql('update webhook_deliveries set next_attempt_at = now() where next_attempt_at is not null');
+      await stage.sweep();
+      sweptMs = nowMs;
+    }
     await sleep(pollMs);
   }
 }

@@ -26,6 +26,8 @@ export type Stage = {
   postgres: Server;
   redis: Awaited<ReturnType<typeof startRedis>>;
   receiver: Receiver;
+  /** Where workers keep what Postgres cannot take: they are all on one machine. */
+  dataDir: string;
   /** The leases that the web process ever took: it lives, so none of them is a dead one's. */
   livingLeases: ReadonlySet<string>;
   sql<T extends pg.QueryResultRow = pg.QueryResultRow>(text: string, values?: unknown[]): Promise<T[]>;
@@ -97,6 +99,7 @@ export async function setStage(): Promise<Stage> {
       postgres,
       redis,
       receiver,
+      dataDir,
       livingLeases,
       sql: async <T extends pg.QueryResultRow>(text: string, values?: unknown[]) => (await pool.query<T>(text, values)).rows,
       clientOf: (baseUrl) => createGrantryClient({ baseUrl, apiKey: rootKey }),

@@ -1,6 +1,6 @@
-import type { Kills, Tally } from './kills.ts';
+import type { Tally } from './round.ts';
 
-/** What the kills came to, for a person to read. */
+/** What a torture came to, for a person to read. */
 
 const columns: readonly [string, (tally: Tally) => number][] = [
   ['runs', ({ runs }) => runs],
@@ -13,10 +13,10 @@ const columns: readonly [string, (tally: Tally) => number][] = [
   ['webhooks missing', ({ untold }) => untold],
 ];
 
-export function table(kills: Kills): string {
-  const rows = Object.entries(kills).map(([moment, tally]) => [moment, ...columns.map(([, of]) => of(tally))]);
-  const sums = columns.map(([, of]) => Object.values(kills).reduce((sum, tally) => sum + of(tally), 0));
+export function table(tallies: Readonly<Record<string, Tally>>): string {
+  const rows = Object.entries(tallies).map(([moment, tally]) => [moment, ...columns.map(([, of]) => of(tally))]);
+  const sums = columns.map(([, of]) => Object.values(tallies).reduce((sum, tally) => sum + of(tally), 0));
   const line = (cells: readonly (string | number)[]) =>
     cells.map((cell, n) => (n === 0 ? String(cell).padEnd(14) : String(cell).padStart(columns[n - 1]?.[0].length ?? 0))).join('  ');
-  return [['killed', ...columns.map(([name]) => name)], ...rows, ['all', ...sums]].map(line).join('\n');
+  return [['', ...columns.map(([name]) => name)], ...rows, ['all', ...sums]].map(line).join('\n');
 }

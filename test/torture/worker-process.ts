@@ -12,6 +12,8 @@ export type Worker = {
   goOn(): void;
   /** Resolves when a report of this kind comes. */
   hear(kind: Report['kind']): Promise<void>;
+  /** All that it said so far. */
+  reports(): readonly Report[];
   /** How often it said so. */
   count(kind: Report['kind']): number;
   kill(signal: NodeJS.Signals): void;
@@ -24,18 +26,17 @@ export type Worker = {
 /** Loads a worker that waits for its start. */
 export function loadWorker({ program }: Bundle, env: Record<string, string>): Worker {
   const child = fork(program, { execArgv: [], env: { PATH: process.env.PATH ?? '', ...env }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
-  const counts = new Map<Report['kind'], number>();
+  const reports: Report[] = [];
   const printed: string[] = [];
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => printed.push(chunk.toString()));
   let port = 0;
   const ended = once(child, 'exit').then(([code, signal]) => code ?? signal);
   child.on('message', (message) => {
     const heard = report.parse(message);
-    counts.set(heard.kind, (counts.get(heard.kind) ?? 0) + 1);
+    reports.push(heard);
     if (heard.kind === 'ready') port = heard.port;
     child.emit(`heard ${heard.kind}`);
   });
-  const count = (kind: Report['kind']) => counts.get(kind) ?? 0;
 
   async function hear(kind: Report['kind']): Promise<void> {
     const heard = once(child, `heard ${kind}`).then(() => true);
@@ -60,7 +61,8 @@ export function loadWorker({ program }: Bundle, env: Record<string, string>): Wo
     arm: (at) => give({ kind: 'arm', ...at }, 'armed'),
     goOn: () => void child.send({ kind: 'go_on' } satisfies Order),
     hear,
-    count,
+    reports: () => reports,
+    count: (kind) => reports.filter((each) => each.kind === kind).length,
     kill: (signal) => void child.kill(signal),
     ended,
     printed: () => printed.join(''),

@@ -1,0 +1,60 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createChance } from './chance.ts';
+import { kills } from './kills.ts';
+import { postgresStops } from './postgres-stops.ts';
+import { redisLosses } from './redis-losses.ts';
+import type { Tally } from './round.ts';
+import { type Stage, setStage } from './stage.ts';
+
+/** The same as `npm run torture`, in small. */
+
+const seed = Date.now() % 2 ** 31;
+const minutes = 60_000;
+const nothingWrong = { fates: { wrong: 0, silent: 0 }, doubleSends: 0, untold: 0, faults: [] };
+const nothingLost = { ...nothingWrong, fates: { wrong: 0, silent: 0, lost: 0 } };
+const stages: Stage[] = [];
+
+beforeAll(async () => {
+  for (let n = 0; n < 3; n += 1) stages.push(await setStage());
+});
+afterAll(() => Promise.all(stages.map(({ stop }) => stop())));
+
+function stage(number: number): Stage {
+  const found = stages[number];
+  if (found === undefined) throw new Error('There is no stage.');
+  return found;
+}
+
+describe.concurrent('torture', () => {
+  test(
+    'workers that are killed at any moment hand out no wrong token, and lose nothing in silence',
+    async () => {
+      const tallies = await kills(stage(0), 56, createChance(seed));
+      const all: Tally[] = Object.values(tallies);
+      for (const tally of all) expect(tally, `seed ${seed}`).toMatchObject(nothingWrong);
+      // The moments are what they are called: before the request is sent nothing can be lost by it, and afterwards it is.
+      expect(tallies.after_send.fates.lost).toBeGreaterThan(0);
+      expect(tallies.after_answer.fates.lost).toBeGreaterThan(0);
+      expect(tallies.after_intent.fates.retried).toBeGreaterThan(0);
+    },
+    5 * minutes,
+  );
+
+  test(
+    'a Postgres that is stopped when the provider has answered costs nothing',
+    async () => {
+      expect(await postgresStops(stage(1), ['lives', 'asked_to_end', 'killed'], createChance(seed)), `seed ${seed}`).toMatchObject(nothingLost);
+    },
+    5 * minutes,
+  );
+
+  test(
+    'a Redis that is emptied or killed costs nothing, and work goes on with the next sweep',
+    async () => {
+      const tally = await redisLosses(stage(2), 5, createChance(seed));
+      expect(tally, `seed ${seed}`).toMatchObject(nothingLost);
+      expect(tally.sweeps).toBeLessThanOrEqual(1);
+    },
+    5 * minutes,
+  );
+});
