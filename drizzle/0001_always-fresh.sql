@@ -31,7 +31,6 @@ CREATE TABLE "webhook_endpoints" (
 	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
-DROP INDEX "connections_due";--> statement-breakpoint
 ALTER TABLE "refresh_intents" DROP CONSTRAINT "refresh_intents_connection_id_token_version_pk";--> statement-breakpoint
 DELETE FROM "refresh_intents" r USING "refresh_intents" n WHERE n.connection_id = r.connection_id AND n.token_version > r.token_version;--> statement-breakpoint
 ALTER TABLE "refresh_intents" ADD PRIMARY KEY ("connection_id");--> statement-breakpoint
@@ -53,4 +52,4 @@ CREATE INDEX "webhook_endpoints_project" ON "webhook_endpoints" USING btree ("pr
 CREATE INDEX "connections_probe_due" ON "connections" USING btree ("probe_due_at") WHERE "connections"."probe_due_at" is not null;--> statement-breakpoint
 CREATE INDEX "connections_ailing" ON "connections" USING btree ("project_id","status","id") WHERE "connections"."deleted_at" is null and "connections"."status" <> 'active';--> statement-breakpoint
 CREATE INDEX "events_notable" ON "events" USING btree ("project_id","type","id") WHERE "events"."type" <> 'connection.refreshed';--> statement-breakpoint
-CREATE INDEX "connections_due" ON "connections" USING btree (greatest(refresh_due_at, queued_until)) WHERE "connections"."refresh_due_at" is not null;
+ALTER TABLE "connections" SET (fillfactor = 85);

@@ -86,21 +86,23 @@ export const commitText = `
 /** Wakes who waits. Apart from the commit: a transaction that notifies commits alone, with its flush to the disk. */
 export const wakeText = `select pg_notify('grantry_refresh', id) from unnest($1::text[]) as q(id)`;
 
+/** What is due and not in the queue. Rows that the queue has are passed over; they are few, for a full queue takes no more. */
+const handedOut = 'refresh_due_at is not null and refresh_due_at <= now() and queued_until > now()';
+
 export const dueText = `
-  with picked as (
-    select id from connections where refresh_due_at is not null and greatest(refresh_due_at, queued_until) <= now()
-    order by greatest(refresh_due_at, queued_until) limit $1
-    for update skip locked)
   update connections c set queued_until = now() + make_interval(secs => $2::float8)
-  from picked where c.id = picked.id
+  where c.id = any (array(
+    select id from connections
+    where refresh_due_at is not null and refresh_due_at <= now() and (queued_until is null or queued_until <= now())
+    order by refresh_due_at limit $1
+    for update skip locked))
   returning c.id as connection_id, c.token_version`;
 
-/** What is in the queue, or waits for its host, is due all the same; it comes back within two minutes, so the index need not be read further. */
+/** What is in the queue, or waits for its host, is due all the same. */
 export const countsText = `
   select count(*)::int as due, count(*) filter (where refresh_due_at < now() - interval '1 minute')::int as overdue,
     coalesce(extract(epoch from now() - min(refresh_due_at)), 0)::float8 as "oldestOverdueS"
-  from connections
-  where refresh_due_at is not null and greatest(refresh_due_at, queued_until) <= now() + interval '150 seconds' and refresh_due_at <= now()`;
+  from connections where refresh_due_at is not null and refresh_due_at <= now()`;
 
 /** The lease says that somebody is at it: he decides what comes next. */
 export const postponeText = `
@@ -113,8 +115,5 @@ export const postponeText = `
   update connections c set queued_until = now() + make_interval(secs => free.seconds) from free where c.id = free.id`;
 
 export const handOutAgainText = `
-  with free as (
-    select id from connections
-    where refresh_due_at is not null and refresh_due_at <= now() and queued_until > now() and greatest(refresh_due_at, queued_until) > now()
-    for update skip locked)
-  update connections c set queued_until = null from free where c.id = free.id`;
+  update connections c set queued_until = null
+  where c.id = any (array(select id from connections where ${handedOut} for update skip locked))`;

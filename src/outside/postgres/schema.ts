@@ -208,7 +208,8 @@ export const connections = pgTable(
     index('connections_ending')
       .on(t.expires_at)
       .where(sql`${t.deleted_at} is null and not ${t.refreshable} and ${t.status} = 'active' and ${t.expires_at} is not null`),
-    index('connections_due').on(sql`greatest(refresh_due_at, queued_until)`).where(sql`${t.refresh_due_at} is not null`),
+    // Not on queued_until too: what is in no index can be changed without touching one (the table has a fillfactor for that).
+    index('connections_due').on(t.refresh_due_at).where(sql`${t.refresh_due_at} is not null`),
     index('connections_probe_due').on(t.probe_due_at).where(sql`${t.probe_due_at} is not null`),
     index('connections_ailing').on(t.project_id, t.status, t.id).where(sql`${t.deleted_at} is null and ${t.status} <> 'active'`),
     index('connections_deleted').on(t.deleted_at).where(sql`${t.deleted_at} is not null`),
