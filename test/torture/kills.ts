@@ -48,7 +48,7 @@ async function heldByTheDead({ sql, livingLeases }: Stage): Promise<{ connection
 
 type Round = { worker: Worker; url: string; next: Worker; moment: Moment; pool: readonly Connected[]; chance: Chance; tally: Tally };
 
-async function round(stage: Stage, { worker, url, next, moment, pool, chance, tally }: Round): Promise<{ lost: ReadonlySet<string>; url: string }> {
+async function round(stage: Stage, { worker, url, next, moment, pool, chance, tally }: Round): Promise<{ spent: ReadonlySet<string>; url: string }> {
   const connections = chance.some(pool, chance.between(fewest, pool.length));
   const due = await makeDue(stage, connections, chance.some(connections, chance.between(0, 2)));
   const asking = chance.some(connections, chance.between(0, 4));
@@ -61,7 +61,7 @@ async function round(stage: Stage, { worker, url, next, moment, pool, chance, ta
   await passMinute(stage, held.leases);
   const nextUrl = await next.start();
   await settled(stage, 'by_hand');
-  return { lost: await judgeRound(stage, due, { tally, mayBeLost: held.connections, ...(callers && { callers }) }), url: nextUrl };
+  return { spent: await judgeRound(stage, due, { tally, mayBeLost: held.connections, ...(callers && { callers }) }), url: nextUrl };
 }
 
 /** Ends so many workers, at each moment in turn. `onRun` hears of each run's end. */
@@ -76,7 +76,7 @@ export async function kills(stage: Stage, runs: number, chance: Chance, onRun: (
       const next = stage.loadWorker();
       try {
         const ended = await round(stage, { worker, url, next, moment, pool, chance, tally: tallies[moment] });
-        pool = await Promise.all(pool.map((each) => (ended.lost.has(each.id) ? stage.connect() : each)));
+        pool = await Promise.all(pool.map((each) => (ended.spent.has(each.id) ? stage.connect() : each)));
         url = ended.url;
       } catch (error) {
         throw new Error(`Run ${n} (${moment}) broke off. The next worker said: ${next.printed()}`, { cause: error });

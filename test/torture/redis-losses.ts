@@ -24,11 +24,12 @@ async function lose({ redis }: Stage, how: 'flush' | 'kill', chance: Chance): Pr
   await redis.restart();
 }
 
-/** Of the sweeps that found something to do, those after the worker had noticed the loss. */
-function sweepsAfterNotice(worker: Worker, from: number): number {
+/** The sweeps after the worker had noticed the loss (or after the loss, when it never did), up to the last one that found something to do. */
+function sweepsNeeded(worker: Worker, from: number): number {
   const reports = worker.reports().slice(from);
   const noticed = reports.findIndex(({ kind }) => kind === 'handed_out_again');
-  return reports.slice(noticed + 1).filter((each) => each.kind === 'swept' && each.handedOut > 0).length;
+  const sweeps = reports.slice(noticed + 1).flatMap((each) => (each.kind === 'swept' ? [each.handedOut] : []));
+  return sweeps.findLastIndex((handedOut) => handedOut > 0) + 1;
 }
 
 export async function redisLosses(stage: Stage, rounds: number, chance: Chance): Promise<RedisTally> {
@@ -48,7 +49,7 @@ export async function redisLosses(stage: Stage, rounds: number, chance: Chance):
       await settled(stage, 'by_themselves');
       stage.as.switches.fault = { kind: 'none' };
       await judgeRound(stage, due, { tally, callers });
-      tally.sweeps = Math.max(tally.sweeps, sweepsAfterNotice(worker, from));
+      tally.sweeps = Math.max(tally.sweeps, sweepsNeeded(worker, from));
     }
   } catch (error) {
     throw new Error(`A loss of Redis broke off. The worker said: ${worker.printed()}`, { cause: error });

@@ -43,7 +43,7 @@ export async function makeDue({ sql, as }: Stage, connections: readonly Connecte
 }
 
 /**
- * Adds what became of them to the tally; returns those that were lost.
+ * Adds what became of them to the tally; returns those that are of no use any more.
  *
  * @param mayBeLost those whose lease had somebody who was ended the hard way
  */
@@ -65,5 +65,5 @@ export async function judgeRound(
   tally.doubleSends += stage.as.counters.refresh_reuse - reuse - lost.size;
   tally.untold += missing.length;
   tally.faults.push(...wrong, ...missing);
-  return lost;
+  return new Set(judged.filter(({ fate }) => fate !== 'refreshed' && fate !== 'retried').map(({ connection }) => connection.id));
 }
