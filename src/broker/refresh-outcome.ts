@@ -90,19 +90,30 @@ async function spillOver(world: World, { connection: row, lease }: Claim, stored
 
 /**
  * Saves what processes that had to end left on this machine's disk; whatever is settled is removed there. To be called before anything
- * is refreshed, and now and then. Returns how many were saved.
+ * is refreshed, and now and then. Returns how many were saved; what could not be is left for the next time.
  */
 export async function saveSpilled(world: World): Promise<number> {
   let saved = 0;
   for (const spilled of await world.spill.list()) {
-    const row = await world.store.connections.get(spilled.project_id, spilled.connection_id);
-    if (row !== undefined && row.token_version === spilled.token_version) {
-      const claim = { connection: row, lease: spilled.lease, ambiguous: false };
-      if ((await commitRenewed(world, claim, spilled.stored, new Date(spilled.sent_at))) !== undefined) saved += 1;
+    try {
+      if (await saveOne(world, spilled)) saved += 1;
+      await world.spill.drop(spilled);
+    } catch (error) {
+      world.log.error(
+        { connection: spilled.connection_id, error: error instanceof Error ? error.name : typeof error },
+        'a spilled credential could not be saved yet',
+      );
     }
-    await world.spill.drop(spilled);
   }
   return saved;
+}
+
+/** False when something else came first. */
+async function saveOne(world: World, spilled: Spilled): Promise<boolean> {
+  const row = await world.store.connections.get(spilled.project_id, spilled.connection_id);
+  if (row === undefined || row.token_version !== spilled.token_version) return false;
+  const claim = { connection: row, lease: spilled.lease, ambiguous: false };
+  return (await commitRenewed(world, claim, spilled.stored, new Date(spilled.sent_at))) !== undefined;
 }
 
 /** Something else came first: a reconnect, a deletion, the security stop, or (its commit arrived though we heard of a failure) we ourselves. */
