@@ -50,8 +50,10 @@ type Round = { worker: Worker; url: string; next: Worker; moment: Moment; pool: 
 
 async function round(stage: Stage, { worker, url, next, moment, pool, chance, tally }: Round): Promise<{ spent: ReadonlySet<string>; url: string }> {
   const connections = chance.some(pool, chance.between(fewest, pool.length));
-  const due = await makeDue(stage, connections, chance.some(connections, chance.between(0, 2)));
-  const asking = chance.some(connections, chance.between(0, 4));
+  const ended = chance.some(connections, chance.between(0, 2));
+  const due = await makeDue(stage, connections, ended);
+  // Both processes are asked for what has ended, while the worker's own job is at it.
+  const asking = [...ended.flatMap((each) => [each, each]), ...chance.some(connections, chance.between(0, 2))];
   let callers: Callers | undefined;
   await endAt(stage, worker, { moment, chance }, async () => {
     await stage.sweep();
