@@ -94,6 +94,14 @@ export function createLedger({
   };
   const isInUse = ({ row }: Spell): boolean => row.deleted_at === null && (row.status === 'active' || row.status === 'refresh_failing');
 
+  /** Nobody will save it any more: something else has to have come first. */
+  function overtaken(each: Arrived): void {
+    each.fate = 'overtaken';
+    const row = spells.get(each.connection)?.at(-1)?.row;
+    if (row === undefined || row.deleted_at !== null || row.reason === 'stopped' || row.token_version !== each.version) return;
+    violated('answers_are_saved', `the credential after version ${each.version} of ${each.connection} was given up, and nothing had come first`);
+  }
+
   function watchTimeline({ cause, before, after, events }: Step): void {
     for (const { type, connection_id } of events) {
       if (connection_id !== after.id) violated('true_timeline', `an event of ${after.id} names ${connection_id}`);
@@ -174,13 +182,6 @@ export function createLedger({
       const claim = claims.get(connection)?.findLast((each) => each.life === life);
       const version = claim?.version ?? 0;
       if (claim === undefined) violated('one_refresh_per_version', `${life.name} refreshes ${connection} without a claim`);
-      for (const earlier of requests) {
-        if (earlier.connection !== connection || earlier.version !== version || isExcused(earlier)) continue;
-        violated(
-          'one_refresh_per_version',
-          `${life.name} refreshes version ${version} of ${connection}, which ${earlier.life.name} has (${earlier.verdict})`,
-        );
-      }
       const request: SentRequest = {
         life,
         host,
@@ -192,6 +193,14 @@ export function createLedger({
         verdict: 'open',
         carriedOut: false,
       };
+      // One that was stopped after its claim, for longer than its lease, does not know better.
+      for (const earlier of isExcused(request) ? [] : requests) {
+        if (earlier.connection !== connection || earlier.version !== version || isExcused(earlier)) continue;
+        violated(
+          'one_refresh_per_version',
+          `${life.name} refreshes version ${version} of ${connection}, which ${earlier.life.name} has (${earlier.verdict})`,
+        );
+      }
       requests.push(request);
       return request;
     },
@@ -213,7 +222,7 @@ export function createLedger({
     notSaved(accessToken: string | undefined, how: 'overtaken' | 'trouble'): void {
       const each = arrived.get(accessToken ?? '');
       if (each?.fate !== 'held') return;
-      if (how === 'overtaken') each.fate = 'overtaken';
+      if (how === 'overtaken') overtaken(each);
       else each.troubleMs ??= nowMs();
     },
     spilled(connection: string, version: number, how: 'kept' | 'no_room' | 'dropped'): void {
@@ -221,11 +230,7 @@ export function createLedger({
         if (each.connection !== connection || each.version !== version || each.fate !== 'held') continue;
         if (how === 'kept') each.spilled = true;
         else if (how === 'no_room') each.noRoom = true;
-        else each.fate = 'overtaken';
-        const now = spells.get(connection)?.at(-1);
-        if (how === 'dropped' && now !== undefined && isInUse(now) && now.row.token_version === version) {
-          violated('answers_are_saved', `the spilled credential of ${connection} was removed, and is saved nowhere`);
-        }
+        else overtaken(each);
       }
     },
     died(life: Life): void {
@@ -257,7 +262,9 @@ export function createLedger({
       if (provider.grantOf(accessToken)?.connection !== connection) violated('honest_tokens', `${accessToken} is not of ${connection}`);
       const ends = provider.tokenEndsMs(accessToken) ?? 0;
       const believed = spell.row.expires_at?.getTime() ?? Infinity;
-      if (ends <= startMs && believed <= epochMs + startMs)
+      // One that could be saved only when it had ended (Postgres was away for so long) is the newest there is.
+      const wasSavedLate = believed <= epochMs + spell.fromMs;
+      if (ends <= startMs && believed <= epochMs + startMs && !wasSavedLate)
         violated('honest_tokens', `${accessToken} of ${connection} had ended before its caller came`);
     },
     /** A caller was refused. */

@@ -27,7 +27,7 @@ export function overLine<Group extends object>(stage: Stage, life: Life, group: 
       stage.crash(life);
       return never;
     }
-    if (fault === 'outage' || fault === 'outage_and_crash') stage.leave('stopped', 3_000 + chance.below(60_000));
+    if (fault === 'outage' || fault === 'outage_and_crash') stage.leave('stopped', 10_000 + chance.below(60_000));
     if (fault === 'outage_and_crash') time.after(2_000, () => stage.crash(life), life);
     return new Promise((resolve, reject) => {
       const begunMs = time.nowMs();

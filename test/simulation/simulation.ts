@@ -80,6 +80,12 @@ async function play(stage: Stage): Promise<Outcome> {
     const act: Act = { atMs: time.nowMs(), kind: what, process: Math.floor(stage.chance.below(machines.length)), connection: indexOf(id) };
     time.after(0, () => perform(scene, act));
   };
+  stage.back = () => {
+    for (const process of running.values()) {
+      if (!process.life.alive || process.life.pausedUntilMs > time.nowMs()) continue;
+      for (const { id } of connections.slice(0, 2)) called(process, acting.ask(stage, process, id, { minTtlS: 60, force: false }));
+    }
+  };
   for (const each of scenario.acts) time.after(each.atMs, () => perform(scene, each));
   await time.runUntil(chaosMs + 60_000);
 
@@ -161,6 +167,7 @@ function createStage(scenario: Scenario, trace: Stage['trace']): Stage {
     },
     restart() {},
     meanwhile() {},
+    back() {},
     leave(how, forMs) {
       const { postgres } = stage;
       if (postgres.away !== undefined) return;
@@ -171,6 +178,7 @@ function createStage(scenario: Scenario, trace: Stage['trace']): Stage {
         at?.('postgres', 'is back');
         postgres.away = undefined;
         if (how === 'stopped') postgres.startedMs = nowMs();
+        stage.back();
       });
     },
   };

@@ -28,6 +28,8 @@ export type Stage = {
   meanwhile: (what: Meanwhile, connection: string, refreshing: Life) => void;
   /** Postgres is away from now on. */
   leave(how: 'stopped' | 'silent', forMs: number): void;
+  /** Postgres is back: whoever was refused comes again at once. */
+  back: () => void;
   /** Calls of a notification, by process. */
   listeners: Set<(connectionId: string) => void>;
   /** Undefined when nobody looks. */
