@@ -23,6 +23,9 @@ const idle: Ticket = { end() {} };
 /** The provider was away, or asked to wait: what a breaker counts. */
 const outages: readonly ErrorCode[] = ['provider_unavailable', 'provider_unreachable', 'no_answer', 'bad_provider_answer'];
 
+/** So long after the lease was asked for nothing is sent any more: with every secret tried, the answer is there well inside the lease (45 s). */
+const latestSendMs = 10_000;
+
 /** Sends the refresh, unless the host is known to be down, the client registration to be refused, or somebody else has the lease. */
 export async function attemptRefresh(world: World, plan: RefreshPlan): Promise<RefreshOutcome | Overtaken | Later> {
   const asked = plan.host === undefined ? ({ kind: 'go', ticket: idle } as const) : world.hosts.ask(plan.host);
@@ -30,8 +33,10 @@ export async function attemptRefresh(world: World, plan: RefreshPlan): Promise<R
   let isSent = false;
   try {
     if (plan.kind === 'ready' && !(await mayTry(world, plan.integration))) return await putOff(world, plan, 'misconfigured', trialPauseMs);
+    const begunMs = world.elapsedMs();
     const claim = await world.store.refreshes.claim(plan.view.connection, randomUUID());
-    if (claim === undefined) return { kind: 'overtaken' };
+    // A process that was stopped meanwhile, or heard of its lease late, has lost it perhaps: the old token would be used twice.
+    if (claim === undefined || world.elapsedMs() - begunMs > latestSendMs) return { kind: 'overtaken' };
     isSent = true;
     return await send(world, plan, claim, asked.ticket);
   } finally {

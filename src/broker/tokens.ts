@@ -131,26 +131,42 @@ async function refreshInTime(world: World, row: TokenRow): Promise<RefreshOutcom
   const remainingMs = row.expires_at === null ? Number.POSITIVE_INFINITY : row.expires_at.getTime() - row.now.getTime();
   const refresh = refreshConnection(world, row);
   if (remainingMs < 2 * livingPatienceMs) return refresh;
-  let timer: NodeJS.Timeout | undefined;
-  const slow = new Promise<'slow'>((resolve) => {
-    timer = setTimeout(() => resolve('slow'), livingPatienceMs);
-  });
-  return Promise.race([refresh, slow]).finally(() => clearTimeout(timer));
+  const patience = new AbortController();
+  const slow = world.sleep(livingPatienceMs, patience.signal).then(() => 'slow' as const);
+  return Promise.race([refresh, slow]).finally(() => patience.abort());
 }
 
-async function refreshed(world: World, row: TokenRow, { force }: TokenWish): Promise<TokenAnswer> {
+/** A token that was saved late, or that the provider gives for a moment only, may have ended when it arrives. */
+function arrivesEnded(
+  world: World,
+  row: TokenRow,
+  { expires_at, issued_at }: Pick<ConnectionRecord, 'expires_at' | 'issued_at'>,
+  askedMs: number,
+): boolean {
+  // One that is born at its end is handed out all the same: nobody has a better one.
+  if (expires_at === null || expires_at.getTime() <= issued_at.getTime()) return false;
+  return expires_at.getTime() <= row.now.getTime() + world.elapsedMs() - askedMs;
+}
+
+async function refreshed(world: World, row: TokenRow, wish: TokenWish, attempt: 'first' | 'second' = 'first'): Promise<TokenAnswer> {
+  const askedMs = world.elapsedMs();
   const waiting = row.retry_at !== null && row.retry_at.getTime() > row.now.getTime();
   if (waiting) {
     if (isAlive(row)) return answer(world, row);
     throw notRenewed(row, row.last_error?.code, Math.ceil(((row.retry_at?.getTime() ?? 0) - row.now.getTime()) / 1000));
   }
-  const outcome = await (force ? refreshConnection(world, row) : refreshInTime(world, row));
+  const outcome = await (wish.force ? refreshConnection(world, row) : refreshInTime(world, row));
   if (outcome === 'slow') return answer(world, row);
   switch (outcome.kind) {
     case 'gone':
       throw new GrantryError('not_found');
-    case 'refreshed':
-      return answer(world, { ...row, ...outcome.connection });
+    case 'refreshed': {
+      if (!arrivesEnded(world, row, outcome.connection, askedMs)) return answer(world, { ...row, ...outcome.connection });
+      const now = await world.store.tokens.byProject(row.project_id, row.id);
+      if (now === undefined) throw new GrantryError('not_found');
+      if (attempt === 'second') throw notRenewed(now, 'provider_unavailable', 1);
+      return refreshed(world, now, wish, 'second');
+    }
     case 'failed': {
       const now = await world.store.tokens.byProject(row.project_id, row.id);
       if (now === undefined) throw new GrantryError('not_found');

@@ -193,8 +193,7 @@ export function createLedger({
         verdict: 'open',
         carriedOut: false,
       };
-      // One that was stopped after its claim, for longer than its lease, does not know better.
-      for (const earlier of isExcused(request) ? [] : requests) {
+      for (const earlier of requests) {
         if (earlier.connection !== connection || earlier.version !== version || isExcused(earlier)) continue;
         violated(
           'one_refresh_per_version',
@@ -262,9 +261,7 @@ export function createLedger({
       if (provider.grantOf(accessToken)?.connection !== connection) violated('honest_tokens', `${accessToken} is not of ${connection}`);
       const ends = provider.tokenEndsMs(accessToken) ?? 0;
       const believed = spell.row.expires_at?.getTime() ?? Infinity;
-      // One that could be saved only when it had ended (Postgres was away for so long) is the newest there is.
-      const wasSavedLate = believed <= epochMs + spell.fromMs;
-      if (ends <= startMs && believed <= epochMs + startMs && !wasSavedLate)
+      if (ends <= startMs && believed <= epochMs + startMs)
         violated('honest_tokens', `${accessToken} of ${connection} had ended before its caller came`);
     },
     /** A caller was refused. */

@@ -43,7 +43,17 @@ export function openPostgres({
     options: '-c timezone=UTC',
   });
   pool.on('error', onError);
-  return { pool, db: drizzle(pool, { schema }), close: () => pool.end() };
+  // The pool listens to idle connections only: one that breaks in a transaction would end the process. Its statement fails anyway.
+  pool.on('connect', (client) => client.on('error', () => {}));
+  const db = drizzle(pool, { schema });
+  // drizzle's own never gives a connection back that broke at its `begin`: the pool would shrink with every outage, and never close.
+  db.transaction = async (work, config) => {
+    const client = await pool.connect();
+    return drizzle(client, { schema })
+      .transaction(work, config)
+      .finally(() => client.release());
+  };
+  return { pool, db, close: () => pool.end() };
 }
 
 /** Runs the migrations of `folder`; several processes may call it at once: one works, the others wait. */
