@@ -42,7 +42,34 @@ it('an empty environment is a development broker that needs nothing', () => {
     allowPrivateHosts: false,
     logLevel: 'info',
     trustedProxies: 0,
+    dataDir,
+    metricsPort: undefined,
+    refreshConcurrency: 200,
+    eventRetentionDays: 90,
+    otlpEndpoint: undefined,
   });
+});
+
+it('what concerns the jobs and the metrics is read, and what cannot be is told', () => {
+  const given = {
+    METRICS_PORT: '9464',
+    GRANTRY_REFRESH_CONCURRENCY: '50',
+    GRANTRY_EVENT_RETENTION_DAYS: '7',
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'http://localhost:4318',
+  };
+  const read = { metricsPort: 9464, refreshConcurrency: 50, eventRetentionDays: 7, otlpEndpoint: 'http://localhost:4318' };
+  expect(readConfig(given)).toMatchObject(read);
+  const wrong = {
+    METRICS_PORT: '70000',
+    GRANTRY_REFRESH_CONCURRENCY: '0',
+    GRANTRY_EVENT_RETENTION_DAYS: 'long',
+    OTEL_EXPORTER_OTLP_ENDPOINT: 'collector',
+  };
+  expect(faultsOf(wrong).names.sort()).toEqual(
+    Object.keys(wrong)
+      .map((name) => `/${name}`)
+      .sort(),
+  );
 });
 
 it('an empty or blank variable is an absent one', () => {
