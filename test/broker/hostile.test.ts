@@ -1,4 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createHostHealth } from '../../src/broker/host-health.ts';
+import { silentMeter } from '../../src/broker/meter.ts';
 import { GrantryProblem } from '../../src/client/client.ts';
 import { hostileAnswers, tokenAnswer } from '../../src/sandbox/hostile-answers.ts';
 import { startWholeSandbox } from '../harness/broker.ts';
@@ -33,6 +35,10 @@ beforeAll(async () => {
   });
 });
 afterAll(() => world.stop());
+// So many nonsensical answers of one host would open its breaker, and nothing more would be asked.
+beforeEach(() => {
+  world.broker.world.hosts = createHostHealth({ elapsedMs: () => performance.now(), random: () => 0, meter: silentMeter });
+});
 
 const hostile = () => world.sandbox.providers.hostile;
 const create = () =>
