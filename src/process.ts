@@ -51,6 +51,11 @@ export type StartOptions = {
   adapt?: (world: World) => World;
 };
 
+/** So long each thing may take to close: a server that swallows packets answers no farewell. */
+const usualClosingMs = 5_000;
+/** These have limits of their own, and wait for work. */
+const closingMs: Readonly<Record<string, number>> = { intake: 30_000, refreshes: 15_000, 'embedded postgres': 20_000 };
+
 /** Things to undo, in reverse order, each tried whatever the others do. */
 function createClosers(log: Log) {
   const closers: [string, () => Promise<unknown>][] = [];
@@ -58,9 +63,10 @@ function createClosers(log: Log) {
     add: (name: string, close: () => Promise<unknown>) => closers.push([name, close]),
     async closeAll() {
       for (const [name, close] of closers.reverse()) {
-        await close().catch((error: unknown) =>
-          log.error({ what: name, error: error instanceof Error ? error.name : typeof error }, 'could not be closed'),
-        );
+        const late = sleep(closingMs[name] ?? usualClosingMs, 'late' as const, { ref: false });
+        await Promise.race([close(), late])
+          .then((outcome) => outcome === 'late' && log.error({ what: name }, 'could not be closed in time'))
+          .catch((error: unknown) => log.error({ what: name, error: error instanceof Error ? error.name : typeof error }, 'could not be closed'));
       }
       closers.length = 0;
     },

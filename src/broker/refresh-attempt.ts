@@ -82,7 +82,12 @@ async function send(world: World, plan: RefreshPlan, claim: Claim, ticket: Ticke
   }
   ticket.end('answered');
   if (plan.kind === 'impossible') throw new GrantryError('internal_error');
-  const saved = await saveRenewed(world, claim, { ctx: plan.ctx, sentAt, credential: keepRefreshEnd(row, plan.credential, renewed, sentAt) });
+  const saved = await saveRenewed(world, claim, {
+    ctx: plan.ctx,
+    integration: plan.integration,
+    sentAt,
+    credential: keepRefreshEnd(row, plan.credential, renewed, sentAt),
+  });
   count('refreshed');
   await markRecovered(world, plan.integration);
   return saved;

@@ -2,8 +2,9 @@ import { grantFor } from '../grants/index.ts';
 import type { Credential } from '../protocol/credential.ts';
 import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { GrantContext } from '../protocol/grant.ts';
+import { withSecretsOf } from './client-secrets.ts';
 import { storeCredential } from './credentials.ts';
-import type { ConnectionRecord, NewEvent } from './records.ts';
+import type { ConnectionRecord, IntegrationRecord, NewEvent } from './records.ts';
 import type { Spilled } from './spill.ts';
 import type { Claim, StoredCredential } from './store.ts';
 import type { World } from './world.ts';
@@ -18,7 +19,9 @@ export type RefreshOutcome =
   | { kind: 'gone' };
 
 /** What a provider gave for the old credential, not yet saved; `sentAt`: when the request for it was sent. */
-export type Renewed = { ctx: GrantContext; credential: Credential; sentAt: Date };
+export type Renewed = { ctx: GrantContext; integration: IntegrationRecord; credential: Credential; sentAt: Date };
+
+type Dropped = Pick<Renewed, 'ctx' | 'integration' | 'credential'>;
 
 /** So long a credential is kept in memory while Postgres is away; what was spilled to the disk stays there. */
 const keptMs = 15 * 60_000;
@@ -39,7 +42,7 @@ export function settled(now: ConnectionRecord | undefined, version: number): Ref
  * for, with the sealed credential on this machine's disk meanwhile, for the process may have to end. Throws `unavailable` when it
  * could not be saved in a quarter of an hour.
  */
-export async function saveRenewed(world: World, claim: Claim, { ctx, credential, sentAt }: Renewed): Promise<RefreshOutcome> {
+export async function saveRenewed(world: World, claim: Claim, { ctx, integration, credential, sentAt }: Renewed): Promise<RefreshOutcome> {
   const row = claim.connection;
   const begunMs = world.elapsedMs();
   let stored: StoredCredential | undefined;
@@ -50,7 +53,7 @@ export async function saveRenewed(world: World, claim: Claim, { ctx, credential,
       const saved = await commitRenewed(world, claim, stored, sentAt);
       if (spilled) await world.spill.drop({ connection_id: row.id, token_version: row.token_version });
       if (saved !== undefined) return { kind: 'refreshed', connection: saved };
-      return await notSaved(world, row, { ctx, credential });
+      return await notSaved(world, row, { ctx, integration, credential });
     } catch (error) {
       world.log.error(
         { connection: row.id, attempt, error: error instanceof Error ? error.name : typeof error },
@@ -117,17 +120,17 @@ async function saveOne(world: World, spilled: Spilled): Promise<boolean> {
 }
 
 /** Something else came first: a reconnect, a deletion, the security stop, or (its commit arrived though we heard of a failure) we ourselves. */
-async function notSaved(world: World, row: ConnectionRecord, { ctx, credential }: Pick<Renewed, 'ctx' | 'credential'>): Promise<RefreshOutcome> {
+async function notSaved(world: World, row: ConnectionRecord, dropped: Dropped): Promise<RefreshOutcome> {
   const now = await world.store.connections.get(row.project_id, row.id);
   // The deletion, or the stop, could revoke only what it found. What came of the refresh since is known to nobody else.
   const outcome = settled(now, row.token_version);
-  if (outcome?.kind !== 'refreshed' && now?.token_version !== row.token_version + 1) void giveBack(world, row, { ctx, credential });
+  if (outcome?.kind !== 'refreshed' && now?.token_version !== row.token_version + 1) void giveBack(world, row, dropped);
   return outcome ?? { kind: 'failed', error: new GrantryError('unavailable', { retryAfterS: 1 }) };
 }
 
-async function giveBack(world: World, row: ConnectionRecord, { ctx, credential }: Pick<Renewed, 'ctx' | 'credential'>): Promise<void> {
+async function giveBack(world: World, row: ConnectionRecord, { credential, ...at }: Dropped): Promise<void> {
   try {
-    await grantFor(ctx.method).revoke?.(ctx, credential);
+    await withSecretsOf(world, at, async (ctx) => grantFor(ctx.method).revoke?.(ctx, credential));
   } catch (error) {
     const code = isGrantryError(error) ? error.code : 'unexpected';
     world.log.warn({ connection: row.id, code }, 'the last credential of a connection that has ended could not be revoked');

@@ -70,7 +70,16 @@ export async function attemptRevocation(world: World, row: RevocationRecord): Pr
 export async function retryRevocations(world: World, limit: number): Promise<number> {
   for (let tried = 0; ; ) {
     const due = await world.store.revocations.claimDue(Math.min(atOnce, limit - tried), leaseS);
-    await Promise.all(due.map((row) => attemptRevocation(world, row)));
+    await Promise.all(
+      due.map((row) =>
+        attemptRevocation(world, row).catch((error: unknown) => {
+          world.log.error(
+            { connection: row.connection_id, error: error instanceof Error ? error.name : typeof error },
+            'revocation broke; it will be tried again',
+          );
+        }),
+      ),
+    );
     tried += due.length;
     if (due.length < atOnce || tried >= limit) return tried;
   }

@@ -37,7 +37,7 @@ export function createTurns({ slots, elapsedMs }: { slots: number; elapsedMs: ()
     for (const [name, other] of hosts) {
       if (other === host) continue;
       if (other.running > 0 || nowMs - other.lastSeenMs < presenceMs) alone = false;
-      else if (other.nextTurnMs < nowMs) hosts.delete(name);
+      else if (other.waiting.length === 0 && other.nextTurnMs < nowMs) hosts.delete(name);
     }
     return alone;
   }

@@ -230,3 +230,26 @@ test('hosts that have gone are forgotten, also when many of their jobs were sent
   await turns.take('last');
   expect((kept() - before) / 1e6).toBeLessThan(8);
 });
+
+test('a host whose job waits is not forgotten when its only other job has ended', async () => {
+  let nowMs = 0;
+  const turns = createTurns({ slots: 50, elapsedMs: () => nowMs });
+  const hosts = Array.from({ length: 48 }, (_, n) => `host ${n}`);
+  // Each has one job under way, and the first five have another one, for which there is no room.
+  const first = await Promise.all(hosts.map((host) => turns.take(host)));
+  expect(first.every(({ kind }) => kind === 'go')).toBe(true);
+  const waiting = hosts.slice(0, 5).map((host) => turns.take(host));
+  const done = waiting.map(async (turn) => {
+    const granted = await turn;
+    if (granted.kind === 'go') granted.release();
+  });
+  nowMs += 20_000;
+  for (const turn of first.toReversed().slice(-5)) {
+    if (turn.kind === 'go') turn.release();
+    nowMs += 3_000;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  for (const turn of first.slice(5)) if (turn.kind === 'go') turn.release();
+  const late = new Promise((resolve) => setTimeout(resolve, 500, 'somebody waits for ever'));
+  expect(await Promise.race([Promise.all(done).then(() => 'all had their turn'), late])).toBe('all had their turn');
+});

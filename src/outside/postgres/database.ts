@@ -3,6 +3,7 @@ import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import { migrate } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
 import { GrantryError } from '../../protocol/errors.ts';
+import { isPostgresAway } from './away.ts';
 import * as schema from './schema.ts';
 
 /** The pool and drizzle over it. */
@@ -49,9 +50,16 @@ export function openPostgres({
   // drizzle's own never gives a connection back that broke at its `begin`: the pool would shrink with every outage, and never close.
   db.transaction = async (work, config) => {
     const client = await pool.connect();
-    return drizzle(client, { schema })
-      .transaction(work, config)
-      .finally(() => client.release());
+    let broken: Error | undefined;
+    try {
+      return await drizzle(client, { schema }).transaction(work, config);
+    } catch (error) {
+      // One whose statement hangs, or that broke, is of no use to the next one.
+      if (isPostgresAway(error)) broken = error instanceof Error ? error : new Error('broken');
+      throw error;
+    } finally {
+      client.release(broken);
+    }
   };
   return { pool, db, close: () => pool.end() };
 }
