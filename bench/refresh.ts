@@ -1,7 +1,6 @@
 import { type ChildProcess, execFileSync, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,6 +12,7 @@ import { generateKeyRing, parseKeyRing } from '../src/outside/key-ring.ts';
 import { openPostgres } from '../src/outside/postgres/database.ts';
 import { createStore } from '../src/outside/postgres/store.ts';
 import { createSeal } from '../src/outside/seal.ts';
+import { freePort } from '../test/harness/free-port.ts';
 import { startMeasured } from './server.ts';
 
 /**
@@ -35,17 +35,8 @@ function ask<T>(child: ChildProcess, order: Record<string, unknown>): Promise<T>
       resolve(message);
     };
     child.on('message', hear);
-    child.once('exit', () => reject(new Error('The process ended.')));
-    child.send({ ...order, id });
+    child.send({ ...order, id }, (error) => error !== null && reject(error));
   });
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { type ErrorCode, errorTable, GrantryError } from '../protocol/errors.ts';
 import type { ConnectionRecord } from './records.ts';
 import { attemptRefresh } from './refresh-attempt.ts';
@@ -23,19 +22,11 @@ const callerPatienceMs = 25_000;
 /** The net under the notification that a refresh has ended. */
 const pollMs = 250;
 
-const underWay = new WeakMap<Store, Map<string, Promise<unknown>>>();
-
-function underWayOf({ store }: Pick<World, 'store'>): Map<string, Promise<unknown>> {
-  const known = underWay.get(store);
-  if (known !== undefined) return known;
-  const fresh = new Map<string, Promise<unknown>>();
-  underWay.set(store, fresh);
-  return fresh;
-}
+const underWay = new WeakMap<Store, Set<Promise<unknown>>>();
 
 /** Resolves when no refresh of this process is under way any more: what a process waits for before it ends. */
-export async function refreshesSettled(world: Pick<World, 'store'>): Promise<void> {
-  await Promise.allSettled(underWayOf(world).values());
+export async function refreshesSettled({ store }: Pick<World, 'store'>): Promise<void> {
+  await Promise.allSettled(underWay.get(store) ?? []);
 }
 
 const shared = new WeakMap<Store, Map<string, Promise<RefreshOutcome>>>();
@@ -53,11 +44,11 @@ export function refreshConnection(world: World, target: RefreshTarget): Promise<
 }
 
 /** Keeps the process from ending before it. */
-function tracked<T>(world: World, work: Promise<T>): Promise<T> {
-  const all = underWayOf(world);
-  const key = randomUUID();
-  const mine = work.finally(() => all.delete(key));
-  all.set(key, mine);
+function tracked<T>({ store }: Pick<World, 'store'>, work: Promise<T>): Promise<T> {
+  const all = underWay.get(store) ?? new Set();
+  underWay.set(store, all);
+  const mine: Promise<T> = work.finally(() => all.delete(mine));
+  all.add(mine);
   return mine;
 }
 

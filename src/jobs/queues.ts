@@ -87,9 +87,9 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
 }
 
 const settledWithin = (ms: number, work: readonly Promise<unknown>[]) => {
-  const patience = new AbortController();
-  const late = sleep(ms, undefined, { signal: patience.signal }).catch(() => {});
-  return Promise.race([Promise.allSettled(work), late]).finally(() => patience.abort());
+  const waiting = new AbortController();
+  const late = sleep(ms, undefined, { signal: waiting.signal }).catch(() => {});
+  return Promise.race([Promise.allSettled(work), late]).finally(() => waiting.abort());
 };
 
 async function openOn<B extends IQueueBackend, C>(

@@ -3,6 +3,7 @@ import type pg from 'pg';
 import type { ConnectionRecord, IntegrationRecord, NewEvent } from '../../broker/records.ts';
 import type { Claim, DueCounts, DueRefresh, Refreshes, RefreshView, StoredCredential } from '../../broker/store.ts';
 import { apartOnFailure, gather } from '../gathered.ts';
+import { healthy } from './connections.ts';
 import type { Database } from './database.ts';
 import { eventRows, insertEvents } from './events.ts';
 import { claimText, commitText, countsText, dueText, handOutAgainText, postponeText, readText, wakeText } from './refresh-statements.ts';
@@ -61,16 +62,7 @@ function renewed({ connection }: Claim, { times: _, ...next }: StoredCredential,
     ...next,
     ...saved,
     token_version: connection.token_version + 1,
-    status: 'active',
-    reason: null,
-    reason_since: null,
-    queued_until: null,
-    refresh_lease: null,
-    lease_until: null,
-    retry_at: null,
-    failure_count: 0,
-    failing_since: null,
-    last_error: null,
+    ...healthy,
   };
 }
 
