@@ -137,6 +137,7 @@ export type ConnectionRecord = {
   refreshable: boolean;
   refresh_due_at: Date | null;
   queued_until: Date | null;
+  put_off_since: Date | null;
   refresh_lease: string | null;
   lease_until: Date | null;
   retry_at: Date | null;

@@ -5,6 +5,7 @@ import { type ErrorCode, GrantryError, isGrantryError } from '../protocol/errors
 import { withSecretsOf } from './client-secrets.ts';
 import type { Ticket } from './host-health.ts';
 import { markRecovered, mayTry } from './integrations.ts';
+import { putOffMs } from './put-off.ts';
 import type { ConnectionRecord } from './records.ts';
 import { recordFailure } from './refresh-failure.ts';
 import { type RefreshOutcome, saveRenewed } from './refresh-outcome.ts';
@@ -56,11 +57,12 @@ const reasons = {
 async function putOff(world: World, plan: RefreshPlan, why: keyof typeof reasons, waitMs: number): Promise<RefreshOutcome | Overtaken | Later> {
   const { connection, now, integration } = plan.view;
   world.meter.putOff(why);
-  const ms = waitMs * (1 + world.random(2).readUInt16BE(0) / 65_536 / 4);
+  const chance = world.random(2).readUInt16BE(0) / 65_536;
+  const toldMs = waitMs * (1 + chance / 4);
   const { code, detail } = reasons[why];
-  const error = new GrantryError(code, { detail, retryAfterS: Math.ceil(ms / 1000) });
+  const error = new GrantryError(code, { detail, retryAfterS: Math.ceil(toldMs / 1000) });
   const hasEnded = connection.expires_at !== null && connection.expires_at.getTime() <= now.getTime();
-  if (!hasEnded || connection.status !== 'active') return { kind: 'later', ms, error };
+  if (!hasEnded || connection.status !== 'active') return { kind: 'later', ms: putOffMs(plan.view, toldMs, chance), error };
   const claim = await world.store.refreshes.claim(connection, randomUUID());
   return claim === undefined ? { kind: 'overtaken' } : recordFailure(world, claim, integration, error);
 }

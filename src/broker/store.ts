@@ -72,7 +72,7 @@ export type Integrations = {
   insert(integration: Omit<IntegrationRecord, 'created_at' | 'updated_at' | 'status' | 'trial_at'>): Promise<IntegrationRecord | undefined>;
   get(project: string, id: string): Promise<IntegrationRecord | undefined>;
   list(project: string, page: PageRequest): Promise<Page<IntegrationRecord>>;
-  /** Undefined when it is gone or its secret_version is no longer the one given. The events are written when the status changes. */
+  /** Undefined when it is gone or its secret_version is no longer the one given. The events are written when the status changes. What waited is due when it is active again. */
   update(project: string, id: string, secretVersion: number, change: IntegrationChange, events?: NewEvent[]): Promise<IntegrationRecord | undefined>;
   /** Notes what the provider makes of a registration, with the events; false when that was noted before, or the registration was changed. */
   setStatus(registration: Registration, status: IntegrationRecord['status'], events: NewEvent[]): Promise<boolean>;
@@ -254,7 +254,7 @@ export type Claim = { connection: ConnectionRecord; lease: string; ambiguous: bo
 /** A refresh that is due, as a job's payload names it. */
 export type DueRefresh = { connection_id: string; token_version: number };
 
-/** `overdue`: due for more than a minute. */
+/** What was put off counts too. `overdue`: due for more than a minute, or put off for so long. */
 export type DueCounts = { due: number; overdue: number; oldestOverdueS: number };
 
 export type Refreshes = {
@@ -262,11 +262,11 @@ export type Refreshes = {
   read(id: string): Promise<RefreshView | undefined>;
   /** Hands out due refreshes, the longest overdue first, each to one caller, and looks at them again after `holdS`. */
   due(limit: number, holdS: number): Promise<DueRefresh[]>;
-  /** Hands a due refresh out again after `ms` only. */
+  /** Puts a due refresh off: it is due after `ms` only, and `put_off_since` keeps when it was at first. */
   postpone(due: DueRefresh, ms: number): Promise<void>;
-  /** Makes everything that was handed out due at once: the queue has lost it. */
+  /** Hands out again at once what was handed out, for the queue has lost it. What was put off waits for its time. */
   handOutAgain(): Promise<void>;
-  /** How many refreshes are due now. */
+  /** How many refreshes are due now, or were and have been put off. */
   counts(): Promise<DueCounts>;
   /**
    * Takes the lease and commits the intent, in one statement; undefined when somebody else has it, the version moved on, or

@@ -209,7 +209,7 @@ describe('the engine, at a provider that is down', () => {
     expect(await refreshConnection(broker, await row(ids[7]))).toMatchObject({ kind: 'failed', error: { code: 'provider_unavailable' } });
     expect(asked()).toBe(before);
     expect(await row(living)).toMatchObject({ status: 'active', failure_count: 0, last_error: null, lease_until: null, token_version: version });
-    expect((await row(living)).queued_until?.getTime()).toBeGreaterThan(Date.now());
+    expect((await row(living)).refresh_due_at?.getTime()).toBeGreaterThan(Date.now());
     expect(await row(ended)).toMatchObject({
       status: 'refresh_failing',
       last_error: { code: 'provider_unavailable', retryable: true },

@@ -120,7 +120,7 @@ export function createLedger({
     }
   }
 
-  const own: readonly Cause[] = ['claim', 'commit', 'fail', 'hand_out', 'resume'];
+  const own: readonly Cause[] = ['claim', 'commit', 'fail', 'hand_out', 'put_off', 'resume'];
 
   function watchChanges({ cause, before, after }: Step): void {
     if (before.deleted_at !== null) violated('nothing_undone', `${after.id} was deleted, and ${cause} changed it`);

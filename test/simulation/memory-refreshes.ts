@@ -12,16 +12,10 @@ export function memoryRefreshes(tables: Tables): Refreshes {
   const { outside, intents, inS, change, living } = tables;
   const nowMs = () => outside.now().getTime();
   const isPast = (at: Date | null): boolean => at !== null && at.getTime() < nowMs();
-  /** `greatest(refresh_due_at, queued_until)`, in milliseconds; undefined when it is never due. */
-  const dueMs = ({ refresh_due_at, queued_until }: ConnectionRecord): number | undefined =>
-    refresh_due_at === null ? undefined : Math.max(refresh_due_at.getTime(), queued_until?.getTime() ?? 0);
-  const dueRows = (untilMs: number) =>
-    [...tables.connections.values()]
-      .flatMap((row) => {
-        const atMs = dueMs(row);
-        return atMs !== undefined && atMs <= untilMs ? [{ row, atMs }] : [];
-      })
-      .sort((a, b) => a.atMs - b.atMs);
+  const isDue = ({ refresh_due_at }: ConnectionRecord): boolean => refresh_due_at !== null && refresh_due_at.getTime() <= nowMs();
+  const isHandedOut = ({ queued_until }: ConnectionRecord): boolean => queued_until !== null && queued_until.getTime() > nowMs();
+  const rowsThat = (holds: (row: ConnectionRecord) => boolean) => [...tables.connections.values()].filter(holds);
+  const dueSinceMs = ({ refresh_due_at, put_off_since }: ConnectionRecord): number => (put_off_since ?? refresh_due_at)?.getTime() ?? nowMs();
 
   return {
     async read(id) {
@@ -34,28 +28,25 @@ export function memoryRefreshes(tables: Tables): Refreshes {
       return { connection, integration, ownVersion: own?.version ?? null, now: outside.now() };
     },
     async due(limit, holdS) {
-      return dueRows(nowMs())
+      return rowsThat((row) => isDue(row) && !isHandedOut(row))
+        .sort((a, b) => Number(a.refresh_due_at) - Number(b.refresh_due_at))
         .slice(0, limit)
-        .map(({ row }) => {
+        .map((row) => {
           change('hand_out', row, { queued_until: inS(holdS) });
           return { connection_id: row.id, token_version: row.token_version };
         });
     },
     async postpone({ connection_id, token_version }, ms) {
       const row = tables.connections.get(connection_id);
-      if (row === undefined || row.token_version !== token_version || row.refresh_due_at === null) return;
-      if (row.lease_until === null || isPast(row.lease_until)) change('hand_out', row, { queued_until: inS(ms / 1000) });
+      if (row === undefined || row.token_version !== token_version || !isDue(row)) return;
+      if (row.lease_until !== null && !isPast(row.lease_until)) return;
+      change('put_off', row, { refresh_due_at: inS(ms / 1000), queued_until: null, put_off_since: row.put_off_since ?? row.refresh_due_at });
     },
     async handOutAgain() {
-      for (const { row, atMs } of dueRows(nowMs() + 600_000)) {
-        if (atMs < nowMs() || (row.refresh_due_at?.getTime() ?? 0) > nowMs() || (row.queued_until?.getTime() ?? 0) <= nowMs()) continue;
-        change('hand_out', row, { queued_until: null });
-      }
+      for (const row of rowsThat((each) => isDue(each) && isHandedOut(each))) change('hand_out', row, { queued_until: null });
     },
     async counts() {
-      const late = dueRows(nowMs() + 150_000)
-        .map(({ row }) => nowMs() - (row.refresh_due_at?.getTime() ?? 0))
-        .filter((ms) => ms >= 0);
+      const late = rowsThat((row) => isDue(row) || row.put_off_since !== null).map((row) => nowMs() - dueSinceMs(row));
       return { due: late.length, overdue: late.filter((ms) => ms > 60_000).length, oldestOverdueS: Math.max(0, ...late) / 1000 };
     },
     async claim(connection, lease) {
@@ -105,6 +96,7 @@ export function memoryRefreshes(tables: Tables): Refreshes {
           reason,
           reason_since: reason === null ? null : outside.now(),
           queued_until: null,
+          put_off_since: null,
           refresh_lease: null,
           lease_until: null,
           failure_count: row.failure_count + 1,

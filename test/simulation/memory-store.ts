@@ -29,14 +29,12 @@ function memoryIntegrations(tables: Tables): MemoryStore['integrations'] {
   };
   /** What waited for a registration that the provider accepts need not wait any longer. */
   function resume(project: string, id: string): void {
-    const nowMs = outside.now().getTime();
     for (const row of [...tables.connections.values()]) {
       if (row.project_id !== project || row.integration_id !== id || row.deleted_at !== null) continue;
       const wasRefused = row.status === 'refresh_failing' && row.last_error?.code === 'invalid_client';
-      const wasPutOff = (row.refresh_due_at?.getTime() ?? Infinity) <= nowMs && (row.queued_until?.getTime() ?? 0) > nowMs;
-      if (!wasRefused && !wasPutOff) continue;
+      if (!wasRefused && row.put_off_since === null) continue;
       // LEAST passes over null.
-      const refresh_due_at = new Date(Math.min(row.refresh_due_at?.getTime() ?? Infinity, nowMs));
+      const refresh_due_at = new Date(Math.min(row.refresh_due_at?.getTime() ?? Infinity, outside.now().getTime()));
       tables.change('resume', row, { retry_at: null, queued_until: null, refresh_due_at });
     }
   }

@@ -6,7 +6,7 @@ import type { StoredCredential } from '../../src/broker/store.ts';
 export type Intent = { lease: string; attempts: number; outcome: 'sent' | 'refreshed' | 'refused' | 'failed'; ambiguous: boolean };
 
 /** What a step was, for those who watch. */
-export type Cause = 'claim' | 'commit' | 'fail' | 'renew' | 'remove' | 'stop' | 'metadata' | 'hand_out' | 'resume';
+export type Cause = 'claim' | 'commit' | 'fail' | 'renew' | 'remove' | 'stop' | 'metadata' | 'hand_out' | 'put_off' | 'resume';
 export type Step = { cause: Cause; before: ConnectionRecord; after: ConnectionRecord; events: readonly EventRecord[] };
 
 export type Outside = {
@@ -81,6 +81,7 @@ export const healthy = {
   reason: null,
   reason_since: null,
   queued_until: null,
+  put_off_since: null,
   refresh_lease: null,
   lease_until: null,
   retry_at: null,

@@ -10,7 +10,9 @@ const queues = ['refresh', 'webhooks', 'maintenance'];
 /** `dead`: the leases of whoever was killed. */
 export async function passMinute({ sql, redis: { client } }: Stage, dead: readonly string[]): Promise<void> {
   await sql(`update connections set lease_until = now() - interval '1 second' where refresh_lease = any($1::uuid[])`, [dead]);
-  await sql(`update connections set queued_until = null where refresh_due_at <= now()`);
+  await sql(
+    `update connections set queued_until = null, refresh_due_at = least(refresh_due_at, now()) where refresh_due_at <= now() or put_off_since is not null`,
+  );
   await sql(`update webhook_deliveries set next_attempt_at = now() where next_attempt_at is not null`);
   for (const queue of queues) {
     const key = `{grantry-${queue}}:${queue}`;

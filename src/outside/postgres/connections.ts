@@ -29,6 +29,7 @@ export const stopped = (reason: string) => ({
   reason,
   reason_since: sql`now()`,
   refresh_due_at: null,
+  put_off_since: null,
   refresh_lease: null,
   lease_until: null,
   updated_at: sql`now()`,
@@ -40,6 +41,7 @@ export const healthy = {
   reason: null,
   reason_since: null,
   queued_until: null,
+  put_off_since: null,
   refresh_lease: null,
   lease_until: null,
   retry_at: null,
@@ -177,6 +179,7 @@ export function connectionStore(db: Database): Connections {
             reason: 'expired',
             reason_since: sql`${t.expires_at}`,
             refresh_due_at: null,
+            put_off_since: null,
             updated_at: sql`now()`,
           })
           .where(inArray(t.id, ended))
@@ -222,6 +225,7 @@ export function connectionStore(db: Database): Connections {
             credential_sealed: null,
             inputs_sealed: null,
             refresh_due_at: null,
+            put_off_since: null,
             probe_due_at: null,
             refresh_lease: null,
             lease_until: null,

@@ -67,7 +67,7 @@ export const commitText = `
     update connections c set
       credential_sealed = q.credential_sealed, scopes = q.scopes, extras = q.extras, refreshable = q.refreshable,
       issued_at = now() - make_interval(secs => q.age_s), expires_at = ${since('lifetime_s')}, refresh_expires_at = ${since('refresh_lifetime_s')},
-      refresh_due_at = ${since('due_s')}, queued_until = null, refresh_lease = null, lease_until = null, retry_at = null,
+      refresh_due_at = ${since('due_s')}, queued_until = null, put_off_since = null, refresh_lease = null, lease_until = null, retry_at = null,
       status = 'active', reason = null, reason_since = null, failure_count = 0, failing_since = null, last_error = null,
       token_version = c.token_version + 1, last_refreshed_at = now(), refresh_count = c.refresh_count + 1, updated_at = now()
     from held join asked q on q.n = held.n
@@ -98,21 +98,29 @@ export const dueText = `
     for update skip locked))
   returning c.id as connection_id, c.token_version`;
 
-/** What is in the queue, or waits for its host, is due all the same. */
+/** What is in the queue, or put off, is due all the same, and has been since it was due at first. */
 export const countsText = `
-  select count(*)::int as due, count(*) filter (where refresh_due_at < now() - interval '1 minute')::int as overdue,
-    coalesce(extract(epoch from now() - min(refresh_due_at)), 0)::float8 as "oldestOverdueS"
-  from connections where refresh_due_at is not null and refresh_due_at <= now()`;
+  select count(*)::int as due, count(*) filter (where since < now() - interval '1 minute')::int as overdue,
+    coalesce(extract(epoch from now() - min(since)), 0)::float8 as "oldestOverdueS"
+  from (
+    select refresh_due_at as since from connections where refresh_due_at is not null and refresh_due_at <= now() and put_off_since is null
+    union all
+    select put_off_since from connections where put_off_since is not null) waiting`;
 
-/** The lease says that somebody is at it: he decides what comes next. */
+/**
+ * What is put off leaves the head of the line: the sweep would find it there each time, before all that it could hand out. The lease says
+ * that somebody is at it: he decides what comes next. What is no longer due was decided by somebody else.
+ */
 export const postponeText = `
   with asked as (select * from unnest($1::text[], $2::int[], $3::float8[]) as q(id, token_version, seconds)),
   free as (
     select f.id, q.seconds from asked q cross join lateral (
       select c.id from connections c
-      where c.id = q.id and c.token_version = q.token_version and c.refresh_due_at is not null and (c.lease_until is null or c.lease_until < now())
+      where c.id = q.id and c.token_version = q.token_version and c.refresh_due_at <= now() and (c.lease_until is null or c.lease_until < now())
       for update skip locked) f)
-  update connections c set queued_until = now() + make_interval(secs => free.seconds) from free where c.id = free.id`;
+  update connections c set refresh_due_at = now() + make_interval(secs => free.seconds), queued_until = null,
+    put_off_since = coalesce(c.put_off_since, c.refresh_due_at)
+  from free where c.id = free.id`;
 
 export const handOutAgainText = `
   update connections c set queued_until = null

@@ -150,6 +150,7 @@ export function refreshStore(db: Database, pool: pg.Pool): Refreshes {
             reason,
             reason_since: reason === null ? null : sql`now()`,
             queued_until: null,
+            put_off_since: null,
             refresh_lease: null,
             lease_until: null,
             failure_count: sql`${t.failure_count} + 1`,

@@ -180,6 +180,8 @@ export const connections = pgTable(
     refresh_due_at: time('refresh_due_at'),
     /** The sweep has handed the due refresh to the queue, and looks at it again when this has passed. */
     queued_until: time('queued_until'),
+    /** Of a refresh that was put off before anything was sent: when it was due at first. Null while none is put off. */
+    put_off_since: time('put_off_since'),
     refresh_lease: uuid('refresh_lease'),
     lease_until: time('lease_until'),
     retry_at: time('retry_at'),
@@ -210,6 +212,8 @@ export const connections = pgTable(
       .where(sql`${t.deleted_at} is null and not ${t.refreshable} and ${t.status} = 'active' and ${t.expires_at} is not null`),
     // Not on queued_until too: what is in no index can be changed without touching one (the table has a fillfactor for that).
     index('connections_due').on(t.refresh_due_at).where(sql`${t.refresh_due_at} is not null`),
+    // Only what is put off costs anything here; by integration, for that is what is put right.
+    index('connections_put_off').on(t.project_id, t.integration_id, t.id).where(sql`${t.put_off_since} is not null`),
     index('connections_probe_due').on(t.probe_due_at).where(sql`${t.probe_due_at} is not null`),
     index('connections_ailing').on(t.project_id, t.status, t.id).where(sql`${t.deleted_at} is null and ${t.status} <> 'active'`),
     index('connections_deleted').on(t.deleted_at).where(sql`${t.deleted_at} is not null`),
@@ -324,6 +328,8 @@ export const webhookDeliveries = pgTable(
   (t) => [
     index('webhook_deliveries_due').on(t.next_attempt_at).where(sql`${t.next_attempt_at} is not null`),
     index('webhook_deliveries_project').on(t.project_id, t.id),
+    // What is delivered never was in it.
+    index('webhook_deliveries_failed').on(t.project_id, t.id).where(sql`${t.status} = 'failed'`),
     index('webhook_deliveries_endpoint').on(t.endpoint_id, t.id),
     index('webhook_deliveries_event').on(t.event_id),
   ],

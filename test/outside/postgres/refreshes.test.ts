@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { ConnectionRecord, NewEvent } from '../../../src/broker/records.ts';
 import type { Claim, Refreshes, StoredCredential } from '../../../src/broker/store.ts';
 import { migrateDatabase, openPostgres, type Postgres } from '../../../src/outside/postgres/database.ts';
+import { claimText, dueText } from '../../../src/outside/postgres/refresh-statements.ts';
 import { createStore } from '../../../src/outside/postgres/store.ts';
 import { packageRoot } from '../../harness/broker.ts';
 import { createTestDatabase, type TestDatabase } from '../../harness/database.ts';
@@ -291,12 +292,94 @@ describe('due', () => {
       () => refreshes.postpone({ connection_id: 'con_none', token_version: 1 }, 60_000),
     ]);
     expect(await taken(10)).toEqual([second, third]);
+    // What has failed meanwhile is due when its failure says so.
+    await set(third, `refresh_due_at = now() + interval '5 minutes', queued_until = null`);
+    const before = await row(third);
+    await refreshes.postpone({ connection_id: third, token_version: 1 }, 1_000);
+    expect(await row(third)).toEqual(before);
+  });
+
+  const postpone = (id: string, ms = 60_000) => refreshes.postpone({ connection_id: id, token_version: 1 }, ms);
+  const dueInS = async (id: string) => Math.round(((await row(id)).refresh_due_at?.getTime() ?? 0) / 1000 - Date.now() / 1000);
+
+  test('begins with the others when what has been due for longest is put off', async () => {
+    const some = ids.slice(0, 20);
+    await makeDue(some);
+    await Promise.all((await refreshes.due(10, 30)).map(({ connection_id }) => postpone(connection_id)));
+    expect(await taken(5)).toEqual(some.slice(10, 15));
+    await set(first, `refresh_due_at = now() - interval '1 second'`);
+    expect(await taken(100)).toEqual([first, ...some.slice(15)]);
+  });
+
+  test('hands out what is put off when its pause is over, and remembers since when it waits', async () => {
+    await makeDue([first]);
+    const since = (await row(first)).refresh_due_at;
+    await refreshes.due(1, 3_600);
+    await postpone(first, 90_000);
+    expect(await row(first)).toMatchObject({ put_off_since: since, queued_until: null });
+    expect(Math.abs((await dueInS(first)) - 90)).toBeLessThan(10);
+    await set(first, `refresh_due_at = now() - interval '1 second'`);
+    expect(await taken(10)).toEqual([first]);
+    await postpone(first, 300_000);
+    expect((await row(first)).put_off_since).toEqual(since);
+    expect(Math.abs((await dueInS(first)) - 300)).toBeLessThan(10);
+  });
+
+  test('what is put off waits no more once it is refreshed, has failed, is connected anew, stopped, or deleted', async () => {
+    const failed = {
+      outcome: 'failed',
+      status: 'refresh_failing',
+      reason: null,
+      retryInS: 5,
+      error: { code: 'no_answer', retryable: true },
+    } as const;
+    const { connections } = createStore(processes[0] ?? never());
+    const ends: readonly ((id: string) => Promise<unknown>)[] = [
+      async (id) => commit(await claimed(id)),
+      async (id) => refreshes.fail(await claimed(id), failed, []),
+      (id) =>
+        connections.renew('default', id, 1, { ...next(), requested_scopes: [], inputs_sealed: null, account: null, method: 'web' }, undefined, []),
+      (id) => connections.requireReauthorization('default', id, 'stopped', []),
+      (id) => connections.remove('default', id, 'nothing', []),
+    ];
+    const some = ids.slice(0, ends.length);
+    await makeDue(some);
+    await Promise.all(some.map((id) => postpone(id)));
+    expect((await refreshes.counts()).due).toBe(ends.length);
+    for (const [n, end] of ends.entries()) {
+      await end(some[n] ?? '');
+      expect((await refreshes.counts()).due).toBe(ends.length - 1 - n);
+    }
+  });
+
+  test('a row is handed out and claimed without touching an index', async () => {
+    await makeDue([first]);
+    // There has to be room on its page.
+    await other.query('delete from connections where id <> $1', [first]);
+    await other.query('vacuum connections');
+    const counted = async () =>
+      (
+        await other.query<{ updated: number; hot: number }>(
+          `select pg_stat_get_xact_tuples_updated(oid)::int as updated, pg_stat_get_xact_tuples_hot_updated(oid)::int as hot
+           from pg_class where oid = 'connections'::regclass`,
+        )
+      ).rows[0] ?? never();
+    await other.query('begin');
+    const before = await counted();
+    await other.query(dueText, [1, 30]);
+    await other.query(claimText, [[first], ['default'], [1], [randomUUID()], [0]]);
+    const after = await counted();
+    await other.query('rollback');
+    expect({ updated: after.updated - before.updated, hot: after.hot - before.hot }).toEqual({ updated: 2, hot: 2 });
   });
 
   test('gives out everything again when the queue was lost, and nothing before its time', async () => {
     await makeDue([first, second]);
     await refreshes.due(10, 60);
     await set(third, `queued_until = now() + interval '1 minute'`);
+    const putOff = ids[3] ?? '';
+    await makeDue([putOff]);
+    await postpone(putOff);
     await refreshes.handOutAgain();
     expect(await taken(10)).toEqual([first, second]);
     expect((await row(third)).queued_until).not.toBeNull();
@@ -322,8 +405,10 @@ describe('due', () => {
     expect(before.due).toBe(10);
     expect(Math.floor(before.oldestOverdueS / 3600)).toBe(2);
     await refreshes.due(4, 30);
-    await refreshes.postpone({ connection_id: first, token_version: 1 }, 15_000);
-    expect(await refreshes.counts()).toMatchObject({ due: 10 });
+    await postpone(first, 15_000);
+    const after = await refreshes.counts();
+    expect(after).toMatchObject({ due: 10, overdue: 10 });
+    expect(Math.floor(after.oldestOverdueS / 3600)).toBe(2);
   });
 });
 

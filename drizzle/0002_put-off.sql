@@ -1,0 +1,3 @@
+ALTER TABLE "connections" ADD COLUMN "put_off_since" timestamp (3) with time zone;--> statement-breakpoint
+CREATE INDEX "connections_put_off" ON "connections" USING btree ("project_id","integration_id","id") WHERE "connections"."put_off_since" is not null;--> statement-breakpoint
+CREATE INDEX "webhook_deliveries_failed" ON "webhook_deliveries" USING btree ("project_id","id") WHERE "webhook_deliveries"."status" = 'failed';
