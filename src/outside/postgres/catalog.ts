@@ -1,9 +1,10 @@
 import { and, asc, eq, gt, isNull, ne, or, sql } from 'drizzle-orm';
 import type { Integrations, Providers } from '../../broker/store.ts';
-import { type Database, one, pageOf, type Transaction } from './database.ts';
+import { type Database, one, pageOf } from './database.ts';
 import { insertEvents } from './events.ts';
 import { erased } from './links.ts';
 import { rescheduleProbes } from './probes.ts';
+import { resume } from './resume.ts';
 import { connections, connectLinks, integrations, providerVersions, revocations } from './schema.ts';
 
 export function providerStore(db: Database): Providers {
@@ -59,21 +60,6 @@ export function providerStore(db: Database): Providers {
   };
 }
 
-/**
- * What waited for a registration that the provider accepts need not wait any longer: neither what was refused, nor what was put off.
- * Locked in the order of the ids, as everybody locks several connections.
- */
-async function resume(tx: Transaction, project: string, id: string): Promise<void> {
-  await tx.execute(sql`
-    with waiting as (
-      select id from connections
-      where project_id = ${project} and integration_id = ${id} and deleted_at is null
-        and ((status = 'refresh_failing' and last_error ->> 'code' = 'invalid_client') or (refresh_due_at <= now() and queued_until > now()))
-      order by id for update)
-    update connections c set retry_at = null, queued_until = null, refresh_due_at = least(c.refresh_due_at, now())
-    from waiting where c.id = waiting.id`);
-}
-
 export function integrationStore(db: Database): Integrations {
   const is = (project: string, id: string) => and(eq(integrations.project_id, project), eq(integrations.id, id));
   return {
@@ -99,14 +85,14 @@ export function integrationStore(db: Database): Integrations {
           .where(held)
           .returning();
         if (change.status !== undefined && change.status !== old.status) await insertEvents(tx, events);
-        if (change.status === 'active') await resume(tx, project, id);
         return changed;
       });
+      if (record !== undefined && change.status === 'active') await resume(db, project, id);
       if (record !== undefined && change.probe_unused_after_s !== undefined) await rescheduleProbes(db, project, id);
       return record;
     },
-    setStatus: ({ project_id, id, secret_version }, status, events) =>
-      db.transaction(async (tx) => {
+    async setStatus({ project_id, id, secret_version }, status, events) {
+      const isNoted = await db.transaction(async (tx) => {
         // updated_at stays: it says when the registration was last changed.
         const noted = await tx
           .update(integrations)
@@ -115,9 +101,11 @@ export function integrationStore(db: Database): Integrations {
           .returning({ id: integrations.id });
         if (noted.length === 0) return false;
         await insertEvents(tx, events);
-        if (status === 'active') await resume(tx, project_id, id);
         return true;
-      }),
+      });
+      if (isNoted && status === 'active') await resume(db, project_id, id);
+      return isNoted;
+    },
     // One that is active meanwhile needs no turns.
     async takeTrial(project, id, everyS) {
       const passed = sql`${integrations.trial_at} <= now() - make_interval(secs => ${everyS})`;
