@@ -3,7 +3,9 @@ import type { Turn } from '../broker/refresh.ts';
 /**
  * Who of many hosts may be asked next: one that is slow, or has much to do, gets a share of this worker and no more. A host that is
  * alone gets three quarters, and its jobs wait here: nobody else wants the room. Beside others it gets half of what they leave, and what
- * finds no room is told when its turn will roughly be.
+ * finds no room is told when its turn will roughly be, if that is soon. Nobody waits blindly for a turn that is far away, for the host
+ * may get quicker, or the others leave: a few look again every 15 s, and many one after the other, two hundred in a second or at the host's
+ * own pace, so that a crowd costs no more than that, and still takes what room there is.
  */
 export type Turns = { take(host: string): Promise<Turn> };
 
@@ -12,7 +14,10 @@ const presenceMs = 2_000;
 /** Of all slots, those in which jobs may wait for a turn. */
 const waitingShare = 0.1;
 const shortestWaitMs = 1_000;
-const longestWaitMs = 15_000;
+/** A crowd may wait longer: each looks again in its place of a line that moves on so quickly. */
+const fewWaitMs = 15_000;
+const longestWaitMs = 300_000;
+const looksPerS = 200;
 /** Until a host has answered for the first time. */
 const supposedLatencyMs = 1_000;
 
@@ -23,6 +28,8 @@ type Host = {
   latencyMs: number;
   /** When the turn of the next one that is sent away will be. */
   nextTurnMs: number;
+  /** When the next one that is sent away may look again, if its turn is later. */
+  nextLookMs: number;
   lastSeenMs: number;
 };
 
@@ -77,7 +84,7 @@ export function createTurns({ slots, elapsedMs }: { slots: number; elapsedMs: ()
   return {
     async take(name) {
       const nowMs = elapsedMs();
-      const host = hosts.get(name) ?? { running: 0, waiting: [], latencyMs: supposedLatencyMs, nextTurnMs: 0, lastSeenMs: nowMs };
+      const host = hosts.get(name) ?? { running: 0, waiting: [], latencyMs: supposedLatencyMs, nextTurnMs: 0, nextLookMs: 0, lastSeenMs: nowMs };
       hosts.set(name, host);
       host.lastSeenMs = nowMs;
       // Room that came of itself, as when another host is no longer there, is first for those who wait.
@@ -93,8 +100,11 @@ export function createTurns({ slots, elapsedMs }: { slots: number; elapsedMs: ()
           });
         });
       }
-      host.nextTurnMs = Math.min(nowMs + longestWaitMs, Math.max(nowMs + host.latencyMs, host.nextTurnMs) + host.latencyMs / cap);
-      return { kind: 'later', ms: Math.min(longestWaitMs, Math.max(shortestWaitMs, host.nextTurnMs - nowMs)) };
+      const lastMs = nowMs + longestWaitMs;
+      host.nextTurnMs = Math.min(lastMs, Math.max(nowMs + host.latencyMs, host.nextTurnMs) + host.latencyMs / cap);
+      host.nextLookMs = Math.min(lastMs, Math.max(nowMs, host.nextLookMs) + Math.min(1000 / looksPerS, host.latencyMs / cap));
+      const againMs = Math.min(host.nextTurnMs, Math.max(nowMs + fewWaitMs, host.nextLookMs));
+      return { kind: 'later', ms: Math.max(shortestWaitMs, againMs - nowMs) };
     },
   };
 }

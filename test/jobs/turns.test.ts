@@ -145,15 +145,69 @@ describe('those that find no room', () => {
   test('are not told of a crowd that has long gone', async () => {
     const worker = startWorker(40);
     await worker.take('b');
-    await times(5_000, () => worker.take('a'));
+    await times(20_000, () => worker.take('a'));
     const longest = Math.max(...worker.sentAway);
-    expect(longest).toBeLessThanOrEqual(15_000);
-    worker.pass(16_000);
+    expect(longest).toBeGreaterThan(60_000);
+    worker.pass(longest + 1_000);
     await worker.take('b');
     worker.sentAway.length = 0;
     await times(30, () => worker.take('a'));
     expect(worker.sentAway[0]).toBeLessThan(longest / 2);
   });
+});
+
+describe('a host that is slow', () => {
+  /** Ten seconds for each, as it has turned out. */
+  async function slow(slots: number): Promise<ReturnType<typeof startWorker>> {
+    const worker = startWorker(slots);
+    for (let n = 0; n < 40; n += 1) {
+      await worker.take('slow');
+      worker.pass(10_000);
+      await worker.endAll();
+    }
+    await worker.take('b');
+    return worker;
+  }
+
+  test('and has little to do is looked at again soon, however far away the turn', async () => {
+    const worker = await slow(4);
+    await times(200, () => worker.take('slow'));
+    expect(worker.sentAway.length).toBeGreaterThan(190);
+    expect(Math.max(...worker.sentAway)).toBeLessThanOrEqual(15_000);
+  });
+
+  test('and has very much to do is looked at some hundred times a second, not more', async () => {
+    const worker = await slow(4);
+    await times(50_000, () => worker.take('slow'));
+    const perSecond = new Map<number, number>();
+    for (const ms of worker.sentAway) perSecond.set(Math.floor(ms / 1000), (perSecond.get(Math.floor(ms / 1000)) ?? 0) + 1);
+    // The first three thousand come back in the fifteenth second; what comes to them later spreads them again.
+    const { [15]: first = 0, ...later } = Object.fromEntries(perSecond);
+    expect(first).toBeLessThanOrEqual(3_200);
+    expect(Math.max(...Object.values(later))).toBeLessThanOrEqual(201);
+    expect(Math.max(...worker.sentAway)).toBeLessThanOrEqual(300_000);
+  });
+
+  test('fills its room as soon as it is quick again, though many have been told to wait', async () => {
+    const worker = await slow(4);
+    await times(50_000, () => worker.take('slow'));
+    const soon = worker.sentAway.filter((ms) => ms >= 20_000 && ms < 21_000);
+    expect(soon.length).toBeGreaterThan(150);
+  });
+});
+
+test('a host that is quick is never kept waiting beyond its turn by its own crowd', async () => {
+  const worker = startWorker(40);
+  for (let n = 0; n < 60; n += 1) {
+    await worker.take('quick');
+    worker.pass(10);
+    await worker.endAll();
+  }
+  await worker.take('b');
+  await times(30_000, () => worker.take('quick'));
+  const last = Math.max(...worker.sentAway);
+  // Half of what b leaves is 19 at a time, 10 ms each.
+  expect(last).toBeLessThan(2 * 30_000 * (10 / 19) + 1_000);
 });
 
 test('a turn that is released twice is counted once', async () => {
