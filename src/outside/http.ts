@@ -6,7 +6,7 @@ import { parseOutsideUrl } from '../protocol/address.ts';
 import type { Door, DoorRequest, DoorResponse } from '../protocol/door.ts';
 import { type ErrorCode, GrantryError, isGrantryError } from '../protocol/errors.ts';
 import { type AddressGuard, createAddressGuard, type Resolve } from './address-guard.ts';
-import { createAnswer } from './answer.ts';
+import { createAnswer, createUnreadAnswer } from './answer.ts';
 import { createHostSlots } from './host-slots.ts';
 
 /** What the door tells about one request; neither path, query, headers nor body, for they hold secrets. */
@@ -36,6 +36,8 @@ export type DoorOptions = {
 /** Idle connections end before the usual server ends them (5 s and more): a request must not meet a closing one. */
 const keepAliveMs = 4_000;
 const maxHeaderBytes = 16_384;
+/** A body that nobody reads has so long to end, or its connection ends. */
+const discardMs = 250;
 const userAgent = `grantry/${manifest.version}`;
 
 /** What frames a message or routes it is decided here, not by a definition. */
@@ -96,12 +98,28 @@ function doorError(error: unknown, { sent }: { sent: boolean }): GrantryError {
 
 type Exchange = { url: URL; request: DoorRequest; headers: Record<string, string>; maxBodyBytes: number; signal: AbortSignal };
 
+/** `over`: nothing of it uses a connection any more; with an answer whose body is ignored, soon after the answer. */
+type Exchanged = { answer: Promise<DoorResponse>; over: Promise<void> };
+
 /** One request on one connection. Whether it was sent is known exactly: `onRequestStart` comes right before the first byte. */
-function exchange(agent: Agent, { url, request, headers, maxBodyBytes, signal }: Exchange): Promise<DoorResponse> {
-  const answer = createAnswer({ maxBodyBytes, bodiless: request.method === 'HEAD' });
+function exchange(agent: Agent, { url, request, headers, maxBodyBytes, signal }: Exchange): Exchanged {
+  const isIgnored = request.answerBody === 'ignored';
+  const answer = isIgnored ? createUnreadAnswer() : createAnswer({ maxBodyBytes, bodiless: request.method === 'HEAD' });
   let controller: Dispatcher.DispatchController | undefined;
-  return new Promise<DoorResponse>((resolve, reject) => {
-    const fail = (error: unknown) => reject(doorError(error, { sent: controller !== undefined }));
+  let discarding: NodeJS.Timeout | undefined;
+  let free = () => {};
+  const over = new Promise<void>((resolve) => {
+    free = () => {
+      clearTimeout(discarding);
+      resolve();
+    };
+  });
+  const response = new Promise<DoorResponse>((resolve, reject) => {
+    const fail = (error: unknown) => {
+      // Nothing new for a caller who has the head already.
+      reject(doorError(error, { sent: controller !== undefined }));
+      free();
+    };
     const expire = () => {
       const late = new Error('deadline');
       fail(late);
@@ -119,13 +137,23 @@ function exchange(agent: Agent, { url, request, headers, maxBodyBytes, signal }:
           else controller = started;
         },
         // What these three throw aborts the exchange and arrives at onResponseError.
-        onResponseStart: (_, status, received) => answer.start(status, received),
+        onResponseStart(_, status, received) {
+          const head = answer.start(status, received);
+          if (head === undefined || !isIgnored) return;
+          resolve({ ...head, body: '' });
+          // One who drips, or says nothing more, would keep the connection and the host's slot.
+          discarding = setTimeout(expire, discardMs);
+        },
         onResponseData: (_, chunk) => answer.data(chunk),
-        onResponseEnd: () => resolve(answer.end()),
+        onResponseEnd() {
+          resolve(answer.end());
+          free();
+        },
         onResponseError: (_, error) => fail(error),
       },
     );
   });
+  return { answer: response, over };
 }
 
 /**
@@ -157,16 +185,14 @@ export function createDoor(options: DoorOptions): { send: Door; close(): Promise
     const headers = outgoingHeaders(request.headers);
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), deadlineMs);
-    try {
-      const release = await slots.take(url.hostname, deadline.signal);
-      try {
-        return await exchange(agent, { url, request, headers, maxBodyBytes, signal: deadline.signal });
-      } finally {
-        release();
-      }
-    } finally {
-      clearTimeout(timer);
-    }
+    const stop = () => clearTimeout(timer);
+    const release = await slots.take(url.hostname, deadline.signal).catch((error: unknown) => {
+      stop();
+      throw error;
+    });
+    const { answer, over } = exchange(agent, { url, request, headers, maxBodyBytes, signal: deadline.signal });
+    void over.then(stop).then(release);
+    return await answer;
   }
 
   async function send(request: DoorRequest): Promise<DoorResponse> {

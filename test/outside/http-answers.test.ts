@@ -1,5 +1,6 @@
+import type { Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createDoor, type DoorOptions } from '../../src/outside/http.ts';
 import { isGrantryError } from '../../src/protocol/errors.ts';
 import { type Local, serveBytes, serveHttp, serveTcp } from './local-servers.ts';
@@ -257,6 +258,128 @@ describe('an answer that nobody can read', () => {
     expect(answer.body).toBe('ok');
     expect(Object.getPrototypeOf(answer.headers)).toBe(Object.prototype);
     expect(({} as Record<string, unknown>)['a']).toBeUndefined();
+  });
+});
+
+/** Chunks for as long as somebody takes them. */
+const flood = (socket: Socket) => {
+  const more = () => {
+    while (!socket.destroyed && socket.write(`3e8\r\n${'x'.repeat(1_000)}\r\n`));
+    socket.once('drain', more);
+  };
+  more();
+};
+const drip = (socket: Socket) => {
+  const timer = setInterval(() => socket.write('1\r\nx\r\n'), 20);
+  socket.on('close', () => clearInterval(timer));
+};
+const chunked = `${head}transfer-encoding: chunked\r\n\r\n`;
+
+describe('an answer whose body nobody reads', () => {
+  const unread = (port: number) => ({ method: 'POST', url: `http://127.0.0.1:${port}/`, body: 'x', answerBody: 'ignored' }) as const;
+  const nothingMore = () => {};
+
+  it.each([
+    ['is in an encoding that was not asked for', `${head}content-encoding: gzip\r\ncontent-length: 3\r\n\r\nabc`, nothingMore],
+    ['is not UTF-8', Buffer.from(`${head}content-length: 1\r\n\r\n\xff`, 'latin1'), nothingMore],
+    ['says that it is 10 MB', `${head}content-length: 10000000\r\n\r\n`, nothingMore],
+    ['is large', `${head}content-length: 10000000\r\n\r\n${'x'.repeat(10_000_000)}`, nothingMore],
+    ['never ends', chunked, flood],
+    ['drips', chunked, drip],
+    ['never comes', chunked, nothingMore],
+    ['has no end but that of the connection', `${head}\r\nok`, nothingMore],
+    ['is no body', `${chunked}zz\r\nhush\r\n`, nothingMore],
+    ['is cut', `${head}content-length: 10\r\n\r\n{"a":`, (socket: Socket) => void socket.end()],
+    ['is reset', `${head}content-length: 10\r\n\r\n`, (socket: Socket) => void setTimeout(() => socket.resetAndDestroy(), 20)],
+    ['comes after interim answers', `HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n${head}content-length: 0\r\n\r\n`, nothingMore],
+  ])('is its status and headers, also when it %s', async (_, bytes, then) => {
+    const local = await serve(serveBytes(bytes, then));
+    const send = doorOf({ perHost: 1 });
+    // The only slot is there again for the next one.
+    for (let round = 0; round < 3; round += 1)
+      expect(await send(unread(local.port))).toMatchObject({ status: 200, headers: { 'content-type': 'application/json' }, body: '' });
+  });
+
+  it.each([
+    ['never ends', flood],
+    ['drips', drip],
+    ['never comes', () => {}],
+  ])('keeps no connection when it %s, and no more of them at a time than the host has slots', async (_, then) => {
+    let held = 0;
+    let most = 0;
+    const local = await serve(
+      serveBytes(chunked, (socket) => {
+        held += 1;
+        most = Math.max(most, held);
+        socket.on('close', () => {
+          held -= 1;
+        });
+        then(socket);
+      }),
+    );
+    const send = doorOf({ perHost: 3 });
+    const answers = await Promise.all(Array.from({ length: 12 }, () => send(unread(local.port))));
+    expect(answers.map(({ status }) => status)).toEqual(Array(12).fill(200));
+    // The end of a connection may be seen after the request on the next one.
+    expect(most).toBeLessThanOrEqual(6);
+    await vi.waitUntil(() => held === 0);
+  });
+
+  it.each([
+    { bytes: 1_024, sockets: 1 },
+    { bytes: 1_025, sockets: 4 },
+  ])('leaves its connection to the next request when it is short, and is not read on when it is not: $bytes bytes', async ({ bytes, sockets }) => {
+    const used = new Set<Socket>();
+    const local = await serve(
+      serveHttp((message, response) => {
+        used.add(message.socket);
+        response.writeHead(200, { 'content-encoding': 'br' }).end('x'.repeat(bytes));
+      }),
+    );
+    const send = doorOf();
+    for (let round = 0; round < 4; round += 1) {
+      await send(unread(local.port));
+      // Lets the connection become idle, so that it is used again.
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect(used.size).toBe(sockets);
+  });
+
+  it('is not mixed with the answer to the next request', async () => {
+    let requests = 0;
+    const local = await serve(
+      serveTcp((socket) => {
+        socket.on('data', () => {
+          requests += 1;
+          const length = requests % 2 === 0 ? 2 : 1_000;
+          socket.write(`HTTP/1.1 20${requests} OK\r\ncontent-length: ${length}\r\n\r\n${requests % 2 === 0 ? 'ok' : ''}`);
+          if (length > 2) setTimeout(() => socket.write(`HTTP/1.1 500 Evil\r\ncontent-length: 4\r\n\r\nevil`.padEnd(1_000)), 20);
+        });
+      }),
+    );
+    const send = doorOf();
+    expect(await send(unread(local.port))).toMatchObject({ status: 201, body: '' });
+    expect(await send({ method: 'GET', url: `http://127.0.0.1:${local.port}/` })).toMatchObject({ status: 202, body: 'ok' });
+  });
+
+  it.each([
+    ['headers that are too large', `${head}x: ${'x'.repeat(65_536)}\r\n\r\n`, 'bad_provider_answer'],
+    ['one interim answer after the other', 'HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n'.repeat(50), 'bad_provider_answer'],
+    ['interim answers alone', 'HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n', 'no_answer'],
+    ['something that is not HTTP', '220 mail.org ESMTP\r\n', 'bad_provider_answer'],
+    ['a head that does not end', head, 'no_answer'],
+    ['two lengths', `${head}content-length: 1\r\ncontent-length: 2\r\n\r\nxx`, 'no_answer'],
+  ])('needs a head all the same: not %s', async (_, bytes, code) => {
+    const local = await serve(serveBytes(bytes));
+    await expect(doorOf(short)(unread(local.port))).rejects.toSatisfy((error: unknown) => isGrantryError(error) && error.code === code);
+  });
+
+  it('does not hold up a door that closes', async () => {
+    const local = await serve(serveBytes(chunked));
+    const door = createDoor({ allowPrivateHosts: true });
+    expect(await door.send(unread(local.port))).toMatchObject({ status: 200 });
+    await door.close();
+    await vi.waitUntil(() => local.open() === 0);
   });
 });
 
