@@ -64,13 +64,13 @@ async function makeAttempt(world: World, view: DeliveryView, begun: Begun): Prom
   return outcome;
 }
 
-/** The receiver's status and headers, or why there are none. What it says in the body is nobody's business. */
+/** The receiver's status and headers, or why there are none. What it says in the body is nobody's business: a 2xx has taken the webhook. */
 async function send(world: World, { endpoint, event, now }: DeliveryView): Promise<Answer> {
   const body = webhookPayload(event);
   try {
     const secrets = activeSecrets(await openSecrets(world, endpoint), endpoint, now);
     const headers = { 'content-type': 'application/json', ...signedHeaders(secrets, { id: event.id, at: world.now(), body }) };
-    const { status, headers: answered } = await world.door({ method: 'POST', url: endpoint.url, headers, body });
+    const { status, headers: answered } = await world.door({ method: 'POST', url: endpoint.url, headers, body, answerBody: 'ignored' });
     return { status, headers: answered };
   } catch (error) {
     if (!isGrantryError(error) || error.code === 'unavailable') throw error;
