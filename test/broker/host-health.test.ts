@@ -210,6 +210,10 @@ describe('the engine, at a provider that is down', () => {
     expect(asked()).toBe(before);
     expect(await row(living)).toMatchObject({ status: 'active', failure_count: 0, last_error: null, lease_until: null, token_version: version });
     expect((await row(living)).refresh_due_at?.getTime()).toBeGreaterThan(Date.now());
+    // What has been waiting for an hour is looked at less often.
+    await world.sql(`update connections set put_off_since = now() - interval '1 hour' where id = $1`, [living]);
+    await due(living);
+    expect((await row(living)).refresh_due_at?.getTime()).toBeGreaterThan(Date.now() + 240_000);
     expect(await row(ended)).toMatchObject({
       status: 'refresh_failing',
       last_error: { code: 'provider_unavailable', retryable: true },

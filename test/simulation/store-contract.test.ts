@@ -50,7 +50,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('stop' as const, 'remove' as const) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('status' as const), status: fc.constantFrom('active' as const, 'misconfigured' as const) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('postpone' as const), behind: fc.nat(1) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('postpone' as const), behind: fc.nat(1) }) },
 );
 
 const failures = {
