@@ -6,7 +6,7 @@ import pg from 'pg';
 import type { Refreshes } from '../src/broker/store.ts';
 import { startEmbeddedPostgres } from '../src/outside/embedded-postgres.ts';
 import { migrateDatabase, openPostgres } from '../src/outside/postgres/database.ts';
-import { countsText, dueText, handOutAgainText } from '../src/outside/postgres/refresh-statements.ts';
+import { countsText, dueText, handOutAgainText, postponeText } from '../src/outside/postgres/refresh-statements.ts';
 import { createStore } from '../src/outside/postgres/store.ts';
 import { type Explained, explain, type Scan, scansOf } from './explained.ts';
 import { bytesPerRow, grow, makeDue, prepare } from './growth.ts';
@@ -136,6 +136,7 @@ export async function run(): Promise<void> {
       `\nfrom ${sizes[0]} to ${most} rows: ${(largest / smallest).toFixed(2)} times as long; the aim of ${aimMs} ms is ${largest <= aimMs ? 'met' : 'missed'} (${largest.toFixed(1)})\n`,
     );
     await measureRest(pool, most);
+    await measurePutOff(pool, most);
     if (wrong.length > 0) throw new Error(`Rows that are not due were looked at: ${wrong.join('; ')}`);
   } finally {
     await pool.end();
@@ -166,4 +167,42 @@ async function measureRest(pool: pg.Pool, size: number): Promise<void> {
   const explained = await explain(client, handOutAgainText);
   report('hand out 2,000 again', explained, explained);
   client.release();
+}
+
+/** Sweeps beside what is put off, which has been due for longest, and beside nothing: what was put off must not be in their way. */
+async function measurePutOff(pool: pg.Pool, size: number): Promise<void> {
+  const putOff = Math.min(100_000, Math.floor(size * 0.8));
+  const due = Math.min(Math.floor(size * 0.1), batches * batch);
+  const sweeps: Record<'alone' | 'beside', number[]> = { alone: [], beside: [] };
+  const pages: Record<'alone' | 'beside', number[]> = { alone: [], beside: [] };
+  const client = await pool.connect();
+  const sweepAll = async (how: 'alone' | 'beside') => {
+    for (let n = 0; n < due / batch; n += 1) {
+      const explained = await explain(client, dueText.replaceAll('$1', String(batch)).replaceAll('$2', '30'));
+      sweeps[how].push(explained.ms);
+      pages[how].push(explained.pages);
+    }
+  };
+  await makeDue(pool, size, due);
+  await pool.query('vacuum analyze connections');
+  await sweepAll('alone');
+  await makeDue(pool, size, putOff);
+  // As the engine does it: handed out, looked at, put off, in lists; no vacuum comes to the dead rows that this leaves.
+  for (let left = putOff; left > 0; left -= batch) {
+    const { rows } = await client.query<{ connection_id: string; token_version: number }>(dueText, [batch, 30]);
+    const lists = [rows.map((row) => row.connection_id).sort(), rows.map((row) => row.token_version), rows.map(() => 300 + 600 * Math.random())];
+    await client.query(postponeText, lists);
+  }
+  await pool.query(
+    `update connections c set refresh_due_at = now() - random() * interval '1 second', queued_until = null
+     from (select id from connections where put_off_since is null order by random() limit $1) as chosen where c.id = chosen.id`,
+    [due],
+  );
+  await sweepAll('beside');
+  const counts = await explain(client, countsText);
+  client.release();
+  const [alone, beside] = [median(sweeps.alone), median(sweeps.beside)];
+  process.stdout.write(
+    `\nsweep of ${batch} beside ${putOff} that are put off: ${beside.toFixed(1)} ms and ${median(pages.beside)} pages, alone ${alone.toFixed(1)} ms and ${median(pages.alone)} pages: ${(beside / alone).toFixed(2)} times as long; counts: ${counts.ms.toFixed(1)} ms\n`,
+  );
 }

@@ -41,8 +41,8 @@ export async function grow(pool: pg.Pool, from: number, to: number): Promise<voi
 /** Makes so many rows due now, anywhere in the table, and all others not. */
 export async function makeDue(pool: pg.Pool, rows: number, due: number): Promise<void> {
   await pool.query(
-    `update connections set refresh_due_at = now() + interval '3 minutes' + random() * interval '1 hour', queued_until = null
-     where refresh_due_at is not null and refresh_due_at <= now() + interval '1 minute'`,
+    `update connections set refresh_due_at = now() + interval '3 minutes' + random() * interval '1 hour', queued_until = null, put_off_since = null
+     where put_off_since is not null or (refresh_due_at is not null and refresh_due_at <= now() + interval '1 minute')`,
   );
   await pool.query(
     `update connections c set refresh_due_at = now() - random() * interval '1 minute', queued_until = null
