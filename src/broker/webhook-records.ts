@@ -96,6 +96,8 @@ export type WebhookStore = {
 
   /** Hands out due deliveries, each to one caller, and holds them back from others for `holdS`. */
   due(limit: number, holdS: number): Promise<{ id: string; attempts: number }[]>;
+  /** Makes everything that was handed out, and not begun, due at once: the queue has lost it. */
+  handOutAgain(): Promise<void>;
   /** By the delivery's id alone: for jobs, whose payload says no more. */
   read(id: string): Promise<DeliveryView | undefined>;
   /** Hands a due delivery out again after `ms` only. */

@@ -47,11 +47,18 @@ export async function startJobs(options: JobsOptions): Promise<Jobs> {
   const shared = { backend, log, now, meter, telemetry };
   const refresh = keepQueue({ ...shared, work: refreshes(world, refreshConcurrency) });
   const webhook = keepQueue({ ...shared, work: webhooks(world) });
-  const giveBack = () => store.refreshes.handOutAgain();
   const sweepRefreshes = (ms: number) =>
-    sweep(world, { queue: refresh, jobOf: refreshJob, take: (limit) => store.refreshes.due(limit, holdS.refresh), giveBack }, ms);
+    sweep(
+      world,
+      { queue: refresh, jobOf: refreshJob, take: (limit) => store.refreshes.due(limit, holdS.refresh), giveBack: store.refreshes.handOutAgain },
+      ms,
+    );
   const sweepWebhooks = (ms: number) =>
-    sweep(world, { queue: webhook, jobOf: deliveryJob, take: (limit) => store.webhooks.due(limit, holdS.webhook), giveBack: async () => {} }, ms);
+    sweep(
+      world,
+      { queue: webhook, jobOf: deliveryJob, take: (limit) => store.webhooks.due(limit, holdS.webhook), giveBack: store.webhooks.handOutAgain },
+      ms,
+    );
   const upkeep = keepQueue({
     ...shared,
     work: maintenance({
@@ -62,7 +69,10 @@ export async function startJobs(options: JobsOptions): Promise<Jobs> {
       ...(houseEveryMs !== undefined && { houseEveryMs }),
       ...(sweepEveryMs !== undefined && { sweepEveryMs }),
     }),
-    onWiped: giveBack,
+    // All queues lie in one place, and are lost together.
+    onWiped: async () => {
+      await Promise.all([store.refreshes.handOutAgain(), store.webhooks.handOutAgain()]);
+    },
   });
   const queues = { refresh, webhooks: webhook, maintenance: upkeep };
   const unheard = world.wakeups.onWebhooks(() => {

@@ -171,6 +171,20 @@ describe('handing out', () => {
     expect(await webhooks.due(100, 60)).toHaveLength(11);
   });
 
+  test('begins anew when the queue was lost: at once, and only with what was in it', async () => {
+    await Promise.all([happen(whole), happen(whole), happen(whole), happen(whole)]);
+    const { webhooks } = broker.store;
+    const [first, second, third, fourth] = await webhooks.due(100, 60);
+    // One has been taken, one refused, and one waits for its host: their times are their own.
+    expect(await deliverWebhook(broker, first?.id ?? '')).toBe('delivered');
+    receiver.answer = refuses(503, { 'retry-after': '60' });
+    expect(await deliverWebhook(broker, second?.id ?? '')).toBe('retried');
+    await webhooks.postpone(third ?? { id: '', attempts: 0 }, 60_000);
+    await webhooks.handOutAgain();
+    expect(await webhooks.due(100, 60)).toEqual([fourth]);
+    expect(await webhooks.due(100, 60)).toEqual([]);
+  });
+
   test('begins anew when the process ended in the middle of an attempt', async () => {
     await happen(whole);
     const { id } = await only();

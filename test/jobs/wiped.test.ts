@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Jobs } from '../../src/jobs/start.ts';
+import { serveHttp } from '../outside/local-servers.ts';
 import { type Place, redisPlace } from './backends.ts';
 import { patience, type Renewals, startRenewals } from './renewals.ts';
 
@@ -49,6 +50,40 @@ describe.each([
     }, patience);
     expect(broker.provider.asked.length).toBe(asked + 8);
     expect(broker.sweeps.slice(from).filter((handedOut) => handedOut > 0).length).toBeLessThanOrEqual(1);
+  });
+
+  test('webhooks that wait in it are handed out again, too, and each is sent once', async () => {
+    let release = () => {};
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const heard: unknown[] = [];
+    const receiver = await serveHttp(async (request, response) => {
+      heard.push(request.headers['webhook-id']);
+      await gate;
+      response.writeHead(204).end();
+    });
+    const url = `http://127.0.0.1:${receiver.port}/`;
+    const { id } = await broker.root.call<{ id: string }>('POST', '/v1/webhook-endpoints', { body: { url, event_types: ['connection.created'] } });
+    await Promise.all(Array.from({ length: 60 }, () => broker.connect('web')));
+    jobs = await broker.start({ redisUrl: redisUrl() });
+    // More than a worker has slots: the others wait in the queue, and no sweep would look at them for a minute.
+    const waiting = async () => (await jobs?.depths())?.find(({ queue }) => queue === 'webhooks')?.waiting;
+    await vi.waitFor(async () => expect(await waiting()).toBeGreaterThan(0), patience);
+    await vi.waitUntil(() => heard.length > 0, patience);
+    const again = broker.again();
+    await wipe();
+    await vi.waitFor(() => expect(broker.again()).toBeGreaterThan(again), patience);
+    release();
+    const states = () =>
+      broker.sql<{ status: string; count: number }>(
+        'select status, count(*)::int as count from webhook_deliveries where endpoint_id = $1 group by status',
+        [id],
+      );
+    await vi.waitFor(async () => expect(await states()).toEqual([{ status: 'delivered', count: 60 }]), patience);
+    expect([heard.length, new Set(heard).size]).toEqual([60, 60]);
+    await broker.root.call('DELETE', `/v1/webhook-endpoints/${id}`);
+    await receiver.close();
   });
 });
 

@@ -26,11 +26,18 @@ async function endOpen(tx: Transaction, endpoint: string): Promise<void> {
   await tx.update(d).set({ status: 'failed', next_attempt_at: null, last_error: 'endpoint_disabled' }).where(inArray(d.id, some));
 }
 
+/** The literals let a plan for any parameters use the indexes of what failed, and of what has a next attempt, which is all that is open. */
+const inStatus = {
+  failed: sql`${d.status} = 'failed'`,
+  pending: and(open, isNotNull(d.next_attempt_at)),
+  delivered: eq(d.status, 'delivered'),
+};
+
 const matching = ({ endpoint, event, status }: DeliveryFilter) =>
   and(
     endpoint === undefined ? undefined : eq(d.endpoint_id, endpoint),
     event === undefined ? undefined : eq(d.event_id, event),
-    status === undefined ? undefined : status === 'pending' ? open : eq(d.status, status),
+    status === undefined ? undefined : inStatus[status],
   );
 
 export function webhookStore(db: Database): WebhookStore {
@@ -103,6 +110,13 @@ export function webhookStore(db: Database): WebhookStore {
         from picked where d.id = picked.id
         returning d.id, d.attempts`);
       return rows;
+    },
+    async handOutAgain() {
+      await db.execute(sql`
+        with lost as (
+          select id from webhook_deliveries where status = 'queued' and next_attempt_at > now()
+          for update skip locked)
+        update webhook_deliveries d set next_attempt_at = now() from lost where d.id = lost.id`);
     },
     async read(id) {
       const [row] = await db
