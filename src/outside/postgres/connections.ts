@@ -4,6 +4,7 @@ import { allOrNothing, type Database, pageOf, type Transaction } from './databas
 import { insertEvents } from './events.ts';
 import { erased } from './links.ts';
 import { connections, connectLinks, integrations, refreshIntents, revocations } from './schema.ts';
+import { listed } from './slow-list.ts';
 
 const t = connections;
 const alive = (project: string, id: string) => and(eq(t.project_id, project), eq(t.id, id), isNull(t.deleted_at));
@@ -82,10 +83,11 @@ const matching = (f: ConnectionFilter) => [
   f.error === undefined ? undefined : sql`${t.last_error} ->> 'code' = ${f.error}`,
   f.failing_before === undefined ? undefined : lt(t.failing_since, f.failing_before),
   (f.status !== undefined && f.status !== 'active') || f.error !== undefined || f.failing_before !== undefined ? ailing : undefined,
+  // No index for these three: each refresh, or each use, would have to write to it.
   f.refreshed_before === undefined ? undefined : sql`coalesce(${t.last_refreshed_at}, ${t.created_at}) < ${f.refreshed_before.toISOString()}`,
-  f.next_refresh_before === undefined ? undefined : lt(t.refresh_due_at, f.next_refresh_before),
   f.expires_before === undefined ? undefined : lt(t.expires_at, f.expires_before),
   f.unused_since === undefined ? undefined : sql`coalesce(${t.last_used_at}, ${t.created_at}) < ${f.unused_since.toISOString()}`,
+  f.next_refresh_before === undefined ? undefined : lt(t.refresh_due_at, f.next_refresh_before),
 ];
 
 export function connectionStore(db: Database): Connections {
@@ -138,13 +140,13 @@ export function connectionStore(db: Database): Connections {
       }),
     get: async (project, id) => (await db.select().from(t).where(alive(project, id)))[0],
     async list(project, filter, { limit, after }) {
-      const rows = await db
+      const rows = db
         .select()
         .from(t)
         .where(and(eq(t.project_id, project), isNull(t.deleted_at), ...matching(filter), after === undefined ? undefined : lt(t.id, after)))
         .orderBy(desc(t.id))
         .limit(limit + 1);
-      return pageOf(rows, limit);
+      return pageOf(await listed(rows, 'Add integration, end_user or organization to the filters.'), limit);
     },
     setMetadata: async (project, id, metadata) =>
       (await db.update(t).set({ metadata, updated_at: sql`now()` }).where(alive(project, id)).returning())[0],
