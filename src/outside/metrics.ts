@@ -12,6 +12,7 @@ import { createReading, type Pace } from './metrics-reading.ts';
 /** How the refreshes stand, over all processes. */
 export type DueRefreshes = {
   /** Due now. */
+  /** Now, or put off since they were. */
   due: number;
   /** Of those, due for more than a minute. */
   overdue: number;
@@ -127,10 +128,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
         else this.set(pick(found));
       },
     });
-  dueGauge('grantry_refreshes_due', 'Connections whose refresh is due now, over all processes.', (found) => found.due);
+  dueGauge('grantry_refreshes_due', 'Connections whose refresh is due now, or has been put off since it was, over all processes.', (found) => found.due);
   dueGauge(
     'grantry_refreshes_overdue',
-    'Connections whose refresh has been due for more than a minute, over all processes.',
+    'Connections whose refresh was due at first more than a minute ago, over all processes.',
     (found) => found.overdue,
   );
   dueGauge(

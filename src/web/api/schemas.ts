@@ -249,7 +249,7 @@ export const connection = z
     expires_at: timeOrNull,
     created_at: time,
     last_refreshed_at: timeOrNull,
-    next_refresh_at: timeOrNull.describe('While it is failing: the next attempt. Null: none is planned.'),
+    next_refresh_at: timeOrNull.describe('While it is failing or put off: the next attempt. Null: none is planned.'),
     refresh_count: z.number().int(),
     failing_since: timeOrNull,
     last_error: z.object({ code: z.string(), at: z.string(), retryable: z.boolean() }).nullable(),
