@@ -11,12 +11,11 @@ import { createReading, type Pace } from './metrics-reading.ts';
 
 /** How the refreshes stand, over all processes. */
 export type DueRefreshes = {
-  /** Due now. */
-  /** Now, or put off since they were. */
+  /** Due now, or put off since they were. */
   due: number;
-  /** Of those, due for more than a minute. */
+  /** Of those, due at first more than a minute ago. */
   overdue: number;
-  /** How long the oldest has been due; 0 when none is. */
+  /** How long the oldest has been due, put off or not; 0 when none is. */
   oldestOverdueS: number;
 };
 
