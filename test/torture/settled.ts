@@ -18,7 +18,7 @@ export async function settled(stage: Stage, refreshes: 'by_hand' | 'by_themselve
   let sweptMs = -Infinity;
   for (;;) {
     const [left] = await stage.sql<Left>(`
-      select count(*) filter (where refresh_due_at <= now() + interval '2 minutes')::int as due, count(*) filter (where lease_until is not null)::int as leased,
+      select count(*) filter (where refresh_due_at <= now() + interval '2 minutes' or put_off_since is not null)::int as due, count(*) filter (where lease_until is not null)::int as leased,
         (select count(*)::int from webhook_deliveries where next_attempt_at is not null) as undelivered
       from connections where deleted_at is null`);
     const { due, leased, undelivered } = left ?? { due: 0, leased: 0, undelivered: 0 };
@@ -38,7 +38,7 @@ export async function settled(stage: Stage, refreshes: 'by_hand' | 'by_themselve
 async function stateOf({ sql }: Stage): Promise<string> {
   const rows = await sql(`
     select id, status, token_version, refresh_due_at - now() as due_in, queued_until - now() as queued_for, lease_until - now() as leased_for, last_error
-    from connections where refresh_due_at <= now() + interval '2 minutes' or lease_until is not null`);
+    from connections where refresh_due_at <= now() + interval '2 minutes' or put_off_since is not null or lease_until is not null`);
   const deliveries = await sql(
     'select id, status, attempts, next_attempt_at - now() as next_in, last_status, last_error from webhook_deliveries where next_attempt_at is not null limit 20',
   );
