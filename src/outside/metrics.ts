@@ -47,7 +47,7 @@ const providerSeconds = [0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 2, 3.5, 5, 1
 const jobSeconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 const putOffReasons = ['host_busy', 'host_down', 'misconfigured'] as const;
 const webhookOutcomes = ['delivered', 'retried', 'failed', 'disabled'] as const;
-const jobOutcomes = ['done', 'put_off', 'failed'] as const;
+const jobOutcomes = ['done', 'failed'] as const;
 const mostQueues = 16;
 /** Outcomes that alerts look at. */
 const alarming = ['invalid_client', 'invalid_grant'] as const;
@@ -127,7 +127,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
         else this.set(pick(found));
       },
     });
-  dueGauge('grantry_refreshes_due', 'Connections whose refresh is due now, or has been put off since it was, over all processes.', (found) => found.due);
+  dueGauge(
+    'grantry_refreshes_due',
+    'Connections whose refresh is due now, or has been put off since it was, over all processes.',
+    (found) => found.due,
+  );
   dueGauge(
     'grantry_refreshes_overdue',
     'Connections whose refresh was due at first more than a minute ago, over all processes.',
