@@ -12,7 +12,7 @@ export type Meter = {
   delivered(webhook: { outcome: 'delivered' | 'retried' | 'failed' | 'disabled'; ms: number }): void;
   /** A request of the token path was answered. */
   tokenAnswered(status: number, ms: number): void;
-  jobEnded(queue: string, outcome: 'done' | 'put_off' | 'failed', ms: number): void;
+  jobEnded(queue: string, outcome: 'done' | 'failed', ms: number): void;
 };
 
 export type BreakerState = 'closed' | 'open' | 'half_open';

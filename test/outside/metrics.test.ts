@@ -13,7 +13,7 @@ it('counts what it is told', async () => {
   meter.putOff('host_down');
   meter.leaseWaited(30);
   meter.delivered({ outcome: 'retried', ms: 30 });
-  meter.jobEnded('refresh', 'put_off', 7);
+  meter.jobEnded('refresh', 'done', 7);
   meter.tokenAnswered(200, 0.7);
   meter.tokenAnswered(409, 70_000);
   expect(await series()).toMatchObject({
@@ -28,7 +28,7 @@ it('counts what it is told', async () => {
     grantry_lease_wait_seconds_sum: 0.03,
     'grantry_webhook_deliveries_total{outcome="retried"}': 1,
     grantry_webhook_duration_seconds_count: 1,
-    'grantry_jobs_total{queue="refresh",outcome="put_off"}': 1,
+    'grantry_jobs_total{queue="refresh",outcome="done"}': 1,
     'grantry_jobs_total{queue="refresh",outcome="failed"}': 0,
     'grantry_job_duration_seconds_sum{queue="refresh"}': 0.007,
     'grantry_token_requests_total{status="200"}': 1,
