@@ -33,8 +33,11 @@ type Host = {
   lastSeenMs: number;
 };
 
-/** `slots`: how many jobs the worker has at a time. */
-export function createTurns({ slots, elapsedMs }: { slots: number; elapsedMs: () => number }): Turns {
+/**
+ * `slots`: how many jobs the worker has at a time. `slowMs`: the jobs of a host that takes longer than this wait elsewhere also when it is
+ * alone, for others may be behind them in the queue; without it, no host is slow.
+ */
+export function createTurns({ slots, elapsedMs, slowMs = Infinity }: { slots: number; elapsedMs: () => number; slowMs?: number }): Turns {
   const hosts = new Map<string, Host>();
   let running = 0;
   let waiting = 0;
@@ -91,7 +94,7 @@ export function createTurns({ slots, elapsedMs }: { slots: number; elapsedMs: ()
       admitWaiting(nowMs);
       const cap = capOf(host, nowMs);
       if (host.running < cap) return begin(host);
-      if (waiting < slots * waitingShare || isAlone(host, nowMs)) {
+      if (waiting < slots * waitingShare || (host.latencyMs <= slowMs && isAlone(host, nowMs))) {
         waiting += 1;
         return new Promise((resolve) => {
           host.waiting.push(() => {

@@ -8,6 +8,8 @@ import { createTurns } from './turns.ts';
 
 const payload = z.strictObject({ delivery_id: z.string().regex(/^whd_[0-9a-z_]{1,60}$/) });
 const concurrency = 50;
+/** Whoever takes longer to answer than this may be one that never does: it leaves room. */
+const slowMs = 1_000;
 
 /** The job of one attempt. */
 export const deliveryJob = ({ id, attempts }: { id: string; attempts: number }): NewJob => ({
@@ -17,7 +19,7 @@ export const deliveryJob = ({ id, attempts }: { id: string; attempts: number }):
 });
 
 export function webhooks(world: World): Work {
-  const turns = createTurns({ slots: concurrency, elapsedMs: world.elapsedMs });
+  const turns = createTurns({ slots: concurrency, elapsedMs: world.elapsedMs, slowMs });
   return {
     name: 'webhooks',
     concurrency,
