@@ -4,6 +4,10 @@ import { eventColumns, eventWrites } from './events.ts';
  * The statements of the refresh engine, each for a list of connections: refreshes of one process that are at the same step share one.
  * Rows are locked in the order of the list, which is that of their ids, or passed over when somebody else has them, so that two such
  * statements never wait for each other. `lateral` makes each row a look-up by its key, whatever the planner believes of the tables.
+ *
+ * Two things are for the planner alone. `unnest((select $1))`: it cannot see how long the list is, so that the plan it keeps looks no dearer
+ * than a new one each time, whose making costs Postgres as much as the rest. `is not distinct from`: an id alone finds its row; an equal
+ * project beside it may lead to another index, all of which is read while the table has no statistics.
  */
 
 /** Longer than any call of the provider may take (10 s), so that two never hold a version at once. */
@@ -13,7 +17,7 @@ const graceS = 5;
 
 export const readText = `
   select q.n::int as n, c.*, now() as read_at, v.version as own_version, to_jsonb(i.*) as integration
-  from unnest($1::text[]) with ordinality as q(id, n)
+  from unnest((select $1::text[])) with ordinality as q(id, n)
   join connections c on c.id = q.id and c.deleted_at is null
   left join integrations i on i.project_id = c.project_id and i.id = c.integration_id
   left join provider_versions v on v.project_id = c.project_id and v.provider_id = c.provider_id and v.current`;
@@ -24,11 +28,11 @@ export const readText = `
  */
 export const claimText = `
   with asked as (
-    select * from unnest($1::text[], $2::text[], $3::int[], $4::uuid[], $5::int[]) with ordinality as q(id, project_id, token_version, lease, failures, n)),
+    select * from unnest((select $1::text[]), $2::text[], $3::int[], $4::uuid[], $5::int[]) with ordinality as q(id, project_id, token_version, lease, failures, n)),
   free as (
     select f.id, q.lease, q.n from asked q cross join lateral (
       select c.id from connections c
-      where c.id = q.id and c.project_id = q.project_id and c.token_version = q.token_version and c.failure_count = q.failures
+      where c.id = q.id and c.project_id is not distinct from q.project_id and c.token_version = q.token_version and c.failure_count = q.failures
         and c.deleted_at is null and c.status in ('active', 'refresh_failing')
         and (c.lease_until is null or (c.lease_until < now() and pg_postmaster_start_time() < now() - interval '${graceS} seconds'))
       for update skip locked) f),
@@ -84,7 +88,7 @@ export const commitText = `
   select * from saved`;
 
 /** Wakes who waits. Apart from the commit: a transaction that notifies commits alone, with its flush to the disk. */
-export const wakeText = `select pg_notify('grantry_refresh', id) from unnest($1::text[]) as q(id)`;
+export const wakeText = `select pg_notify('grantry_refresh', id) from unnest((select $1::text[])) as q(id)`;
 
 /** What is due and not in the queue. Rows that the queue has are passed over; they are few, for a full queue takes no more. */
 const handedOut = 'refresh_due_at is not null and refresh_due_at <= now() and queued_until > now()';
@@ -112,7 +116,7 @@ export const countsText = `
  * that somebody is at it: he decides what comes next. What is no longer due was decided by somebody else.
  */
 export const postponeText = `
-  with asked as (select * from unnest($1::text[], $2::int[], $3::float8[]) as q(id, token_version, seconds)),
+  with asked as (select * from unnest((select $1::text[]), $2::int[], $3::float8[]) as q(id, token_version, seconds)),
   free as (
     select f.id, q.seconds from asked q cross join lateral (
       select c.id from connections c

@@ -5,7 +5,8 @@ import { gather } from '../gathered.ts';
 /**
  * The token path, written by hand. One named statement, prepared once per connection of the pool, finds key and connection
  * together; lookups that arrive while others are under way share one. Nothing is written. Instants come as milliseconds and
- * lists as JSON, because pg's own parsers of both cost more than the rest of the row.
+ * lists as JSON, because pg's own parsers of both cost more than the rest of the row. What is for the planner alone is explained in
+ * refresh-statements.ts.
  */
 
 const ms = (column: string) => `(extract(epoch from c.${column}) * 1000)::float8`;
@@ -19,7 +20,7 @@ const connectionJoins = `
   left join provider_versions v on v.project_id = c.project_id and v.provider_id = c.provider_id and v.current`;
 const keyColumns = `k.id as key_id, k.project_id as key_project_id, k.name as key_name, k.key_hash, k.scopes as key_scopes, k.expires_at as key_expires_at,
   k.created_at as key_created_at, coalesce(k.expires_at <= now(), false) as key_expired`;
-const ofKey = `left join connections c on c.id = q.con and c.project_id = k.project_id and c.deleted_at is null ${connectionJoins}`;
+const ofKey = `left join connections c on c.id = q.con and c.project_id is not distinct from k.project_id and c.deleted_at is null ${connectionJoins}`;
 
 const single = {
   name: 'token_by_key',
@@ -28,11 +29,11 @@ const single = {
 const several = {
   name: 'tokens_by_key',
   text: `select q.n::int as n, ${keyColumns}, ${connectionColumns}
-    from unnest($1::bytea[], $2::text[]) with ordinality as q(hash, con, n) join api_keys k on k.key_hash = q.hash ${ofKey}`,
+    from unnest((select $1::bytea[]), $2::text[]) with ordinality as q(hash, con, n) join api_keys k on k.key_hash = q.hash ${ofKey}`,
 };
 const byProject = {
   name: 'token_by_project',
-  text: `select ${connectionColumns} from connections c ${connectionJoins} where c.id = $2 and c.project_id = $1 and c.deleted_at is null`,
+  text: `select ${connectionColumns} from connections c ${connectionJoins} where c.id = $2 and c.project_id is not distinct from $1 and c.deleted_at is null`,
 };
 
 type Json = [TokenRow['requested_scopes'], TokenRow['scopes'], TokenRow['extras'], TokenRow['last_error']];
