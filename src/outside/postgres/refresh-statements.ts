@@ -88,7 +88,7 @@ export const commitText = `
   select * from saved`;
 
 /** Wakes who waits. Apart from the commit: a transaction that notifies commits alone, with its flush to the disk. */
-export const wakeText = `select pg_notify('grantry_refresh', id) from unnest((select $1::text[])) as q(id)`;
+export const wakeText = `select pg_notify('grantry_refresh', id) from unnest($1::text[]) as q(id)`;
 
 /** What is due and not in the queue. Rows that the queue has are passed over; they are few, for a full queue takes no more. */
 const handedOut = 'refresh_due_at is not null and refresh_due_at <= now() and queued_until > now()';
