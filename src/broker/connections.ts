@@ -212,10 +212,7 @@ export async function deleteConnection(world: World, project: string, id: string
   if (!(await world.store.connections.remove(project, id, revoke, [event]))) throw new GrantryError('not_found');
   const row = revoke === 'at_provider' ? await world.store.revocations.get(id) : undefined;
   if (row === undefined) return;
-  const told = attemptRevocation(world, row).catch((error: unknown) => {
-    world.log.error({ connection: id, error: error instanceof Error ? error.name : typeof error }, 'revocation broke; it will be tried again');
-  });
-  await Promise.race([told, sleep(patienceMs, undefined, { ref: false })]);
+  await Promise.race([attemptRevocation(world, row), sleep(patienceMs, undefined, { ref: false })]);
 }
 
 /** Refreshes now. Throws `unsupported` when it cannot be refreshed, `reauthorization_required`, else why it failed. */

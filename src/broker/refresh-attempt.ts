@@ -86,7 +86,6 @@ async function send(world: World, plan: RefreshPlan, claim: Claim, ticket: Ticke
   if (plan.kind === 'impossible') throw new GrantryError('internal_error');
   const saved = await saveRenewed(world, claim, {
     ctx: plan.ctx,
-    integration: plan.integration,
     sentAt,
     credential: keepRefreshEnd(row, plan.credential, renewed, sentAt),
   });

@@ -1,12 +1,11 @@
-import { grantFor } from '../grants/index.ts';
 import type { Credential } from '../protocol/credential.ts';
-import { GrantryError, isGrantryError } from '../protocol/errors.ts';
+import { GrantryError } from '../protocol/errors.ts';
 import type { GrantContext } from '../protocol/grant.ts';
-import { withSecretsOf } from './client-secrets.ts';
 import { storeCredential } from './credentials.ts';
-import type { ConnectionRecord, IntegrationRecord, NewEvent } from './records.ts';
+import type { ConnectionRecord, NewEvent } from './records.ts';
+import { giveBackLater } from './revocations.ts';
 import type { Spilled } from './spill.ts';
-import type { Claim, StoredCredential } from './store.ts';
+import type { Claim } from './store.ts';
 import type { World } from './world.ts';
 
 /** What comes of a refresh, and how its new credential is saved. */
@@ -19,9 +18,7 @@ export type RefreshOutcome =
   | { kind: 'gone' };
 
 /** What a provider gave for the old credential, not yet saved; `sentAt`: when the request for it was sent. */
-export type Renewed = { ctx: GrantContext; integration: IntegrationRecord; credential: Credential; sentAt: Date };
-
-type Dropped = Pick<Renewed, 'ctx' | 'integration' | 'credential'>;
+export type Renewed = { ctx: GrantContext; credential: Credential; sentAt: Date };
 
 /** So long a credential is kept in memory while Postgres is away; what was spilled to the disk stays there. */
 const keptMs = 15 * 60_000;
@@ -42,24 +39,25 @@ export function settled(now: ConnectionRecord | undefined, version: number): Ref
  * for, with the sealed credential on this machine's disk meanwhile, for the process may have to end. Throws `unavailable` when it
  * could not be saved in a quarter of an hour.
  */
-export async function saveRenewed(world: World, claim: Claim, { ctx, integration, credential, sentAt }: Renewed): Promise<RefreshOutcome> {
-  const row = claim.connection;
+export async function saveRenewed(world: World, claim: Claim, renewed: Renewed): Promise<RefreshOutcome> {
+  const { id } = claim.connection;
   const begunMs = world.elapsedMs();
-  let stored: StoredCredential | undefined;
-  let spilled = false;
+  let unsaved: Spilled | undefined;
+  let isOnDisk = false;
   for (let attempt = 0; ; attempt += 1) {
     try {
-      stored ??= await storeCredential(world, { ...row, token_version: row.token_version + 1 }, { method: ctx.method, credential, sentAt });
-      const saved = await commitRenewed(world, claim, stored, sentAt);
-      if (spilled) await world.spill.drop({ connection_id: row.id, token_version: row.token_version });
-      if (saved !== undefined) return { kind: 'refreshed', connection: saved };
-      return await notSaved(world, row, { ctx, integration, credential });
+      unsaved ??= await sealed(world, claim, renewed);
+      const saved = await commitRenewed(world, claim, unsaved);
+      const outcome: RefreshOutcome = saved === undefined ? await notSaved(world, unsaved) : { kind: 'refreshed', connection: saved };
+      // Not before: a credential that has to be given back is nowhere else until that is queued.
+      if (isOnDisk) await world.spill.drop(unsaved);
+      return outcome;
     } catch (error) {
       world.log.error(
-        { connection: row.id, attempt, error: error instanceof Error ? error.name : typeof error },
+        { connection: id, attempt, error: error instanceof Error ? error.name : typeof error },
         'the new credential could not be saved yet; trying again',
       );
-      if (stored !== undefined && !spilled) spilled = await spillOver(world, claim, stored, sentAt);
+      if (unsaved !== undefined && !isOnDisk) isOnDisk = await spillOver(world, unsaved);
       if (world.elapsedMs() - begunMs > keptMs)
         throw new GrantryError('unavailable', { detail: 'The new credential could not be saved.', cause: error });
       await world.sleep(Math.min(mostPauseMs, 20 * 2 ** attempt));
@@ -67,26 +65,36 @@ export async function saveRenewed(world: World, claim: Claim, { ctx, integration
   }
 }
 
+async function sealed(world: World, { connection: row, lease }: Claim, { ctx, credential, sentAt }: Renewed): Promise<Spilled> {
+  const next = { ...row, token_version: row.token_version + 1 };
+  const { times, ...stored } = await storeCredential(world, next, { method: ctx.method, credential, sentAt });
+  const { ageMs: _, ...kept } = times;
+  const { project_id, integration_id, id, token_version, method, inputs_sealed } = row;
+  const about = { project_id, integration_id, connection_id: id, token_version, method, inputs_sealed, lease };
+  return { ...about, stored: { ...stored, times: kept }, sent_at: sentAt.toISOString() };
+}
+
 /** Lifetimes count from when the request was sent, however long the saving took. */
-function commitRenewed(world: World, claim: Claim, stored: Spilled['stored'], sentAt: Date): Promise<ConnectionRecord | undefined> {
+function commitRenewed(world: World, claim: Claim, { stored, sent_at }: Spilled): Promise<ConnectionRecord | undefined> {
   const row = claim.connection;
   const about = { project_id: row.project_id, integration_id: row.integration_id, connection_id: row.id };
-  const times = { ...stored.times, ageMs: Math.max(0, world.now().getTime() - sentAt.getTime()) };
+  const times = { ...stored.times, ageMs: Math.max(0, world.now().getTime() - Date.parse(sent_at)) };
   const refreshed: NewEvent = { ...about, type: 'connection.refreshed', data: { token_version: row.token_version + 1, expires_in: times.lifetimeS } };
   const recovered: NewEvent = { ...about, type: 'connection.recovered', data: { failing_since: row.failing_since?.toISOString() ?? null } };
   return world.store.refreshes.commit(claim, { ...stored, times }, [refreshed], recovered);
 }
 
 /** True when it is on the disk now. */
-async function spillOver(world: World, { connection: row, lease }: Claim, stored: StoredCredential, sentAt: Date): Promise<boolean> {
-  const { ageMs: _, ...times } = stored.times;
-  const { project_id, id, token_version } = row;
+async function spillOver(world: World, unsaved: Spilled): Promise<boolean> {
   try {
-    await world.spill.keep({ project_id, connection_id: id, token_version, lease, stored: { ...stored, times }, sent_at: sentAt.toISOString() });
+    await world.spill.keep(unsaved);
     return true;
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-    world.log.error({ connection: row.id, code }, 'the new credential could not be written to the data directory either; it is in memory alone');
+    world.log.error(
+      { connection: unsaved.connection_id, code },
+      'the new credential could not be written to the data directory either; it is in memory alone',
+    );
     return false;
   }
 }
@@ -114,25 +122,28 @@ export async function saveSpilled(world: World): Promise<number> {
 /** False when something else came first. */
 async function saveOne(world: World, spilled: Spilled): Promise<boolean> {
   const row = await world.store.connections.get(spilled.project_id, spilled.connection_id);
-  if (row === undefined || row.token_version !== spilled.token_version) return false;
-  const claim = { connection: row, lease: spilled.lease, ambiguous: false };
-  return (await commitRenewed(world, claim, spilled.stored, new Date(spilled.sent_at))) !== undefined;
-}
-
-/** Something else came first: a reconnect, a deletion, the security stop, or (its commit arrived though we heard of a failure) we ourselves. */
-async function notSaved(world: World, row: ConnectionRecord, dropped: Dropped): Promise<RefreshOutcome> {
-  const now = await world.store.connections.get(row.project_id, row.id);
-  // The deletion, or the stop, could revoke only what it found. What came of the refresh since is known to nobody else.
-  const outcome = settled(now, row.token_version);
-  if (outcome?.kind !== 'refreshed' && now?.token_version !== row.token_version + 1) void giveBack(world, row, dropped);
-  return outcome ?? { kind: 'failed', error: new GrantryError('unavailable', { retryAfterS: 1 }) };
-}
-
-async function giveBack(world: World, row: ConnectionRecord, { credential, ...at }: Dropped): Promise<void> {
-  try {
-    await withSecretsOf(world, at, async (ctx) => grantFor(ctx.method).revoke?.(ctx, credential));
-  } catch (error) {
-    const code = isGrantryError(error) ? error.code : 'unexpected';
-    world.log.warn({ connection: row.id, code }, 'the last credential of a connection that has ended could not be revoked');
+  if (row?.token_version === spilled.token_version) {
+    const saved = await commitRenewed(world, { connection: row, lease: spilled.lease, ambiguous: false }, spilled);
+    if (saved !== undefined) return true;
   }
+  await notSaved(world, spilled);
+  return false;
+}
+
+/**
+ * Something else came first: a reconnect, a deletion, the security stop, or (its commit arrived though we heard of a failure) we ourselves.
+ * Throws `unavailable` when nothing stands in the way any more: it is to be saved again.
+ */
+async function notSaved(world: World, { connection_id, project_id, token_version, stored, ...unsaved }: Spilled): Promise<RefreshOutcome> {
+  const now = await world.store.connections.get(project_id, connection_id);
+  const outcome = settled(now, token_version);
+  if (outcome === undefined) throw new GrantryError('unavailable', { detail: 'The connection changes too fast to be saved.' });
+  // The deletion, or the stop, could revoke only what it found. What came of the refresh since is known to nobody else.
+  if (outcome.kind !== 'refreshed' && (now === undefined || now.token_version === token_version)) {
+    const { integration_id, method, inputs_sealed } = unsaved;
+    const { credential_sealed, extras } = stored;
+    const about = { project_id, integration_id, connection_id, token_version: token_version + 1, method, inputs_sealed, extras };
+    if (credential_sealed !== null) await giveBackLater(world, { ...about, credential_sealed });
+  }
+  return outcome;
 }

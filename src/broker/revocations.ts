@@ -5,8 +5,9 @@ import { withClientSecrets } from './client-secrets.ts';
 import { openCredential } from './credentials.ts';
 import { grantContext } from './grant-context.ts';
 import { connectionInputsPlace } from './places.ts';
-import type { NewEvent, RevocationRecord } from './records.ts';
+import type { ConnectionRecord, NewEvent, RevocationRecord } from './records.ts';
 import { openInputs } from './secrets.ts';
+import type { NewRevocation } from './store.ts';
 import type { World } from './world.ts';
 
 /** After this many attempts (about a day) the provider is no longer asked. */
@@ -15,8 +16,16 @@ const leaseS = 60;
 /** Few enough that each has had its answer, or its deadline, well inside the lease. */
 const atOnce = 10;
 
-/** What became of one attempt to tell a provider: `later` keeps the credential for another one. */
-async function tell(world: World, row: RevocationRecord): Promise<'revoked' | 'impossible' | 'later'> {
+/**
+ * What became of one attempt to tell a provider: `later` keeps the credential for another one; `reconnected`: the connection has got this
+ * version otherwise, and many providers end everything of an account with one revocation.
+ */
+async function tell(
+  world: World,
+  row: RevocationRecord,
+  connection: ConnectionRecord | undefined,
+): Promise<'revoked' | 'impossible' | 'later' | 'reconnected'> {
+  if (connection !== undefined && connection.token_version >= row.token_version) return 'reconnected';
   const integration = await world.store.integrations.get(row.project_id, row.integration_id);
   const provider = integration && (await findProvider(world, row.project_id, integration.provider_id));
   if (integration === undefined || provider === undefined) return 'impossible';
@@ -48,8 +57,10 @@ async function tell(world: World, row: RevocationRecord): Promise<'revoked' | 'i
 }
 
 /** One attempt; the row goes when it is done, or when there is no more use in trying. */
-export async function attemptRevocation(world: World, row: RevocationRecord): Promise<void> {
-  const result = await tell(world, row);
+async function attempt(world: World, row: RevocationRecord): Promise<void> {
+  // One that is there was stopped, and its refresh came late: it has ended for its own reason, which was told.
+  const connection = await world.store.connections.get(row.project_id, row.connection_id);
+  const result = await tell(world, row, connection);
   if (result === 'later' && row.attempts < mostAttempts) return;
   const about = { project_id: row.project_id, integration_id: row.integration_id, connection_id: row.connection_id };
   const event: NewEvent =
@@ -63,23 +74,33 @@ export async function attemptRevocation(world: World, row: RevocationRecord): Pr
             next: 'The end user can remove the access in her account there.',
           },
         };
-  await world.store.revocations.done(row.connection_id, [event]);
+  await world.store.revocations.done(row, connection === undefined ? [event] : []);
+}
+
+/** One attempt to tell a provider of a credential that is queued; what fails, in whatever way, is tried again by the housekeeping. Never rejects. */
+export async function attemptRevocation(world: World, row: RevocationRecord): Promise<void> {
+  await attempt(world, row).catch((error: unknown) => {
+    world.log.error(
+      { connection: row.connection_id, error: error instanceof Error ? error.name : typeof error },
+      'revocation broke; it will be tried again',
+    );
+  });
+}
+
+/**
+ * Gives a credential back that no connection will use: once this resolves, its provider is told even when this process ends, or the
+ * provider is away. The first attempt begins at once, and nobody waits for it.
+ */
+export async function giveBackLater(world: World, revocation: NewRevocation): Promise<void> {
+  const queued = await world.store.revocations.queue(revocation);
+  if (queued !== undefined) void attemptRevocation(world, queued);
 }
 
 /** Tries what is due; returns how many were tried. */
 export async function retryRevocations(world: World, limit: number): Promise<number> {
   for (let tried = 0; ; ) {
     const due = await world.store.revocations.claimDue(Math.min(atOnce, limit - tried), leaseS);
-    await Promise.all(
-      due.map((row) =>
-        attemptRevocation(world, row).catch((error: unknown) => {
-          world.log.error(
-            { connection: row.connection_id, error: error instanceof Error ? error.name : typeof error },
-            'revocation broke; it will be tried again',
-          );
-        }),
-      ),
-    );
+    await Promise.all(due.map((row) => attemptRevocation(world, row)));
     tried += due.length;
     if (due.length < atOnce || tried >= limit) return tried;
   }

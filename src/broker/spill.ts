@@ -1,8 +1,11 @@
+import type { ConnectionRecord } from './records.ts';
 import type { StoredCredential } from './store.ts';
 
-/** A refreshed credential that is not in Postgres yet. Its secrets are sealed, as they are in a row. */
-export type Spilled = {
-  project_id: string;
+/**
+ * A refreshed credential that is not in Postgres yet. Its secrets are sealed, as they are in a row. The method and the inputs are what
+ * its provider is told with when the connection, whose row knows them too, is deleted meanwhile.
+ */
+export type Spilled = Pick<ConnectionRecord, 'project_id' | 'integration_id' | 'method' | 'inputs_sealed'> & {
   connection_id: string;
   /** The version that was refreshed; the credential is sealed for the next one. */
   token_version: number;

@@ -192,7 +192,7 @@ export type Connections = {
   requireReauthorization(project: string, id: string, reason: string, events: NewEvent[]): Promise<boolean>;
   /** Ends connections whose token has ended and cannot be renewed, with an event for each; returns how many. */
   endExpired(limit: number): Promise<number>;
-  /** Erases it and, when `revoke` is given, leaves its credential in the revocations. False when there is none. */
+  /** Erases it and, when `revoke` is given, leaves its credential in the revocations, unless a later one is there. False when there is none. */
   remove(project: string, id: string, revoke: 'at_provider' | 'nothing', events: NewEvent[]): Promise<boolean>;
 };
 
@@ -295,8 +295,15 @@ export type Refreshes = {
 
 export type Revocations = {
   get(connectionId: string): Promise<RevocationRecord | undefined>;
+export type NewRevocation = Omit<RevocationRecord, 'attempts' | 'next_attempt_at' | 'created_at'>;
   claimDue(limit: number, leaseS: number): Promise<RevocationRecord[]>;
-  done(connectionId: string, events: NewEvent[]): Promise<void>;
+  /**
+   * Keeps a credential until its provider has been told; whoever queues it tries at once, the others after a minute. There is one for a
+   * connection: an earlier version gives way, for its grant is the same. Undefined when that version or a later one is there.
+   */
+  queue(revocation: NewRevocation): Promise<RevocationRecord | undefined>;
+  /** Of this credential only: another one that was queued meanwhile stays, and the events are not written. */
+  done(revocation: Pick<RevocationRecord, 'connection_id' | 'credential_sealed'>, events: NewEvent[]): Promise<void>;
 };
 
 export type EventFilter = {

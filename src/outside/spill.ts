@@ -11,6 +11,9 @@ const seconds = z.number().nullable();
 const connectionId = z.string().regex(/^[a-z0-9_]{1,64}$/);
 const spilled = z.object({
   project_id: z.string(),
+  integration_id: z.string(),
+  method: z.string(),
+  inputs_sealed: z.string().nullable(),
   connection_id: connectionId,
   token_version: z.number().int().positive(),
   lease: z.uuid(),

@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { keepHouse } from '../../src/broker/housekeeping.ts';
 import type { ConnectionRecord } from '../../src/broker/records.ts';
 import { refreshConnection, refreshesSettled } from '../../src/broker/refresh.ts';
 import type { Refreshes } from '../../src/broker/store.ts';
 import type { World } from '../../src/broker/world.ts';
 import { GrantryError } from '../../src/protocol/errors.ts';
+import { createBrowser } from '../../src/sandbox/browser.ts';
 import { problemOf, startWholeSandbox } from '../harness/broker.ts';
 import { connect, expire, type Whole, withAuthorizationServer } from './connected.ts';
 
@@ -356,9 +358,124 @@ describe('meanwhile', () => {
     await expect.poll(() => as().counters.revocations - before).toBe(2);
   });
 
+  describe('and a provider that is away when it should take back what came late', () => {
+    const queued = () => world.sql<{ token_version: number }>('select token_version from revocations where connection_id = $1', [id]);
+    /** The attempts that begin at once have come to nothing. */
+    const refusals = () => world.logged.filter((line) => line.includes('revocation failed') && line.includes(id)).length;
+    const stop = () => broker.store.connections.requireReauthorization('default', id, 'code_replayed', []);
+    const remove = () => world.root.call('DELETE', `/v1/connections/${id}`);
+    beforeEach(async () => {
+      // What the others have left comes to nothing.
+      await world.sql('delete from revocations');
+      as().switches.revocationFault = { kind: 'down' };
+    });
+    afterEach(() => {
+      as().switches.revocationFault = { kind: 'none' };
+    });
+    /** The provider is back, and the housekeeper comes round; how often it was told. */
+    async function toldLater(): Promise<number> {
+      const before = as().counters.revocations;
+      as().switches.revocationFault = { kind: 'none' };
+      await world.sql(`update revocations set next_attempt_at = now() - interval '1 second'`);
+      await keepHouse(broker);
+      return as().counters.revocations - before;
+    }
+
+    test('is told later, of a deleted connection', async () => {
+      expect(await slowly(remove)).toMatchObject({ status: 404 });
+      await expect.poll(refusals).toBe(2);
+      // The later one stands for both: the grant is the same.
+      expect(await queued()).toEqual([{ token_version: 2 }]);
+      expect(await toldLater()).toBe(1);
+      expect(await queued()).toEqual([]);
+      const { data } = await world.root.call<{ data: { type: string; connection_id: string }[] }>('GET', '/v1/events', { query: { limit: 5 } });
+      expect(data[0]).toMatchObject({ type: 'connection.revoked', connection_id: id });
+    });
+
+    test('is told later, of one that was stopped, whose timeline says no more than that', async () => {
+      expect(await slowly(stop)).toMatchObject({ code: 'reauthorization_required' });
+      await expect.poll(refusals).toBe(1);
+      expect(await queued()).toEqual([{ token_version: 2 }]);
+      const before = await events();
+      expect(await toldLater()).toBe(1);
+      expect(await queued()).toEqual([]);
+      expect(await events()).toEqual(before);
+    });
+
+    test('is told nothing once the end user has connected again: it might end that too', async () => {
+      await slowly(stop);
+      await expect.poll(refusals).toBe(1);
+      expect(await queued()).toEqual([{ token_version: 2 }]);
+      const link = await world.root.createConnectLink({ integration: 'as', end_user: { id: 'u1' }, connection_id: id });
+      await (await createBrowser().open(link.url)).submit();
+      expect(await row()).toMatchObject({ status: 'active', token_version: 2 });
+      expect(await toldLater()).toBe(0);
+      expect(await queued()).toEqual([]);
+    });
+
+    test('is told once when the stopped connection is deleted too', async () => {
+      await slowly(stop);
+      await expect.poll(refusals).toBe(1);
+      expect(await queued()).toEqual([{ token_version: 2 }]);
+      expect(await remove()).toBeUndefined();
+      await expect.poll(refusals).toBe(2);
+      expect(await queued()).toEqual([{ token_version: 2 }]);
+      expect(await toldLater()).toBe(1);
+      expect(await queued()).toEqual([]);
+    });
+
+    test('is told of the grant that was in use last when two have had the same version', async () => {
+      await slowly(stop);
+      await expect.poll(refusals).toBe(1);
+      expect(await queued()).toEqual([{ token_version: 2 }]);
+      const link = await world.root.createConnectLink({ integration: 'as', end_user: { id: 'u1' }, connection_id: id });
+      await (await createBrowser().open(link.url)).submit();
+      const { credential_sealed } = await row();
+      await remove();
+      await expect.poll(refusals).toBe(2);
+      expect(await world.sql('select credential_sealed from revocations where connection_id = $1', [id])).toEqual([{ credential_sealed }]);
+      expect(await toldLater()).toBe(1);
+    });
+
+    test('is told also when Postgres goes away before that can be queued: until then it is on the disk', async () => {
+      const { queue, done } = broker.store.revocations;
+      const disk: number[] = [];
+      let failures = 0;
+      const revocations = {
+        ...broker.store.revocations,
+        done,
+        queue: async (row: Parameters<typeof queue>[0]) => {
+          disk.push((await broker.spill.list()).length);
+          failures += 1;
+          if (failures <= 2) throw new Error('connection lost');
+          return queue(row);
+        },
+      };
+      as().switches.fault = { kind: 'slow_answer', ms: 500, times: 1 };
+      const refresh = refreshConnection({ ...broker, store: { ...spread(broker.store), revocations } }, await row());
+      await sleep(250);
+      await stop();
+      expect(await refresh).toMatchObject({ kind: 'failed', error: { code: 'invalid_grant' } });
+      expect(disk).toEqual([0, 1, 1]);
+      expect(await broker.spill.list()).toEqual([]);
+      expect(await toldLater()).toBe(1);
+    });
+
+    test('and a word of the earlier one does not remove the later one', async () => {
+      await remove();
+      await expect.poll(refusals).toBe(1);
+      const earlier = await broker.store.revocations.get(id);
+      if (earlier === undefined) throw new Error('Nothing was queued.');
+      const { attempts: _, next_attempt_at: __, created_at: ___, ...fields } = earlier;
+      expect(await broker.store.revocations.queue(fields)).toBeUndefined();
+      expect(await broker.store.revocations.queue({ ...fields, token_version: 2, credential_sealed: 'later' })).toMatchObject({ attempts: 0 });
+      await broker.store.revocations.done(earlier, []);
+      expect(await broker.store.revocations.get(id)).toMatchObject({ token_version: 2, credential_sealed: 'later' });
+    });
+  });
+
   test('a reconnect wins: its credential stays', async () => {
     const link = await world.root.createConnectLink({ integration: 'as', end_user: { id: 'u1' }, connection_id: id });
-    const { createBrowser } = await import('../../src/sandbox/browser.ts');
     const page = await createBrowser().open(link.url);
     as().switches.fault = { kind: 'slow_answer', ms: 1_500, times: 1 };
     const asked = world.root.getToken(id);

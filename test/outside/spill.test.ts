@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { keepHouse } from '../../src/broker/housekeeping.ts';
 import { refreshConnection } from '../../src/broker/refresh.ts';
 import type { Spilled } from '../../src/broker/spill.ts';
 import { generateKeyRing } from '../../src/outside/key-ring.ts';
@@ -32,6 +33,9 @@ beforeEach(() => {
 
 const record = (change: Partial<Spilled> = {}): Spilled => ({
   project_id: 'default',
+  integration_id: 'as',
+  method: 'web',
+  inputs_sealed: null,
   connection_id: 'con_1',
   token_version: 3,
   lease: randomUUID(),
@@ -183,10 +187,22 @@ describe('Postgres away when the provider has answered', () => {
     expect(await world.root.getConnectLink(link.id)).toMatchObject({ status: 'connected' });
     const renewed = (await row(reconnected))?.credential_sealed;
     await world.root.call('DELETE', `/v1/connections/${deleted}`);
+    const revocations = () => world.sql<{ token_version: number }>('select token_version from revocations where connection_id = $1', [deleted]);
+    expect(await revocations()).toEqual([]);
+    const told = as().counters.revocations;
+    as().switches.revocationFault = { kind: 'down' };
 
     await line.mend();
     const next = await startBrokerProcess(env);
     expect(await spilled()).toEqual([]);
+    // What the provider gave for the deleted one is given back, as soon as the provider can be told.
+    expect(await revocations()).toEqual([{ token_version: 2 }]);
+    await expect.poll(() => next.printed.join()).toContain('revocation failed');
+    as().switches.revocationFault = { kind: 'none' };
+    await world.sql(`update revocations set next_attempt_at = now() - interval '1 second'`);
+    await keepHouse(world.broker.world);
+    expect(await revocations()).toEqual([]);
+    expect(as().counters.revocations).toBe(told + 1);
     expect(await row(saved)).toMatchObject({ status: 'active', token_version: 2, refresh_count: 1, lease_until: null });
     expect(await row(reconnected)).toMatchObject({ status: 'active', token_version: 2, credential_sealed: renewed });
     expect(await row(deleted)).toBeUndefined();

@@ -44,11 +44,9 @@ function storeOf(stage: Stage, life: Life): Store {
     providers: over(store.providers) as Store['providers'],
     links: over(store.links) as Store['links'],
     events: over(store.events),
+    revocations: over(store.revocations) as Store['revocations'],
     ...Object.fromEntries(
-      ['projects', 'apiKeys', 'dataKeys', 'ledger', 'revocations', 'webhooks', 'probes', 'idempotency', 'housekeeping'].map((name) => [
-        name,
-        absent(name),
-      ]),
+      ['projects', 'apiKeys', 'dataKeys', 'ledger', 'webhooks', 'probes', 'idempotency', 'housekeeping'].map((name) => [name, absent(name)]),
     ),
     ping: async () => {},
   } as Store;

@@ -1,5 +1,5 @@
-import type { IntegrationRecord } from '../../src/broker/records.ts';
-import type { Events, Integrations, Links, Providers, Refreshes, Tokens } from '../../src/broker/store.ts';
+import type { IntegrationRecord, RevocationRecord } from '../../src/broker/records.ts';
+import type { Events, Integrations, Links, Providers, Refreshes, Revocations, Tokens } from '../../src/broker/store.ts';
 import { linkOf } from './link.ts';
 import { type MemoryConnections, memoryConnections, memoryTokens } from './memory-connections.ts';
 import { memoryRefreshes } from './memory-refreshes.ts';
@@ -13,6 +13,8 @@ export type MemoryStore = {
   integrations: Pick<Integrations, 'insert' | 'get' | 'update' | 'setStatus' | 'takeTrial'>;
   providers: Pick<Providers, 'current' | 'version' | 'put'>;
   events: Events;
+  /** Nobody tries what is queued a second time. */
+  revocations: Pick<Revocations, 'queue' | 'done'>;
   /** A link that somebody follows never ends. */
   links: Pick<Links, 'byId' | 'fail'>;
 };
@@ -70,6 +72,24 @@ function memoryIntegrations(tables: Tables): MemoryStore['integrations'] {
   };
 }
 
+function memoryRevocations({ outside, write }: Tables): MemoryStore['revocations'] {
+  const queued = new Map<string, RevocationRecord>();
+  return {
+    async queue(revocation) {
+      const there = queued.get(revocation.connection_id);
+      if (there !== undefined && there.token_version >= revocation.token_version) return undefined;
+      const row = { ...revocation, attempts: 0, next_attempt_at: outside.now(), created_at: outside.now() };
+      queued.set(row.connection_id, row);
+      return row;
+    },
+    async done({ connection_id, credential_sealed }, events) {
+      if (queued.get(connection_id)?.credential_sealed !== credential_sealed) return;
+      queued.delete(connection_id);
+      write(events);
+    },
+  };
+}
+
 export function createMemoryStore(outside: Outside): MemoryStore & { tables: Tables } {
   const tables = createTables(outside);
   const of = (project: string, id: string) => tables.definitions.filter((each) => each.project_id === project && each.provider_id === id);
@@ -79,6 +99,7 @@ export function createMemoryStore(outside: Outside): MemoryStore & { tables: Tab
     connections: memoryConnections(tables),
     tokens: memoryTokens(tables),
     integrations: memoryIntegrations(tables),
+    revocations: memoryRevocations(tables),
     providers: {
       current: async (project, id) => of(project, id).find(({ current }) => current),
       version: async (project, id, version) => of(project, id).find((each) => each.version === version),

@@ -3,7 +3,8 @@ import type { ConnectionFilter, Connections, CredentialTimes, FinishedLink, Stor
 import { allOrNothing, type Database, pageOf, type Transaction } from './database.ts';
 import { insertEvents } from './events.ts';
 import { erased } from './links.ts';
-import { connections, connectLinks, integrations, refreshIntents, revocations } from './schema.ts';
+import { queueRevocation } from './revocations.ts';
+import { connections, connectLinks, integrations, refreshIntents } from './schema.ts';
 import { listed } from './slow-list.ts';
 
 const t = connections;
@@ -199,20 +200,9 @@ export function connectionStore(db: Database): Connections {
         if (row === undefined) return false;
         if (revoke === 'at_provider' && row.credential_sealed !== null) {
           const { project_id, integration_id, credential_sealed, inputs_sealed, token_version, method, extras } = row;
-          await tx
-            .insert(revocations)
-            // Whoever deletes tries at once; the housekeeping only takes over when that try has had its time.
-            .values({
-              connection_id: id,
-              project_id,
-              integration_id,
-              credential_sealed,
-              inputs_sealed,
-              token_version,
-              method,
-              extras,
-              next_attempt_at: sql`now() + interval '60 seconds'`,
-            });
+          const revocation = { connection_id: id, project_id, integration_id, credential_sealed, inputs_sealed, token_version, method, extras };
+          // What is there of this very version came late, of a grant that a reconnect has replaced since.
+          await queueRevocation(tx, revocation, 'earlier_or_same');
         }
         await tx
           .update(t)

@@ -1,11 +1,33 @@
-import { eq, sql } from 'drizzle-orm';
-import type { Revocations } from '../../broker/store.ts';
-import type { Database } from './database.ts';
+import { and, eq, sql } from 'drizzle-orm';
+import type { RevocationRecord } from '../../broker/records.ts';
+import type { NewRevocation, Revocations } from '../../broker/store.ts';
+import type { Database, Transaction } from './database.ts';
 import { insertEvents } from './events.ts';
 import { revocations } from './schema.ts';
 
+/** Whoever queues it tries at once; the housekeeping only takes over when that try has had its time. */
+const next_attempt_at = sql`now() + interval '60 seconds'`;
+
+/** `over`: which of those that are there gives way. Undefined when none does. */
+export async function queueRevocation(
+  db: Database | Transaction,
+  { connection_id, ...rest }: NewRevocation,
+  over: 'earlier' | 'earlier_or_same',
+): Promise<RevocationRecord | undefined> {
+  const set = { ...rest, attempts: 0, next_attempt_at, created_at: sql`now()` };
+  const isEarlier =
+    over === 'earlier' ? sql`${revocations.token_version} < excluded.token_version` : sql`${revocations.token_version} <= excluded.token_version`;
+  const rows = await db
+    .insert(revocations)
+    .values({ connection_id, ...rest, next_attempt_at })
+    .onConflictDoUpdate({ target: revocations.connection_id, set, setWhere: isEarlier })
+    .returning();
+  return rows[0];
+}
+
 export function revocationStore(db: Database): Revocations {
   return {
+    queue: (revocation) => queueRevocation(db, revocation, 'earlier'),
     get: async (connectionId) => (await db.select().from(revocations).where(eq(revocations.connection_id, connectionId)))[0],
     async claimDue(limit, leaseSeconds) {
       const due = db
@@ -25,9 +47,12 @@ export function revocationStore(db: Database): Revocations {
         .where(sql`${revocations.connection_id} in ${due}`)
         .returning();
     },
-    done: (connectionId, events) =>
+    done: ({ connection_id, credential_sealed }, events) =>
       db.transaction(async (tx) => {
-        const rows = await tx.delete(revocations).where(eq(revocations.connection_id, connectionId)).returning({ id: revocations.connection_id });
+        const rows = await tx
+          .delete(revocations)
+          .where(and(eq(revocations.connection_id, connection_id), eq(revocations.credential_sealed, credential_sealed)))
+          .returning({ id: revocations.connection_id });
         if (rows.length === 1) await insertEvents(tx, events);
       }),
   };
