@@ -99,7 +99,7 @@ async function probeOne(world: World, { project_id, id }: Pick<ConnectionRecord,
   try {
     const row = await world.store.tokens.byProject(project_id, id);
     if (row === undefined) return true;
-    const { status } = await probeThrough(world, row, sparing(world, away));
+    const { status } = await probeThrough(world, row, sparing(world, away, row));
     return !isTransientStatus(status);
   } catch (error) {
     const known = isGrantryError(error);
@@ -109,21 +109,25 @@ async function probeOne(world: World, { project_id, id }: Pick<ConnectionRecord,
   }
 }
 
-/** A door for probes alone that spares hosts: those that are known to be down, and those that were away when another probe of this round asked. */
-function sparing({ door, hosts }: World, away: Set<string>): Door {
+/**
+ * A door for probes alone that spares hosts: those that are known to be down, and those that were away when another probe of this round
+ * asked. Of an answer only probes of the same project think so: its own definition may have asked for what is not there.
+ */
+function sparing({ door, hosts }: World, away: Set<string>, { project_id, integration_id, own_version }: TokenRow): Door {
   return async (request) => {
     const { hostname } = new URL(request.url);
-    const asked = hosts.ask(hostname);
+    const ours = JSON.stringify([hostname, project_id]);
+    const asked = hosts.ask({ host: hostname, project: project_id, integration: integration_id, address: own_version === null ? 'shipped' : 'own' });
     // Says nothing of the host's health to the refreshes: an API may be down whose tokens are fine.
     if (asked.kind === 'go') asked.ticket.end('unused');
-    if (asked.kind === 'wait' || away.has(hostname))
+    if (asked.kind === 'wait' || away.has(hostname) || away.has(ours))
       throw new GrantryError('provider_unavailable', { detail: 'The provider is left alone for now.' });
     try {
       const answer = await door(request);
-      if (isTransientStatus(answer.status)) away.add(hostname);
+      if (isTransientStatus(answer.status)) away.add(ours);
       return answer;
     } catch (error) {
-      if (isGrantryError(error) && error.retryable) away.add(hostname);
+      if (isGrantryError(error) && error.retryable) away.add(error.code === 'provider_unreachable' ? hostname : ours);
       throw error;
     }
   };

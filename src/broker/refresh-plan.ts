@@ -1,10 +1,12 @@
 import { refreshUrl } from '../grants/refresh.ts';
 import type { Credential } from '../protocol/credential.ts';
+import { hasOpenHost } from '../protocol/definition/inputs.ts';
 import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { GrantContext } from '../protocol/grant.ts';
 import { definitionInMemory, findProvider } from './catalog.ts';
 import { openCredential } from './credentials.ts';
 import { grantContext, openClient } from './grant-context.ts';
+import type { Caller } from './host-health.ts';
 import { redirectUriOf } from './integrations.ts';
 import { connectionInputsPlace } from './places.ts';
 import type { ConnectionRecord, IntegrationRecord } from './records.ts';
@@ -15,8 +17,8 @@ import type { World } from './world.ts';
 /** What a refresh will do, made ready before the lease is taken: nothing here is sent. */
 export type RefreshPlan = {
   view: RefreshView;
-  /** The host of the provider that will be asked; undefined when the plan cannot be carried out. */
-  host: string | undefined;
+  /** Who will ask which host of the provider; undefined when the plan cannot be carried out. */
+  caller: Caller | undefined;
 } & ({ kind: 'ready'; ctx: GrantContext; integration: IntegrationRecord; credential: Credential } | { kind: 'impossible'; error: unknown });
 
 /** Reads the definition and opens what is needed. Never rejects for what is wrong with the connection itself: that is a failure of the refresh. Throws `unavailable`. */
@@ -26,11 +28,17 @@ export async function planRefresh(world: World, view: RefreshView): Promise<Refr
     await world.seal.ready(connection.project_id);
     const { ctx, integration } = await contextOf(world, view);
     const credential = await openCredential(world, connection);
-    return { kind: 'ready', view, ctx, integration, credential, host: new URL(refreshUrl(ctx)).hostname };
+    return { kind: 'ready', view, ctx, integration, credential, caller: callerOf(view, ctx) };
   } catch (error) {
     if (isGrantryError(error, 'unavailable')) throw error;
-    return { kind: 'impossible', view, error, host: undefined };
+    return { kind: 'impossible', view, error, caller: undefined };
   }
+}
+
+/** An address that an input may choose is as much the project's own as one in its own definition. */
+function callerOf({ connection: { project_id, integration_id }, ownVersion }: RefreshView, ctx: GrantContext): Caller {
+  const isOwn = ownVersion !== null || hasOpenHost(ctx.definition, ctx.method);
+  return { host: new URL(refreshUrl(ctx)).hostname, project: project_id, integration: integration_id, address: isOwn ? 'own' : 'shipped' };
 }
 
 /**

@@ -110,7 +110,7 @@ export async function refreshDue(world: World, due: DueRefresh, takeTurn: (host:
   const view = await world.store.refreshes.read(due.connection_id);
   if (view === undefined || view.connection.token_version !== due.token_version || !isDue(view) || isLeased(view)) return;
   const plan = await planRefresh(world, view);
-  const turn: Turn = plan.host === undefined ? { kind: 'go', release() {} } : await takeTurn(plan.host);
+  const turn: Turn = plan.caller === undefined ? { kind: 'go', release() {} } : await takeTurn(plan.caller.host);
   if (turn.kind === 'later') {
     world.meter.putOff('host_busy');
     return world.store.refreshes.postpone(due, turn.ms);

@@ -13,6 +13,9 @@ export type HostSlots = {
 
 type Host = { busy: number; readonly waiting: Set<() => void> };
 
+/** Says nothing of the host. */
+const crowded = () => new GrantryError('provider_unreachable', { nature: 'crowded' });
+
 /** Bounds how many requests one host has at a time (`perHost`) and how many wait for it (`maxWaiting`); hosts do not share. */
 export function createHostSlots({ perHost, maxWaiting }: { perHost: number; maxWaiting: number }): HostSlots {
   const hosts = new Map<string, Host>();
@@ -35,7 +38,7 @@ export function createHostSlots({ perHost, maxWaiting }: { perHost: number; maxW
         host.busy += 1;
         return Promise.resolve(releaseOf(name, host));
       }
-      if (host.waiting.size >= maxWaiting) return Promise.reject(new GrantryError('provider_unreachable'));
+      if (host.waiting.size >= maxWaiting) return Promise.reject(crowded());
       return new Promise((resolve, reject) => {
         const leave = () => {
           host.waiting.delete(enter);
@@ -47,7 +50,7 @@ export function createHostSlots({ perHost, maxWaiting }: { perHost: number; maxW
         };
         const giveUp = () => {
           leave();
-          reject(new GrantryError('provider_unreachable'));
+          reject(crowded());
         };
         if (signal.aborted) return giveUp();
         host.waiting.add(enter);

@@ -71,6 +71,12 @@ export type ErrorDetails = {
   errors?: readonly Fault[];
   /** Whole seconds after which a retry makes sense. */
   retryAfterS?: number;
+  /**
+   * What the code leaves open, for whoever decides what follows. `rate_limit`: the provider asks this registration to slow down (429);
+   * `crowded`: too many of our own requests to the host were under way; `unexplained`: a 401 that blames our registration or the end user's
+   * credential, and does not say which.
+   */
+  nature?: 'rate_limit' | 'crowded' | 'unexplained';
   /** Further members of the problem document. */
   members?: Readonly<Record<string, unknown>>;
   cause?: unknown;

@@ -1,6 +1,6 @@
 import type { TokenResponseMap } from './definition/schema.ts';
 import type { DoorResponse } from './door.ts';
-import { type ErrorCode, GrantryError } from './errors.ts';
+import { type ErrorCode, type ErrorDetails, GrantryError } from './errors.ts';
 import { pointerValue } from './pointer.ts';
 import { retryAfterS } from './retry-after.ts';
 
@@ -33,8 +33,8 @@ const passing = new Set([408, 425, 429]);
 
 export type FailureRules = {
   response: Pick<TokenResponseMap, 'error' | 'error_codes' | 'success'>;
-  /** What a 401 means that does not say why: the client's credentials were refused, or the end user's. */
-  refused: 'invalid_client' | 'invalid_grant';
+  /** What a 401 means that does not say why: our registration was refused, the end user's credential, or `either`: the request held both. */
+  refused: 'invalid_client' | 'invalid_grant' | 'either';
   now: Date;
 };
 
@@ -50,21 +50,25 @@ export function tokenFailure(
   document: unknown,
   { response, refused, now }: FailureRules,
 ): GrantryError | undefined {
-  const failure = (code: ErrorCode, detail: string) => {
+  const failure = (code: ErrorCode, detail: string, nature?: ErrorDetails['nature']) => {
     const waitS = code === 'provider_unavailable' ? retryAfterS(headers, now) : undefined;
-    return new GrantryError(code, { detail, ...(waitS === undefined ? {} : { retryAfterS: waitS }) });
+    return new GrantryError(code, { detail, ...(waitS !== undefined && { retryAfterS: waitS }), ...(nature && { nature }) });
   };
   if (status < 200 || (status >= 300 && status < 400)) return failure('bad_provider_answer', `The provider answered with HTTP status ${status}.`);
 
   const value = pointerValue(document, response.error);
   const key = typeof value === 'string' || typeof value === 'number' ? String(value) : '';
   const own = Object.hasOwn(response.error_codes, key) ? response.error_codes[key] : undefined;
-  if (own !== undefined) return failure(own, 'The provider answered with an error that its definition knows.');
-  if (status >= 500 || passing.has(status)) return failure('provider_unavailable', `The provider answered with HTTP status ${status}.`);
+  const slower = status === 429 || key === 'slow_down' ? 'rate_limit' : undefined;
+  if (own !== undefined) return failure(own, 'The provider answered with an error that its definition knows.', slower);
+  if (status >= 500 || passing.has(status)) return failure('provider_unavailable', `The provider answered with HTTP status ${status}.`, slower);
 
   const standard = standardCodes.get(key);
-  if (standard !== undefined) return failure(standard, `The provider answered ${key}.`);
-  if (status === 401) return failure(refused, 'The provider answered with HTTP status 401.');
+  if (standard !== undefined) return failure(standard, `The provider answered ${key}.`, slower);
+  if (status === 401) {
+    const detail = 'The provider answered with HTTP status 401.';
+    return refused === 'either' ? failure('invalid_client', detail, 'unexplained') : failure(refused, detail);
+  }
   if (status >= 400) return failure('provider_error', `The provider refused the request with HTTP status ${status}.`);
   if (says(value)) return failure('provider_error', 'The provider answered with an error of its own.');
   if (document !== undefined && response.success !== undefined && pointerValue(document, response.success.pointer) !== response.success.equals) {

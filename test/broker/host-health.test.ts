@@ -1,34 +1,44 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createHostHealth, type Ticket } from '../../src/broker/host-health.ts';
+import { type Caller, createHostHealth, type Ticket } from '../../src/broker/host-health.ts';
 import type { BreakerState } from '../../src/broker/meter.ts';
 import type { ConnectionRecord } from '../../src/broker/records.ts';
 import { refreshConnection, refreshDue } from '../../src/broker/refresh.ts';
 import type { World } from '../../src/broker/world.ts';
+import { parseDefinitionValue } from '../../src/protocol/definition/parse.ts';
+import type { Definition } from '../../src/protocol/definition/schema.ts';
 import { startWholeSandbox } from '../harness/broker.ts';
 import { connect, expire, type Whole, withAuthorizationServer } from './connected.ts';
+
+/** A host alone: an integration with a definition of its project's own asks it. */
+type Asking = string | Caller;
+const callerOf = (asking: Asking): Caller =>
+  typeof asking === 'string' ? { host: asking, project: 'default', integration: 'as', address: 'own' } : asking;
+const shipped = (project: string, integration = 'as'): Caller => ({ host: 'h', project, integration, address: 'shipped' });
+const own = (project: string): Caller => ({ host: 'h', project, integration: 'as', address: 'own' });
 
 /** Breakers whose clock the test sets; the random part of a pause is at its longest. */
 function breakers({ random = 1 }: { random?: number } = {}) {
   let nowMs = 50_000;
   const states: [string, BreakerState][] = [];
   const health = createHostHealth({ elapsedMs: () => nowMs, random: () => random, meter: { breaker: (host, state) => states.push([host, state]) } });
-  const ticket = (host: string): Ticket => {
-    const asked = health.ask(host);
-    if (asked.kind === 'wait') throw new Error(`${host} is left alone for ${asked.ms} ms`);
+  const ask = (asking: Asking) => health.ask(callerOf(asking));
+  const ticket = (asking: Asking): Ticket => {
+    const asked = ask(asking);
+    if (asked.kind === 'wait') throw new Error(`${JSON.stringify(asking)} waits ${asked.ms} ms`);
     return asked.ticket;
   };
   return {
-    ...health,
+    ask,
     states,
     ticket,
-    fail(host: string, times: number, retryAfterS?: number) {
-      const tickets = Array.from({ length: times }, () => ticket(host));
+    fail(asking: Asking, times: number, retryAfterS?: number) {
+      const tickets = Array.from({ length: times }, () => ticket(asking));
       for (const each of tickets) each.end('failed', retryAfterS);
     },
     /** How long the host is left alone; 0: not at all. Takes no ticket for good. */
-    waitMs(host: string): number {
-      const asked = health.ask(host);
+    waitMs(asking: Asking): number {
+      const asked = ask(asking);
       if (asked.kind === 'go') asked.ticket.end('unused');
       return asked.kind === 'go' ? 0 : asked.ms;
     },
@@ -38,7 +48,7 @@ function breakers({ random = 1 }: { random?: number } = {}) {
   };
 }
 
-describe('the breaker of a host', () => {
+describe('a breaker', () => {
   test('opens at the fifth failure in a row, and leaves other hosts alone', () => {
     const all = breakers();
     all.fail('a', 4);
@@ -161,6 +171,83 @@ describe('the breaker of a host', () => {
   });
 });
 
+describe('what one project sees at a host', () => {
+  test('of its own definition is its own: nobody else waits, and others do not keep it from trying', () => {
+    const all = breakers();
+    all.fail(own('one'), 5);
+    expect(all.waitMs(own('one'))).toBe(5_000);
+    for (const other of [own('two'), shipped('two'), shipped('one', 'other')]) expect(all.waitMs(other)).toBe(0);
+    all.fail(shipped('two'), 3);
+    all.fail(shipped('three'), 2);
+    expect(all.waitMs(shipped('four'))).toBe(5_000);
+    expect(all.waitMs(own('five'))).toBe(0);
+  });
+
+  test('is not enough to close the host to others, however often it fails; two projects are', () => {
+    const all = breakers();
+    for (let n = 0; n < 20; n += 1) all.fail(shipped('one', `i${n}`), 4);
+    expect(all.waitMs(shipped('two'))).toBe(0);
+    all.fail(shipped('two'), 1);
+    expect(all.waitMs(shipped('three'))).toBe(0);
+    all.fail(shipped('two'), 1);
+    expect(all.waitMs(shipped('three'))).toBe(5_000);
+  });
+
+  test('opens the host once for all when several see it, with one trial for all', () => {
+    const all = breakers();
+    for (const project of ['one', 'two', 'three', 'four', 'five']) all.fail(shipped(project), 1);
+    expect(all.states).toEqual([['h', 'open']]);
+    for (const project of ['one', 'five', 'six']) expect(all.waitMs(shipped(project))).toBe(5_000);
+    all.pass(5_000);
+    const trial = all.ticket(shipped('six'));
+    expect(all.waitMs(shipped('seven'))).toBe(15_000);
+    trial.end('answered');
+    for (const project of ['one', 'seven']) expect(all.waitMs(shipped(project))).toBe(0);
+    expect(all.states.map(([, state]) => state)).toEqual(['open', 'half_open', 'closed']);
+  });
+
+  test('is a rate limit of its registration: not counted for the host, and waited out by itself', () => {
+    const all = breakers();
+    for (const project of ['one', 'two', 'three'])
+      for (let n = 0; n < 5; n += 1) all.ticket(shipped(project)).end('limited', n === 4 ? 60 : undefined);
+    expect(all.waitMs(shipped('one'))).toBe(60_000);
+    expect(all.waitMs(shipped('one', 'other'))).toBe(0);
+    expect(all.waitMs(shipped('four'))).toBe(0);
+  });
+
+  test('does not prolong the pause of the others: whose trial has failed lets them go first', () => {
+    const all = breakers();
+    all.fail(shipped('one', 'a'), 3);
+    all.fail(shipped('two'), 2);
+    all.pass(5_000);
+    all.fail(shipped('one', 'b'), 1);
+    all.pass(10_000);
+    expect(all.waitMs(shipped('one', 'c'))).toBe(15_000);
+    all.ticket(shipped('two')).end('answered');
+    expect(all.waitMs(shipped('one', 'c'))).toBe(0);
+  });
+
+  test('gives the trial of the host back when it was only told to slow down', () => {
+    const all = breakers();
+    all.fail(shipped('one'), 3);
+    all.fail(shipped('two'), 2);
+    all.pass(5_000);
+    all.ticket(shipped('three')).end('limited');
+    expect(all.waitMs(shipped('four'))).toBe(0);
+  });
+
+  test('is told of the host until nobody is kept from it', () => {
+    const all = breakers();
+    all.fail(own('one'), 5);
+    all.fail(own('two'), 5);
+    all.pass(5_000);
+    all.ticket(own('one')).end('answered');
+    expect(all.states.at(-1)).toEqual(['h', 'open']);
+    all.ticket(own('two')).end('answered');
+    expect(all.states.at(-1)).toEqual(['h', 'closed']);
+  });
+});
+
 describe('the engine, at a provider that is down', () => {
   let world: Whole;
   let broker: World;
@@ -185,8 +272,8 @@ describe('the engine, at a provider that is down', () => {
     as().switches.fault = { kind: 'down' };
   });
 
-  async function row(id: string | undefined): Promise<ConnectionRecord> {
-    const found = id === undefined ? undefined : await broker.store.connections.get('default', id);
+  async function row(id: string | undefined, project = 'default'): Promise<ConnectionRecord> {
+    const found = id === undefined ? undefined : await broker.store.connections.get(project, id);
     if (found === undefined) throw new Error('gone');
     return found;
   }
@@ -275,5 +362,58 @@ describe('the engine, at a provider that is down', () => {
     await due(ids[6]);
     expect(asked()).toBe(before + 1);
     await world.sql('update connections set lease_until = null, refresh_lease = null where id = $1', [ids[5]]);
+  });
+
+  /** A connection of another project at the same server: with a definition of its own, or with a shipped one. */
+  async function elsewhere(project: string, provider: 'sandbox-as' | 'shipped-as'): Promise<ConnectionRecord> {
+    as().switches.fault = { kind: 'none' };
+    if ((await world.sql('select 1 from projects where id = $1', [project])).length === 0)
+      await world.root.call('POST', '/v1/projects', { body: { id: project, name: project } });
+    const there = await world.clientWith(['admin', 'connect', 'tokens'], project);
+    const definition = JSON.parse(as().definition);
+    if (provider === 'sandbox-as') await there.call('PUT', '/v1/providers/sandbox-as', { body: definition });
+    const shipped = world.broker.world.shipped as Map<string, Definition>; // what is shipped is read once, from files
+    shipped.set('shipped-as', parseDefinitionValue({ ...definition, id: 'shipped-as' }, { allowPrivateHosts: true }));
+    await there.call('POST', '/v1/integrations', { body: { id: provider, provider, ...as().client } });
+    const body = { integration: provider, end_user: { id: 'machine' }, grant: 'client_credentials' };
+    const { id } = await there.call<{ id: string }>('POST', '/v1/connections', { body });
+    return row(id, project);
+  }
+  const refreshIn = async ({ id, project_id }: ConnectionRecord) => refreshConnection(broker, await row(id, project_id));
+
+  test('a definition of a project that gets nonsense delays nobody else at that host', async () => {
+    const others = [await elsewhere('alone', 'sandbox-as'), await elsewhere('alone-too', 'shipped-as')];
+    as().switches.fault = { kind: 'garbage' };
+    await open();
+    // Two failures of their own are not enough either: the nonsense of the other project is none of theirs.
+    for (const other of [...others, ...others]) expect(await refreshIn(other)).toMatchObject({ kind: 'failed' });
+    as().switches.fault = { kind: 'none' };
+    const before = asked();
+    await due(ids[5]);
+    expect(asked()).toBe(before);
+    for (const other of others) expect(await refreshIn(other)).toMatchObject({ kind: 'refreshed' });
+  });
+
+  test('an outage that several projects see with a shipped definition closes the host to all of them at once', async () => {
+    const [one, two, three] = [await elsewhere('p1', 'shipped-as'), await elsewhere('p2', 'shipped-as'), await elsewhere('p3', 'shipped-as')];
+    as().switches.fault = { kind: 'down' };
+    for (const each of [one, one, one, two, two]) expect(await refreshIn(each)).toMatchObject({ kind: 'failed' });
+    const sent = () => as().counters.token.client_credentials ?? 0;
+    const before = sent();
+    expect(await refreshIn(three)).toMatchObject({ kind: 'failed', error: { code: 'provider_unavailable' } });
+    expect(sent()).toBe(before);
+    as().switches.fault = { kind: 'none' };
+    nowMs += 5_000;
+    for (const each of [three, two, one]) expect(await refreshIn(each)).toMatchObject({ kind: 'refreshed' });
+  });
+
+  test('a registration that is asked to slow down waits by itself', async () => {
+    const [one, two] = [await elsewhere('q1', 'shipped-as'), await elsewhere('q2', 'shipped-as')];
+    const three = await elsewhere('q3', 'shipped-as');
+    as().switches.fault = { kind: 'retry_after', seconds: 60, status: 429 };
+    for (const each of [one, one, one, one, one, two, two]) await refreshIn(each);
+    as().switches.fault = { kind: 'none' };
+    expect(await refreshIn(three)).toMatchObject({ kind: 'refreshed' });
+    expect(await refreshIn(one)).toMatchObject({ kind: 'failed', error: { code: 'provider_unavailable' } });
   });
 });

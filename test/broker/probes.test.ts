@@ -312,7 +312,7 @@ describe('connections that nobody uses', () => {
     await makeDue([id]);
     const hosts = createHostHealth({ elapsedMs: () => 0, random: () => 1, meter: silentMeter });
     for (let n = 0; n < 5; n += 1) {
-      const asked = hosts.ask('127.0.0.1');
+      const asked = hosts.ask({ host: '127.0.0.1', project: 'default', integration: 'key', address: 'own' });
       if (asked.kind === 'go') asked.ticket.end('failed');
     }
     expect(await probeUnused({ ...broker, hosts }, 100)).toBe(0);
