@@ -61,8 +61,8 @@ const refreshWords: Record<ErrorCode, Words> = {
   internal_error: { why: 'Something went wrong in this service.', next: look },
   idempotency_conflict: transient('This service was busy with the same request.'),
   invalid_client: {
-    why: 'The provider does not accept the client id or the secret with which this service identifies itself.',
-    next: fix('the client id or the secret of the integration'),
+    why: 'The provider does not accept the client id or the secret with which this service identifies itself, or it no longer accepts the authorization of this customer and does not say so.',
+    next: 'If other connections of the integration work, the customer has to connect the account again, with a new link for this connection. If none does, an administrator of this service has to correct the client id or the secret of the integration.',
   },
   misconfigured: {
     why: 'The provider does not accept the client id or the secret with which this service identifies itself.',

@@ -1,5 +1,6 @@
-import { isGrantryError } from '../protocol/errors.ts';
+import { type GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { ConnectionRecord, IntegrationRecord, NewEvent } from './records.ts';
+import type { Store } from './store.ts';
 import type { World } from './world.ts';
 
 /** What is known of a client registration: whether the provider accepts it, and who may ask while it does not. */
@@ -8,8 +9,13 @@ import type { World } from './world.ts';
 const trialEveryS = 60;
 /** So many failures in a row of one connection alone are its own trouble. */
 const oddAfter = 3;
+/** Looking through the connections of an integration may take this share of the time, where there are so many that it takes long. */
+const lookingShare = 0.1;
+const longLookMs = 50;
+const mostRests = 1_000;
 
-type Refused = Pick<ConnectionRecord, 'last_error' | 'failure_count'>;
+/** `connection`: the one that was refused, as it was before; undefined: there is none yet. */
+export type Refusal = { error: GrantryError; connection?: Pick<ConnectionRecord, 'id' | 'last_error' | 'failure_count'> };
 
 /**
  * True when a request with this registration makes sense now. While it is misconfigured that is one for all its connections, now and
@@ -20,22 +26,48 @@ export async function mayTry(world: Pick<World, 'store'>, { project_id, id, stat
 }
 
 /**
- * Notes that the provider does not accept our client registration; its connections stay as they are.
+ * Notes that the provider does not accept our client registration; its connections stay as they are. To be called when the refusal
+ * stands in its connection, so that of two that are refused at once one at least sees the other.
  *
- * @param refused the connection that was refused, as it was before. Refused several times with this very registration, which others were
- *   accepted with since, it says nothing about the registration: providers with a host for each customer, or with a 401 for whatever
- *   they dislike, must not stop all other connections over and over. Once says nothing yet: that is noted of those that were put off, too.
+ * A provider that says so is believed, but for a connection that was refused several times with this very registration, which others were
+ * accepted with since: providers with a host for each customer must not stop all other connections over and over. A 401 that names
+ * nobody may mean the customer's authorization: it counts when another connection was refused too and none was accepted in between. So one
+ * customer who has withdrawn stops nobody, and an integration with a single connection never gets there: its connection says `invalid_client`.
  */
-export async function markMisconfigured(world: World, integration: IntegrationRecord, refused?: Refused): Promise<void> {
-  if (integration.status === 'active' && refused !== undefined && isOdd(integration, refused)) return;
+export async function markMisconfigured(world: World, integration: IntegrationRecord, { error, connection }: Refusal): Promise<void> {
+  if (integration.status === 'active' && connection !== undefined && isOdd(integration, connection)) return;
+  if (error.details.nature === 'unexplained' && !(await isRefusedElsewhere(world, integration, connection?.id))) return;
   await markStatus(world, integration, 'misconfigured', {
     why: 'The provider refused the client id or secret.',
     next: 'Change client_id, client_secret or client_secrets; connections go on by themselves.',
   });
 }
 
-function isOdd({ updated_at }: IntegrationRecord, { last_error, failure_count }: Refused): boolean {
+function isOdd({ updated_at }: IntegrationRecord, { last_error, failure_count }: NonNullable<Refusal['connection']>): boolean {
   return failure_count >= oddAfter && last_error?.code === 'invalid_client' && new Date(last_error.at) > updated_at;
+}
+
+/** Until when nobody looks through the connections of an integration, as it took long. */
+const rests = new WeakMap<Store, Map<string, number>>();
+
+/** False too when it cannot be found out now: the next refusal asks again. */
+async function isRefusedElsewhere(world: World, integration: IntegrationRecord, connection: string | undefined): Promise<boolean> {
+  const resting = rests.get(world.store) ?? new Map<string, number>();
+  rests.set(world.store, resting);
+  const key = JSON.stringify([integration.project_id, integration.id]);
+  const begunMs = world.elapsedMs();
+  if (begunMs < (resting.get(key) ?? 0)) return false;
+  resting.delete(key);
+  try {
+    return await world.store.integrations.isRefusedElsewhere(integration, connection);
+  } catch (error) {
+    if (!isGrantryError(error, 'unavailable')) throw error;
+    return false;
+  } finally {
+    const endedMs = world.elapsedMs();
+    const tookMs = endedMs - begunMs;
+    if (tookMs > longLookMs && resting.size < mostRests) resting.set(key, endedMs + tookMs / lookingShare);
+  }
 }
 
 /** Notes that the provider accepted it again. */

@@ -30,13 +30,28 @@ function backoffS(world: World, failures: number, { retryable }: GrantryError): 
   return 1 + (world.random(2).readUInt16BE(0) / 65_536) * boundS;
 }
 
-function verdictOn(world: World, { ambiguous, connection }: Claim, error: GrantryError): Verdict {
+type Failed = { claim: Claim; integration: IntegrationRecord | undefined };
+
+/** A registration that is refused is tried again by one for all; a customer who alone is refused with it need not be asked about as often. */
+function pauseS(world: World, { claim, integration }: Failed, error: GrantryError): number {
+  const growingS = backoffS(world, claim.connection.failure_count, error);
+  const told = Math.min(error.details.retryAfterS ?? 0, longestToldPauseS);
+  if (error.code !== 'invalid_client') return Math.max(told, growingS);
+  const isAlone = error.details.nature === 'unexplained' && integration?.status === 'active';
+  return isAlone ? Math.max(misconfiguredPauseS, growingS) : misconfiguredPauseS;
+}
+
+function verdictOn(world: World, failed: Failed, error: GrantryError): Verdict {
+  const { ambiguous } = failed.claim;
   if (error.code === 'invalid_grant') {
     return { status: 'reauthorization_required', reason: ambiguous ? 'crash_during_rotation' : 'invalid_grant', retryInS: null, outcome: 'refused' };
   }
-  const told = Math.min(error.details.retryAfterS ?? 0, longestToldPauseS);
-  const retryInS = error.code === 'invalid_client' ? misconfiguredPauseS : Math.max(told, backoffS(world, connection.failure_count, error));
-  return { status: 'refresh_failing', reason: null, retryInS, outcome: answerUnknown.includes(error.code) ? 'sent' : 'failed' };
+  return {
+    status: 'refresh_failing',
+    reason: null,
+    retryInS: pauseS(world, failed, error),
+    outcome: answerUnknown.includes(error.code) ? 'sent' : 'failed',
+  };
 }
 
 /**
@@ -52,14 +67,14 @@ export async function recordFailure(
   const row = claim.connection;
   const error = isGrantryError(cause) ? cause : new GrantryError('internal_error', { cause });
   if (!isGrantryError(cause)) world.log.error({ connection: row.id, error: cause instanceof Error ? cause.name : typeof cause }, 'refresh broke');
-  const { status, reason, retryInS, outcome } = verdictOn(world, claim, error);
+  const { status, reason, retryInS, outcome } = verdictOn(world, { claim, integration }, error);
   const lastError = { code: error.code, retryable: error.retryable };
   const counted = await world.store.refreshes.fail(
     claim,
     { outcome, status, reason, error: lastError, retryInS },
     eventsOf(claim, error, { status, reason, retryInS }),
   );
-  if (error.code === 'invalid_client' && integration !== undefined) await markMisconfigured(world, integration, row);
+  if (error.code === 'invalid_client' && integration !== undefined) await markMisconfigured(world, integration, { error, connection: row });
   if (!counted) return { kind: 'overtaken' };
   world.log.warn({ connection: row.id, code: error.code, status }, 'refresh failed');
   return {

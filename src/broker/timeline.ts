@@ -117,7 +117,7 @@ const tellers: Record<EventType, (data: Data) => Told> = {
     why: 'Somebody asked for it.',
     next: typeof next === 'string' ? next : null,
   }),
-  'integration.misconfigured': () => ({ what: 'The provider does not accept this service any more.', ...ofRefresh('invalid_client') }),
+  'integration.misconfigured': () => ({ what: 'The provider does not accept this service any more.', ...ofRefresh('misconfigured') }),
   'integration.recovered': () => ({
     what: 'The provider is asked again in the name of this service.',
     why: 'The settings were corrected, or the provider accepted them again.',

@@ -25,6 +25,9 @@ export type TokenCall = {
   readonly requested: readonly string[];
 };
 
+/** Whom a 401 refuses that does not say why: what the request proves, the end user's own credential, our registration, or both. */
+const refusedBy401 = { credential_exchange: 'invalid_grant', client_credentials: 'invalid_client', authorization_code: 'either' } as const;
+
 /**
  * One request to the token endpoint and what its answer holds; lifetimes count from the moment before it is sent.
  * Throws what `parseTokenAnswer` and the door throw, `invalid_client` when the registration is not enough, `invalid_request`.
@@ -47,8 +50,7 @@ export async function requestToken(
   });
   const sentAt = now();
   const answer = await door(request);
-  // Where the end user's own credential is exchanged, an unexplained 401 speaks of it and not of our registration.
-  const refused = method.grant === 'credential_exchange' ? 'invalid_grant' : 'invalid_client';
+  const refused = refusedBy401[method.grant];
   const response = mergePointers(method.response, to?.response ?? {});
   return parseTokenAnswer(answer, { response, separator: method.scopes.separator, requested, sentAt, refused });
 }

@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { markMisconfigured, markRecovered, mayTry } from '../../src/broker/integrations.ts';
 import type { ConnectionRecord, IntegrationRecord } from '../../src/broker/records.ts';
 import { refreshConnection, refreshDue } from '../../src/broker/refresh.ts';
 import type { World } from '../../src/broker/world.ts';
+import { GrantryError } from '../../src/protocol/errors.ts';
 import { problemOf, startWholeSandbox } from '../harness/broker.ts';
-import { type Whole, withAuthorizationServer } from './connected.ts';
+import { connect, type Whole, withAuthorizationServer } from './connected.ts';
 
 let world: Whole;
 let broker: World;
@@ -143,7 +144,7 @@ test('one of many who ask at once may try, and all of them when it is active', a
 
 test('however many are refused or accepted at once, it is told once', async () => {
   const active = await integration();
-  await Promise.all(Array.from({ length: 20 }, () => markMisconfigured(broker, active)));
+  await Promise.all(Array.from({ length: 20 }, () => markMisconfigured(broker, active, { error: new GrantryError('invalid_client') })));
   const misconfigured = await integration();
   expect(misconfigured).toMatchObject({ status: 'misconfigured', trial_at: expect.any(Date), updated_at: active.updated_at });
   await Promise.all(Array.from({ length: 20 }, () => markRecovered(broker, misconfigured)));
@@ -154,7 +155,7 @@ test('however many are refused or accepted at once, it is told once', async () =
 test('a refusal of what was replaced meanwhile says nothing', async () => {
   const before = await integration();
   await world.root.call('PATCH', '/v1/integrations/as', { body: { client_secret: as().client.client_secret } });
-  await markMisconfigured(broker, before);
+  await markMisconfigured(broker, before, { error: new GrantryError('invalid_client') });
   expect((await integration()).status).toBe('active');
   expect(await news()).toEqual([]);
 });
@@ -208,4 +209,110 @@ test('one connection that is refused over and over does not stop those that are 
   await world.root.call('PATCH', '/v1/integrations/as', { body: { client_secret: as().client.client_secret } });
   await refuse();
   expect(await news()).toEqual(['integration.misconfigured']);
+});
+
+describe('a 401 that names nobody', () => {
+  /** Tells neither an end user's dead authorization from a wrong secret, nor the other way round. */
+  const bare = { kind: 'refuse', error: '', status: 401 } as const;
+  const people = async (count: number) => {
+    const ids: string[] = [];
+    for (let n = 0; n < count; n += 1) ids.push(await connect(world, 'as', `user-${n}`));
+    return ids;
+  };
+  const refusedOnce = async (id = '') => {
+    as().switches.fault = { ...bare, times: 1 };
+    await allDue();
+    expect(await refreshConnection(broker, await row(id))).toMatchObject({ kind: 'failed', error: { code: 'invalid_client' } });
+  };
+
+  test('stops nobody when it comes to one customer, however often', async () => {
+    const [dead, fine = ''] = await people(2);
+    for (let time = 0; time < 5; time += 1) await refusedOnce(dead);
+    expect((await integration()).status).toBe('active');
+    expect(await refreshConnection(broker, await row(fine))).toMatchObject({ kind: 'refreshed' });
+    expect(await news()).toEqual([]);
+    expect(await row(dead ?? '')).toMatchObject({ status: 'refresh_failing', last_error: { code: 'invalid_client' }, failure_count: 5 });
+  });
+
+  test('stops nobody when it comes to several of them, while others are accepted in between', async () => {
+    const [one, two, fine = ''] = await people(3);
+    for (const dead of [one, two, one, two]) {
+      await refusedOnce(dead);
+      expect(await refreshConnection(broker, await row(fine))).toMatchObject({ kind: 'refreshed' });
+    }
+    expect((await integration()).status).toBe('active');
+    expect(await news()).toEqual([]);
+  });
+
+  test('makes the integration misconfigured when two connections hear it, and all go on by themselves when the secret is mended', async () => {
+    await people(8);
+    await endAll();
+    as().switches.fault = bare;
+    // Of what is under way at once each sees the others, or is seen by them.
+    expect(await sweep()).toBeLessThanOrEqual(atOnce);
+    expect((await integration()).status).toBe('misconfigured');
+    await allDue();
+    expect(await sweep()).toBe(0);
+    as().switches.fault = { kind: 'none' };
+    await world.root.call('PATCH', '/v1/integrations/as', { body: { client_secret: as().client.client_secret } });
+    expect(await sweep()).toBe(8);
+    expect(await states()).toEqual({ active: 8 });
+    expect(await news()).toEqual(['integration.misconfigured', 'integration.recovered']);
+  });
+
+  test('makes it misconfigured too when each of two processes hears it once', async () => {
+    const [one, two] = await people(2);
+    const process = () => ({ ...broker, store: { ...broker.store } });
+    as().switches.fault = bare;
+    await refreshConnection(process(), await row(one ?? ''));
+    expect((await integration()).status).toBe('active');
+    await refreshConnection(process(), await row(two ?? ''));
+    expect((await integration()).status).toBe('misconfigured');
+  });
+
+  test('says nothing of another registration, nor of one that was changed since', async () => {
+    const [one, two] = await people(2);
+    await refusedOnce(one);
+    await world.root.call('PATCH', '/v1/integrations/as', { body: { client_secret: as().client.client_secret } });
+    await refusedOnce(two);
+    expect((await integration()).status).toBe('active');
+  });
+
+  test('is asked about less and less while it is one customer alone', async () => {
+    const [dead = ''] = await people(1);
+    await refusedOnce(dead);
+    await world.sql('update connections set failure_count = 13 where id = $1', [dead]);
+    as().switches.fault = { ...bare, times: 1 };
+    const longest = { ...broker, random: (bytes: number) => Buffer.alloc(bytes, 0xff) };
+    await refreshConnection(longest, await row(dead));
+    const { refresh_due_at, updated_at } = await row(dead);
+    expect(((refresh_due_at?.getTime() ?? 0) - updated_at.getTime()) / 1000).toBeCloseTo(21_601, -1);
+  });
+
+  test('means the registration where the request held nothing else', async () => {
+    const [id = ''] = await machines(1);
+    await refusedOnce(id);
+    expect((await integration()).status).toBe('misconfigured');
+  });
+
+  test('is not looked into again and again where that takes long', async () => {
+    let looks = 0;
+    let nowMs = 0;
+    const integrations = {
+      ...broker.store.integrations,
+      isRefusedElsewhere: async () => {
+        looks += 1;
+        nowMs += 1_000;
+        return false;
+      },
+    };
+    const slow = { ...broker, store: { ...broker.store, integrations }, elapsedMs: () => nowMs };
+    const error = new GrantryError('invalid_client', { nature: 'unexplained' });
+    const active = await integration();
+    for (let n = 0; n < 10; n += 1) await markMisconfigured(slow, active, { error });
+    expect(looks).toBe(1);
+    nowMs += 10_000;
+    await markMisconfigured(slow, active, { error });
+    expect(looks).toBe(2);
+  });
 });

@@ -54,7 +54,8 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   asked = 0;
-  await world.sql(`update integrations set status = 'active', trial_at = null`);
+  // As if the registration were a new one: what was refused before says nothing of it.
+  await world.sql(`update integrations set status = 'active', trial_at = null, updated_at = now()`);
 });
 
 const raw =
@@ -100,6 +101,8 @@ const refused = failing('provider_error', false);
 const unusable = failing('bad_provider_answer', true, { intent: 'sent' });
 const unanswered = failing('no_answer', true, { intent: 'sent' });
 const misconfigured = failing('invalid_client', false, { next: [300, 300], integration: 'misconfigured' });
+/** Nothing says whom it refuses: our registration, or this customer. */
+const unexplained: End = { ...misconfigured, integration: 'active' };
 const ended: End = {
   status: 'reauthorization_required',
   reason: 'invalid_grant',
@@ -182,9 +185,9 @@ describe('an answer of the token endpoint', () => {
     ['400 invalid_client', error(400, 'invalid_client'), misconfigured],
     ['200 with invalid_client', error(200, 'invalid_client'), misconfigured],
     ['400 unauthorized_client', error(400, 'unauthorized_client'), misconfigured],
-    ['401 without a body', raw(401), misconfigured],
-    ['401 with HTML', raw(401, '<h1>Unauthorized</h1>'), misconfigured],
-    ['401 with an error that nobody knows', error(401, 'whatever'), misconfigured],
+    ['401 without a body', raw(401), unexplained],
+    ['401 with HTML', raw(401, '<h1>Unauthorized</h1>'), unexplained],
+    ['401 with an error that nobody knows', error(401, 'whatever'), unexplained],
     // The provider is away, or asks to wait.
     ['408', raw(408), away],
     ['425', raw(425), away],
@@ -271,6 +274,45 @@ describe('an answer of the token endpoint', () => {
     answer = given;
     await expectEnd('own', expected);
     expect(asked).toBe(1);
+  });
+
+  const twice: readonly (readonly [string, readonly (readonly [Answer, End])[]])[] = [
+    [
+      '401 without a word, to two connections',
+      [
+        [raw(401), unexplained],
+        [raw(401), misconfigured],
+      ],
+    ],
+    [
+      '401 without a word, after another connection heard invalid_client',
+      [
+        [error(400, 'invalid_client'), misconfigured],
+        [raw(401), misconfigured],
+      ],
+    ],
+    [
+      '401 without a word, with one accepted in between',
+      [
+        [raw(401), unexplained],
+        [json(200, good), refreshed],
+        [raw(401), unexplained],
+      ],
+    ],
+    [
+      '401 without a word, with another failure in between',
+      [
+        [raw(401), unexplained],
+        [raw(503), away],
+        [raw(401), misconfigured],
+      ],
+    ],
+  ];
+  test.each(twice)('%s', async (_, steps) => {
+    for (const [given, expected] of steps) {
+      answer = given;
+      await expectEnd('standard', expected);
+    }
   });
 
   test('that never comes, for nobody listens', async () => {

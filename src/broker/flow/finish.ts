@@ -86,7 +86,7 @@ async function exchange(world: World, link: LinkRecord, continuation: Continuati
     ctx: accepted,
     credential: await obtain(accepted, { link, continuation, begun }),
   })).catch(async (error: unknown) => {
-    if (isGrantryError(error, 'invalid_client')) await markMisconfigured(world, integration);
+    if (isGrantryError(error, 'invalid_client')) await markMisconfigured(world, integration, { error });
     throw error;
   });
   const account = await readAccount(ctx, credential);

@@ -145,7 +145,7 @@ export async function startFlow(
         grantFor(ctx.method).start(ctx, { redirectUri: link.redirect_uri, state, scopes: link.scopes, endpoint: link.endpoint }),
       );
     } catch (error) {
-      if (isGrantryError(error, 'invalid_client')) await markMisconfigured(world, prepared.integration);
+      if (isGrantryError(error, 'invalid_client')) await markMisconfigured(world, prepared.integration, { error });
       throw error;
     }
   } catch (error) {

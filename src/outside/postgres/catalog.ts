@@ -4,6 +4,7 @@ import { type Database, one, pageOf } from './database.ts';
 import { insertEvents } from './events.ts';
 import { erased } from './links.ts';
 import { rescheduleProbes } from './probes.ts';
+import { refusedElsewhere } from './refused-elsewhere.ts';
 import { resume } from './resume.ts';
 import { connections, connectLinks, integrations, providerVersions, revocations } from './schema.ts';
 
@@ -106,6 +107,7 @@ export function integrationStore(db: Database): Integrations {
       if (isNoted && status === 'active') await resume(db, project_id, id);
       return isNoted;
     },
+    isRefusedElsewhere: refusedElsewhere(db),
     // One that is active meanwhile needs no turns.
     async takeTrial(project, id, everyS) {
       const passed = sql`${integrations.trial_at} <= now() - make_interval(secs => ${everyS})`;
