@@ -135,7 +135,7 @@ export async function createConnection(world: World, project: string, body: Conn
     }
     account = await readAccount(ctx, credential);
   } catch (error) {
-    if (isGrantryError(error, 'invalid_client')) await markMisconfigured(world, integration);
+    if (isGrantryError(error, 'invalid_client')) await markMisconfigured(world, integration, { error });
     if (isGrantryError(error, 'invalid_grant')) {
       throw new GrantryError('exchange_failed', { detail: 'The provider does not accept what was given.', cause: error });
     }

@@ -3,7 +3,7 @@ import { grantFor } from '../grants/index.ts';
 import { Credential } from '../protocol/credential.ts';
 import { type ErrorCode, GrantryError, isGrantryError } from '../protocol/errors.ts';
 import { withSecretsOf } from './client-secrets.ts';
-import type { Ticket } from './host-health.ts';
+import type { Ending, Ticket } from './host-health.ts';
 import { markRecovered, mayTry } from './integrations.ts';
 import { putOffMs } from './put-off.ts';
 import type { ConnectionRecord } from './records.ts';
@@ -29,7 +29,7 @@ const latestSendMs = 10_000;
 
 /** Sends the refresh, unless the host is known to be down, the client registration to be refused, or somebody else has the lease. */
 export async function attemptRefresh(world: World, plan: RefreshPlan): Promise<RefreshOutcome | Overtaken | Later> {
-  const asked = plan.host === undefined ? ({ kind: 'go', ticket: idle } as const) : world.hosts.ask(plan.host);
+  const asked = plan.caller === undefined ? ({ kind: 'go', ticket: idle } as const) : world.hosts.ask(plan.caller);
   if (asked.kind === 'wait') return putOff(world, plan, 'host_down', asked.ms);
   let isSent = false;
   try {
@@ -78,7 +78,7 @@ async function send(world: World, plan: RefreshPlan, claim: Claim, ticket: Ticke
     renewed = await renew(world, plan);
   } catch (error) {
     const code = isGrantryError(error) ? error.code : 'internal_error';
-    ticket.end(outages.includes(code) ? 'failed' : 'answered', isGrantryError(error) ? error.details.retryAfterS : undefined);
+    ticket.end(endingOf(error), isGrantryError(error) ? error.details.retryAfterS : undefined);
     count(code);
     return recordFailure(world, claim, plan.view.integration, error);
   }
@@ -92,6 +92,13 @@ async function send(world: World, plan: RefreshPlan, claim: Claim, ticket: Ticke
   count('refreshed');
   await markRecovered(world, plan.integration);
   return saved;
+}
+
+/** What an error says of the host. */
+function endingOf(error: unknown): Ending {
+  if (!isGrantryError(error, ...outages)) return 'answered';
+  if (error.details.nature === 'crowded') return 'unused';
+  return error.details.nature === 'rate_limit' ? 'limited' : 'failed';
 }
 
 async function renew(world: World, plan: RefreshPlan): Promise<Credential> {

@@ -78,6 +78,8 @@ export type Integrations = {
   setStatus(registration: Registration, status: IntegrationRecord['status'], events: NewEvent[]): Promise<boolean>;
   /** While it is misconfigured: true for one caller in `everyS` seconds; true for all when it no longer is. */
   takeTrial(project: string, id: string, everyS: number): Promise<boolean>;
+  /** True when another connection than the given one was refused since the registration was changed, and none was accepted since that. */
+  isRefusedElsewhere(registration: Pick<IntegrationRecord, 'project_id' | 'id' | 'updated_at'>, connection: string | undefined): Promise<boolean>;
   /** `in_use` while connections exist, `revoking` while a provider has still to be told of deleted ones. */
   remove(project: string, id: string): Promise<'removed' | 'in_use' | 'revoking' | 'missing'>;
 };
@@ -293,15 +295,15 @@ export type Refreshes = {
   ): Promise<boolean>;
 };
 
-export type Revocations = {
-  get(connectionId: string): Promise<RevocationRecord | undefined>;
 export type NewRevocation = Omit<RevocationRecord, 'attempts' | 'next_attempt_at' | 'created_at'>;
-  claimDue(limit: number, leaseS: number): Promise<RevocationRecord[]>;
+export type Revocations = {
   /**
    * Keeps a credential until its provider has been told; whoever queues it tries at once, the others after a minute. There is one for a
    * connection: an earlier version gives way, for its grant is the same. Undefined when that version or a later one is there.
    */
   queue(revocation: NewRevocation): Promise<RevocationRecord | undefined>;
+  get(connectionId: string): Promise<RevocationRecord | undefined>;
+  claimDue(limit: number, leaseS: number): Promise<RevocationRecord[]>;
   /** Of this credential only: another one that was queued meanwhile stays, and the events are not written. */
   done(revocation: Pick<RevocationRecord, 'connection_id' | 'credential_sealed'>, events: NewEvent[]): Promise<void>;
 };

@@ -227,8 +227,8 @@ describe('a late answer', () => {
 test('what was refreshed stays good when the note about the integration cannot be written', async () => {
   await world.sql(`update integrations set status = 'misconfigured' where id = 'as'`);
   const away = () => Promise.reject(new GrantryError('unavailable'));
-  const { get, list, insert, remove, update, takeTrial } = broker.store.integrations;
-  const store = { ...spread(broker.store), integrations: { get, list, insert, remove, update, takeTrial, setStatus: away } };
+  const { get, list, insert, remove, update, takeTrial, isRefusedElsewhere } = broker.store.integrations;
+  const store = { ...spread(broker.store), integrations: { get, list, insert, remove, update, takeTrial, isRefusedElsewhere, setStatus: away } };
   const before = await broker.store.connections.get('default', id);
   if (before === undefined) throw new Error('There is no connection.');
   expect(await refreshConnection({ ...broker, store }, before)).toMatchObject({ kind: 'refreshed', connection: { token_version: 2 } });
