@@ -7,6 +7,7 @@ import { refreshConnection, refreshDue } from '../../src/broker/refresh.ts';
 import type { World } from '../../src/broker/world.ts';
 import { parseDefinitionValue } from '../../src/protocol/definition/parse.ts';
 import type { Definition } from '../../src/protocol/definition/schema.ts';
+import { GrantryError } from '../../src/protocol/errors.ts';
 import { startWholeSandbox } from '../harness/broker.ts';
 import { connect, expire, type Whole, withAuthorizationServer } from './connected.ts';
 
@@ -405,6 +406,15 @@ describe('the engine, at a provider that is down', () => {
     as().switches.fault = { kind: 'none' };
     nowMs += 5_000;
     for (const each of [three, two, one]) expect(await refreshIn(each)).toMatchObject({ kind: 'refreshed' });
+  });
+
+  test('a crowd of our own requests says nothing of the host', async () => {
+    as().switches.fault = { kind: 'none' };
+    const crowded = async () => Promise.reject(new GrantryError('provider_unreachable', { nature: 'crowded' }));
+    for (const id of ids.slice(0, 6)) expect(await refreshConnection({ ...broker, door: crowded }, await row(id))).toMatchObject({ kind: 'failed' });
+    const before = asked();
+    await due(ids[6]);
+    expect(asked()).toBe(before + 1);
   });
 
   test('a registration that is asked to slow down waits by itself', async () => {

@@ -331,6 +331,25 @@ describe('connections that nobody uses', () => {
     for (const id of ids) expect(await health(id)).toMatchObject({ status: 'active' });
   });
 
+  test('of one project put off no other: what its own definition asks for may not be there', async () => {
+    await clear();
+    if ((await world.sql(`select 1 from projects where id = 'beside'`)).length === 0)
+      await world.root.call('POST', '/v1/projects', { body: { id: 'beside', name: 'Beside' } });
+    const beside = await world.clientWith(['admin', 'connect', 'tokens'], 'beside');
+    const { definition } = await world.root.call<{ definition: object }>('GET', '/v1/providers/plain');
+    await beside.call('PUT', '/v1/providers/plain', { body: definition });
+    await beside.call('POST', '/v1/integrations', { body: { id: 'key', provider: 'plain', method: 'key', probe_unused_after: 'P7D' } });
+    const body = { integration: 'key', end_user: { id: 'u1' }, grant: 'api_key', inputs: { api_key: 'beside' } };
+    const other = await beside.call<{ id: string }>('POST', '/v1/connections', { body });
+    const ids = await several(15);
+    await makeDue(ids);
+    await world.sql(`update connections set probe_due_at = now() where id = $1`, [other.id]);
+    api.answer = (credential, response) => response.writeHead(credential.includes('beside') ? 200 : 503).end('{}');
+    // The longest due come first: five at once are answered 503 before the other project's has its turn.
+    expect(await probeUnused(broker, 100)).toBe(1);
+    expect(await dueIn(other.id)).toEqual(about(604_800));
+  });
+
   test('are those that were not used: a use is noted to the hour and puts the probe off; nothing else changes', async () => {
     await clear();
     const [used = '', other = ''] = await several(2);
