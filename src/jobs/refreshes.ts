@@ -18,7 +18,7 @@ export const refreshJob = ({ connection_id, token_version }: DueRefresh): NewJob
 
 /** `concurrency`: how many refreshes this process has under way at most. */
 export function refreshes(world: World, concurrency: number): Work {
-  const turns = createTurns({ slots: concurrency, elapsedMs: world.elapsedMs });
+  const turns = createTurns({ slots: concurrency, elapsedMs: world.elapsedMs, sleep: world.sleep });
   return {
     name: 'refresh',
     concurrency,

@@ -1,9 +1,11 @@
 import type { Turn } from '../broker/refresh.ts';
+import type { World } from '../broker/world.ts';
 
 /**
  * Who of many hosts may be asked next: one that is slow, or has much to do, gets a share of this worker and no more. A host that is
- * alone gets three quarters, and its jobs wait here: nobody else wants the room. Beside others it gets half of what they leave, and what
- * finds no room is told when its turn will roughly be, if that is soon. Nobody waits blindly for a turn that is far away, for the host
+ * alone gets three quarters, and its jobs wait here while it moves: nobody else wants the room. Who waits for a second in vain leaves, but
+ * for a few, since others may be behind them in the queue. Beside others a host gets half of what they leave, and what finds no room is
+ * told when its turn will roughly be, if that is soon. Nobody waits blindly for a turn that is far away, for the host
  * may get quicker, or the others leave: a few look again every 15 s, and many one after the other, two hundred in a second or at the host's
  * own pace, so that a crowd costs no more than that, and still takes what room there is.
  */
@@ -11,8 +13,11 @@ export type Turns = { take(host: string): Promise<Turn> };
 
 /** A host that did nothing for so long is not beside the others any more. */
 const presenceMs = 2_000;
-/** Of all slots, those in which jobs may wait for a turn. */
+/** Of all slots, those in which jobs may wait for a turn, however long. */
 const waitingShare = 0.1;
+/** In the other slots they may wait so long, and not at all for a host of which nothing has begun or ended for so long. */
+const patienceMs = 1_000;
+const watchMs = 250;
 const shortestWaitMs = 1_000;
 /** A crowd may wait longer: each looks again in its place of a line that moves on so quickly. */
 const fewWaitMs = 15_000;
@@ -21,9 +26,14 @@ const looksPerS = 200;
 /** Until a host has answered for the first time. */
 const supposedLatencyMs = 1_000;
 
+type Waiting = { sinceMs: number; settle(turn: Turn): void };
+
 type Host = {
   running: number;
-  readonly waiting: (() => void)[];
+  /** In the order in which they came. */
+  readonly waiting: Waiting[];
+  /** When one of its jobs began or ended last. */
+  movedMs: number;
   /** Moving average of how long it takes. */
   latencyMs: number;
   /** When the turn of the next one that is sent away will be. */
@@ -37,10 +47,17 @@ type Host = {
  * `slots`: how many jobs the worker has at a time. `slowMs`: the jobs of a host that takes longer than this wait elsewhere also when it is
  * alone, for others may be behind them in the queue; without it, no host is slow.
  */
-export function createTurns({ slots, elapsedMs, slowMs = Infinity }: { slots: number; elapsedMs: () => number; slowMs?: number }): Turns {
+export function createTurns({
+  slots,
+  elapsedMs,
+  sleep,
+  slowMs = Infinity,
+}: Pick<World, 'elapsedMs' | 'sleep'> & { slots: number; slowMs?: number }): Turns {
   const hosts = new Map<string, Host>();
+  const waitingRoom = Math.ceil(slots * waitingShare);
   let running = 0;
   let waiting = 0;
+  let isWatching = false;
 
   function isAlone(host: Host, nowMs: number): boolean {
     let alone = true;
@@ -61,6 +78,7 @@ export function createTurns({ slots, elapsedMs, slowMs = Infinity }: { slots: nu
     running += 1;
     host.running += 1;
     const begunMs = elapsedMs();
+    host.movedMs = begunMs;
     let released = false;
     return {
       kind: 'go',
@@ -70,6 +88,7 @@ export function createTurns({ slots, elapsedMs, slowMs = Infinity }: { slots: nu
         const nowMs = elapsedMs();
         running -= 1;
         host.running -= 1;
+        host.movedMs = nowMs;
         host.latencyMs += (nowMs - begunMs - host.latencyMs) / 8;
         admitWaiting(nowMs);
       },
@@ -80,34 +99,69 @@ export function createTurns({ slots, elapsedMs, slowMs = Infinity }: { slots: nu
   function admitWaiting(nowMs: number): void {
     if (waiting === 0) return;
     for (const host of hosts.values()) {
-      while (host.waiting.length > 0 && host.running < capOf(host, nowMs)) host.waiting.shift()?.();
+      while (host.waiting.length > 0 && host.running < capOf(host, nowMs)) {
+        waiting -= 1;
+        host.waiting.shift()?.settle(begin(host));
+      }
     }
+  }
+
+  function wait(host: Host, sinceMs: number): Promise<Turn> {
+    waiting += 1;
+    const turn = new Promise<Turn>((settle) => host.waiting.push({ sinceMs, settle }));
+    void watch();
+    return turn;
+  }
+
+  function sendAway(host: Host, nowMs: number): Turn {
+    const cap = capOf(host, nowMs);
+    const lastMs = nowMs + longestWaitMs;
+    host.nextTurnMs = Math.min(lastMs, Math.max(nowMs + host.latencyMs, host.nextTurnMs) + host.latencyMs / cap);
+    host.nextLookMs = Math.min(lastMs, Math.max(nowMs, host.nextLookMs) + Math.min(1000 / looksPerS, host.latencyMs / cap));
+    const againMs = Math.min(host.nextTurnMs, Math.max(nowMs + fewWaitMs, host.nextLookMs));
+    return { kind: 'later', ms: Math.max(shortestWaitMs, againMs - nowMs) };
+  }
+
+  /** While all slots are held nobody comes, so it takes a clock to let some of those go who wait. */
+  async function watch(): Promise<void> {
+    if (isWatching) return;
+    isWatching = true;
+    while (waiting > waitingRoom) {
+      await sleep(watchMs);
+      const nowMs = elapsedMs();
+      for (const host of hosts.values()) sendAwayImpatient(host, nowMs);
+    }
+    isWatching = false;
+  }
+
+  /** Those who came last leave first; the others are the next to have a turn. */
+  function sendAwayImpatient(host: Host, nowMs: number): void {
+    const overdue = host.waiting.filter(({ sinceMs }) => nowMs - sinceMs >= patienceMs).length;
+    const leaving = Math.min(overdue, Math.max(0, waiting - waitingRoom));
+    waiting -= leaving;
+    for (const { settle } of host.waiting.splice(overdue - leaving, leaving)) settle(sendAway(host, nowMs));
   }
 
   return {
     async take(name) {
       const nowMs = elapsedMs();
-      const host = hosts.get(name) ?? { running: 0, waiting: [], latencyMs: supposedLatencyMs, nextTurnMs: 0, nextLookMs: 0, lastSeenMs: nowMs };
+      const host = hosts.get(name) ?? {
+        running: 0,
+        waiting: [],
+        movedMs: nowMs,
+        latencyMs: supposedLatencyMs,
+        nextTurnMs: 0,
+        nextLookMs: 0,
+        lastSeenMs: nowMs,
+      };
       hosts.set(name, host);
       host.lastSeenMs = nowMs;
       // Room that came of itself, as when another host is no longer there, is first for those who wait.
       admitWaiting(nowMs);
-      const cap = capOf(host, nowMs);
-      if (host.running < cap) return begin(host);
-      if (waiting < slots * waitingShare || (host.latencyMs <= slowMs && isAlone(host, nowMs))) {
-        waiting += 1;
-        return new Promise((resolve) => {
-          host.waiting.push(() => {
-            waiting -= 1;
-            resolve(begin(host));
-          });
-        });
-      }
-      const lastMs = nowMs + longestWaitMs;
-      host.nextTurnMs = Math.min(lastMs, Math.max(nowMs + host.latencyMs, host.nextTurnMs) + host.latencyMs / cap);
-      host.nextLookMs = Math.min(lastMs, Math.max(nowMs, host.nextLookMs) + Math.min(1000 / looksPerS, host.latencyMs / cap));
-      const againMs = Math.min(host.nextTurnMs, Math.max(nowMs + fewWaitMs, host.nextLookMs));
-      return { kind: 'later', ms: Math.max(shortestWaitMs, againMs - nowMs) };
+      if (host.running < capOf(host, nowMs)) return begin(host);
+      const isMoving = nowMs - host.movedMs < patienceMs && host.latencyMs <= slowMs;
+      if (waiting < waitingRoom || (isMoving && isAlone(host, nowMs))) return wait(host, nowMs);
+      return sendAway(host, nowMs);
     },
   };
 }

@@ -19,7 +19,7 @@ export const deliveryJob = ({ id, attempts }: { id: string; attempts: number }):
 });
 
 export function webhooks(world: World): Work {
-  const turns = createTurns({ slots: concurrency, elapsedMs: world.elapsedMs, slowMs });
+  const turns = createTurns({ slots: concurrency, elapsedMs: world.elapsedMs, sleep: world.sleep, slowMs });
   return {
     name: 'webhooks',
     concurrency,

@@ -8,7 +8,9 @@ import { createTurns } from '../../src/jobs/turns.ts';
 /** A worker that never has more than `slots` jobs, and sees what becomes of each. */
 function startWorker(slots: number) {
   let nowMs = 1_000_000;
-  const turns = createTurns({ slots, elapsedMs: () => nowMs });
+  const sleepers: { untilMs: number; wake: () => void }[] = [];
+  const sleep = (ms: number) => new Promise<void>((wake) => sleepers.push({ untilMs: nowMs + ms, wake }));
+  const turns = createTurns({ slots, elapsedMs: () => nowMs, sleep });
   const running: { n: number; host: string; release: () => void }[] = [];
   const waiting: { n: number; host: string }[] = [];
   const admitted: { n: number; host: string }[] = [];
@@ -50,10 +52,23 @@ function startWorker(slots: number) {
     },
     pass(ms: number) {
       nowMs += ms;
+      for (const sleeper of sleepers.splice(0)) {
+        if (sleeper.untilMs <= nowMs) sleeper.wake();
+        else sleepers.push(sleeper);
+      }
+    },
+    /** The same in small steps, with all that they bring about. */
+    async live(ms: number): Promise<void> {
+      for (let left = ms; left > 0; left -= 50) {
+        this.pass(Math.min(left, 50));
+        await settle();
+      }
     },
   };
 }
 
+/** A time that never comes. */
+const never = () => new Promise<void>(() => {});
 const times = async (count: number, act: () => Promise<unknown>) => {
   for (let n = 0; n < count; n += 1) await act();
 };
@@ -153,6 +168,69 @@ describe('those that find no room', () => {
     worker.sentAway.length = 0;
     await times(30, () => worker.take('a'));
     expect(worker.sentAway[0]).toBeLessThan(longest / 2);
+  });
+});
+
+describe('a host that is alone', () => {
+  test('leaves room after a second of which nothing has come, though nobody else can ask for it', async () => {
+    const worker = startWorker(40);
+    await times(40, () => worker.take('hangs'));
+    expect([worker.running.length, worker.waiting.length]).toEqual([30, 10]);
+    await worker.live(950);
+    expect(worker.waiting).toHaveLength(10);
+    await worker.live(300);
+    // The first four keep their places; a tenth of the slots is theirs.
+    expect(worker.waiting.map(({ n }) => n)).toEqual([31, 32, 33, 34]);
+    expect(worker.sentAway).toHaveLength(6);
+    // What is behind them in the queue goes through at once, until others come.
+    for (let n = 0; n < 100; n += 1) expect(await worker.take('hangs')).toBe('later');
+    for (let n = 0; n < 5; n += 1) expect(await worker.take('b')).toBe('go');
+  });
+
+  test('that has moved again has its jobs wait here again', async () => {
+    const worker = startWorker(40);
+    await times(40, () => worker.take('a'));
+    await worker.live(1_250);
+    expect(worker.waiting).toHaveLength(4);
+    await worker.end(0);
+    await times(7, () => worker.take('a'));
+    expect([worker.running.length, worker.waiting.length]).toEqual([30, 10]);
+    expect(worker.sentAway).toHaveLength(6);
+  });
+
+  test('and quick has all of its share at work all the time, and nobody is sent away', async () => {
+    const worker = startWorker(40);
+    await times(40, () => worker.take('quick'));
+    for (let n = 0; n < 2_000; n += 1) {
+      if (n % 3 === 0) await worker.live(10);
+      await worker.end(0);
+      expect(await worker.take('quick')).toBe('waits');
+      expect([worker.running.length, worker.waiting.length]).toEqual([30, 10]);
+    }
+    expect(worker.sentAway).toEqual([]);
+  });
+
+  test('and slow, one after the other in 300 ms, still has all of its share at work', async () => {
+    const worker = startWorker(40);
+    await times(40, () => worker.take('slow'));
+    for (let n = 0; n < 100; n += 1) {
+      await worker.live(300);
+      await worker.end(0);
+      for (let tries = 0; tries < 20 && worker.running.length + worker.waiting.length < 40; tries += 1) await worker.take('slow');
+      expect(worker.running).toHaveLength(30);
+    }
+    // Two or three leave in that time; nothing else would make room for others.
+    expect(worker.sentAway.length).toBeGreaterThan(100);
+    expect(worker.sentAway.length).toBeLessThan(400);
+  });
+
+  test('is not taken for one that hangs because it had nothing to do for long', async () => {
+    const worker = startWorker(40);
+    await times(3, () => worker.take('a'));
+    await worker.endAll();
+    await worker.live(10_000);
+    await times(40, () => worker.take('a'));
+    expect([worker.running.length, worker.waiting.length]).toEqual([30, 10]);
   });
 });
 
@@ -269,7 +347,7 @@ test('hosts that have gone are forgotten, also when many of their jobs were sent
     return process.memoryUsage().heapUsed;
   };
   let nowMs = 0;
-  const turns = createTurns({ slots: 4, elapsedMs: () => nowMs });
+  const turns = createTurns({ slots: 4, elapsedMs: () => nowMs, sleep: never });
   await turns.take('always there');
   const before = kept();
   for (let n = 0; n < 10_000; n += 1) {
@@ -288,7 +366,7 @@ test('hosts that have gone are forgotten, also when many of their jobs were sent
 
 test('a host whose job waits is not forgotten when its only other job has ended', async () => {
   let nowMs = 0;
-  const turns = createTurns({ slots: 50, elapsedMs: () => nowMs });
+  const turns = createTurns({ slots: 50, elapsedMs: () => nowMs, sleep: never });
   const hosts = Array.from({ length: 48 }, (_, n) => `host ${n}`);
   // Each has one job under way, and the first five have another one, for which there is no room.
   const first = await Promise.all(hosts.map((host) => turns.take(host)));

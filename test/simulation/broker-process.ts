@@ -129,5 +129,5 @@ export function startProcess(stage: Stage, machine: Machine): Running {
     time.after(restoreEveryMs, () => void restore(), life);
   };
   void restore();
-  return { life, world, turns: createTurns({ slots, elapsedMs: time.nowMs }) };
+  return { life, world, turns: createTurns({ slots, elapsedMs: time.nowMs, sleep: world.sleep }) };
 }
