@@ -35,9 +35,20 @@ export async function planRefresh(world: World, view: RefreshView): Promise<Refr
   }
 }
 
+/** A shipped definition stays as it is, and to go through one takes as long as to open a credential. */
+const openHosts = new WeakMap<GrantContext['method'], boolean>();
+
+function isOpenHost({ definition, method }: GrantContext): boolean {
+  const known = openHosts.get(method);
+  if (known !== undefined) return known;
+  const isOpen = hasOpenHost(definition, method);
+  openHosts.set(method, isOpen);
+  return isOpen;
+}
+
 /** An address that an input may choose is as much the project's own as one in its own definition. */
 function callerOf({ connection: { project_id, integration_id }, ownVersion }: RefreshView, ctx: GrantContext): Caller {
-  const isOwn = ownVersion !== null || hasOpenHost(ctx.definition, ctx.method);
+  const isOwn = ownVersion !== null || isOpenHost(ctx);
   return { host: new URL(refreshUrl(ctx)).hostname, project: project_id, integration: integration_id, address: isOwn ? 'own' : 'shipped' };
 }
 
