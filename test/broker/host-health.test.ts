@@ -279,7 +279,7 @@ describe('the engine, at a provider that is down', () => {
     return found;
   }
   async function due(id: string | undefined): Promise<void> {
-    await world.sql('update connections set refresh_due_at = now(), queued_until = null where id = $1', [id]);
+    await world.sql(`update connections set refresh_due_at = now() - interval '1 second', queued_until = null where id = $1`, [id]);
     const { token_version } = await row(id);
     await refreshDue(broker, { connection_id: id ?? '', token_version }, go);
   }
@@ -357,7 +357,7 @@ describe('the engine, at a provider that is down', () => {
       store: { ...broker.store, refreshes: { read, due: handOut, postpone, handOutAgain, counts, commit, fail, claim: late } },
     };
     const { token_version } = await row(ids[5]);
-    await world.sql('update connections set refresh_due_at = now(), queued_until = null where id = $1', [ids[5]]);
+    await world.sql(`update connections set refresh_due_at = now() - interval '1 second', queued_until = null where id = $1`, [ids[5]]);
     await refreshDue(overtaken, { connection_id: ids[5] ?? '', token_version }, go);
     const before = asked();
     await due(ids[6]);

@@ -42,11 +42,12 @@ async function machines(count: number): Promise<string[]> {
   return made.map(({ id }) => id);
 }
 const asked = () => Object.values(as().counters.token).reduce((sum, count) => sum + count, 0);
+/** Not just now: the column rounds to a millisecond, also up, and what looks sooner than that finds nothing due. */
+const past = `now() - interval '1 second'`;
 const endAll = () =>
-  world.sql(`update connections set issued_at = now() - interval '1 hour', expires_at = now() - interval '1 second', refresh_due_at = now()
-    where deleted_at is null`);
+  world.sql(`update connections set issued_at = now() - interval '1 hour', expires_at = ${past}, refresh_due_at = ${past} where deleted_at is null`);
 /** The next attempts are due: as if their time had come. */
-const allDue = () => world.sql('update connections set refresh_due_at = now(), queued_until = null, retry_at = null where deleted_at is null');
+const allDue = () => world.sql(`update connections set refresh_due_at = ${past}, queued_until = null, retry_at = null where deleted_at is null`);
 const aMinuteLater = () => world.sql(`update integrations set trial_at = trial_at - interval '61 seconds'`);
 const states = async () =>
   Object.fromEntries(
@@ -115,7 +116,7 @@ test('the provider accepts it again by itself: the first trial brings all others
   expect((await states()).active).toBeGreaterThan(0);
   as().switches.clientSecret = null;
   await aMinuteLater();
-  await world.sql('update connections set refresh_due_at = now(), queued_until = null, retry_at = null where id = $1', [ids[0]]);
+  await world.sql(`update connections set refresh_due_at = ${past}, queued_until = null, retry_at = null where id = $1`, [ids[0]]);
   expect(await sweep()).toBe(20);
   expect(await states()).toEqual({ active: 20 });
   expect(await world.sql('select id from connections where deleted_at is null and token_version <> 2')).toEqual([]);

@@ -458,6 +458,7 @@ describe('meanwhile', () => {
       expect(await refresh).toMatchObject({ kind: 'failed', error: { code: 'invalid_grant' } });
       expect(disk).toEqual([0, 1, 1]);
       expect(await broker.spill.list()).toEqual([]);
+      await expect.poll(refusals).toBe(1);
       expect(await toldLater()).toBe(1);
     });
 
