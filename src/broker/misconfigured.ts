@@ -1,6 +1,5 @@
 import { type GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { ConnectionRecord, IntegrationRecord, NewEvent } from './records.ts';
-import type { Store } from './store.ts';
 import type { World } from './world.ts';
 
 /** What is known of a client registration: whether the provider accepts it, and who may ask while it does not. */
@@ -9,10 +8,6 @@ import type { World } from './world.ts';
 const trialEveryS = 60;
 /** So many failures in a row of one connection alone are its own trouble. */
 const oddAfter = 3;
-/** Looking through the connections of an integration may take this share of the time, where there are so many that it takes long. */
-const lookingShare = 0.1;
-const longLookMs = 50;
-const mostRests = 1_000;
 
 /** `connection`: the one that was refused, as it was before; undefined: there is none yet. */
 export type Refusal = { error: GrantryError; connection?: Pick<ConnectionRecord, 'id' | 'last_error' | 'failure_count'> };
@@ -47,26 +42,13 @@ function isOdd({ updated_at }: IntegrationRecord, { last_error, failure_count }:
   return failure_count >= oddAfter && last_error?.code === 'invalid_client' && new Date(last_error.at) > updated_at;
 }
 
-/** Until when nobody looks through the connections of an integration, as it took long. */
-const rests = new WeakMap<Store, Map<string, number>>();
-
 /** False too when it cannot be found out now: the next refusal asks again. */
-async function isRefusedElsewhere(world: World, integration: IntegrationRecord, connection: string | undefined): Promise<boolean> {
-  const resting = rests.get(world.store) ?? new Map<string, number>();
-  rests.set(world.store, resting);
-  const key = JSON.stringify([integration.project_id, integration.id]);
-  const begunMs = world.elapsedMs();
-  if (begunMs < (resting.get(key) ?? 0)) return false;
-  resting.delete(key);
+async function isRefusedElsewhere({ store }: World, integration: IntegrationRecord, connection: string | undefined): Promise<boolean> {
   try {
-    return await world.store.integrations.isRefusedElsewhere(integration, connection);
+    return await store.integrations.isRefusedElsewhere(integration, connection);
   } catch (error) {
     if (!isGrantryError(error, 'unavailable')) throw error;
     return false;
-  } finally {
-    const endedMs = world.elapsedMs();
-    const tookMs = endedMs - begunMs;
-    if (tookMs > longLookMs && resting.size < mostRests) resting.set(key, endedMs + tookMs / lookingShare);
   }
 }
 

@@ -295,25 +295,4 @@ describe('a 401 that names nobody', () => {
     await refusedOnce(id);
     expect((await integration()).status).toBe('misconfigured');
   });
-
-  test('is not looked into again and again where that takes long', async () => {
-    let looks = 0;
-    let nowMs = 0;
-    const integrations = {
-      ...broker.store.integrations,
-      isRefusedElsewhere: async () => {
-        looks += 1;
-        nowMs += 1_000;
-        return false;
-      },
-    };
-    const slow = { ...broker, store: { ...broker.store, integrations }, elapsedMs: () => nowMs };
-    const error = new GrantryError('invalid_client', { nature: 'unexplained' });
-    const active = await integration();
-    for (let n = 0; n < 10; n += 1) await markMisconfigured(slow, active, { error });
-    expect(looks).toBe(1);
-    nowMs += 10_000;
-    await markMisconfigured(slow, active, { error });
-    expect(looks).toBe(2);
-  });
 });

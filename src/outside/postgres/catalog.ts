@@ -1,4 +1,5 @@
 import { and, asc, eq, gt, isNull, ne, or, sql } from 'drizzle-orm';
+import type pg from 'pg';
 import type { Integrations, Providers } from '../../broker/store.ts';
 import { type Database, one, pageOf } from './database.ts';
 import { insertEvents } from './events.ts';
@@ -61,7 +62,7 @@ export function providerStore(db: Database): Providers {
   };
 }
 
-export function integrationStore(db: Database): Integrations {
+export function integrationStore(db: Database, pool: pg.Pool): Integrations {
   const is = (project: string, id: string) => and(eq(integrations.project_id, project), eq(integrations.id, id));
   return {
     insert: async (integration) => (await db.insert(integrations).values(integration).onConflictDoNothing().returning())[0],
@@ -107,7 +108,7 @@ export function integrationStore(db: Database): Integrations {
       if (isNoted && status === 'active') await resume(db, project_id, id);
       return isNoted;
     },
-    isRefusedElsewhere: refusedElsewhere(db),
+    isRefusedElsewhere: refusedElsewhere(pool),
     // One that is active meanwhile needs no turns.
     async takeTrial(project, id, everyS) {
       const passed = sql`${integrations.trial_at} <= now() - make_interval(secs => ${everyS})`;

@@ -21,7 +21,7 @@ export function createStore({ db, pool }: Postgres): Store {
     apiKeys: guarded(apiKeyStore(db, pool)),
     dataKeys: guarded(dataKeyStore(db)),
     providers: guarded(providerStore(db)),
-    integrations: guarded(integrationStore(db)),
+    integrations: guarded(integrationStore(db, pool)),
     links: guarded(linkStore(db)),
     ledger: guarded(codeLedgerStore(db)),
     connections: guarded(connectionStore(db)),

@@ -3,6 +3,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { migrateDatabase } from '../../../src/outside/postgres/database.ts';
 import { claimText, commitText, postponeText, readText } from '../../../src/outside/postgres/refresh-statements.ts';
+import { refusedElsewhereText } from '../../../src/outside/postgres/refused-elsewhere.ts';
 import { packageRoot } from '../../harness/broker.ts';
 import { createTestDatabase, type TestDatabase } from '../../harness/database.ts';
 
@@ -70,4 +71,27 @@ test.each([
     [name],
   );
   expect(rows).toEqual([{ generic: 7, custom: 5 }]);
+});
+
+test('whether others were refused is asked of the youngest connections of the integration alone', async () => {
+  const read = async (): Promise<[string, number]> => {
+    const { rows } = await client.query<{ 'QUERY PLAN': string }>(`explain (analyze, timing off, costs off) ${refusedElsewhereText}`, [
+      'default',
+      'as',
+      '2020-01-01',
+      '',
+    ]);
+    const lines = rows.map((row) => row['QUERY PLAN']);
+    const at = lines.findIndex((line) => line.includes(' on connections c'));
+    expect(lines.filter((line) => line.includes('Rows Removed'))).toEqual([]);
+    return [/using (\w+)/.exec(lines[at] ?? '')?.[1] ?? '', Number(/rows=(\d+)/.exec(lines[at] ?? '')?.[1])];
+  };
+  expect(await read()).toEqual(['connections_integration', 2_000]);
+  // Most of the table is this integration's, and the youngest connections are another's.
+  await client.query(
+    `insert into connections select (json_populate_record(c, json_build_object('id', 'con_x' || c.id, 'integration_id', 'beside'))).* from connections c
+     where c.id < 'con_01000'`,
+  );
+  await client.query('analyze connections');
+  expect(await read()).toEqual(['connections_integration', 2_000]);
 });
