@@ -10,7 +10,7 @@ export type MemoryStore = {
   refreshes: Refreshes;
   connections: MemoryConnections;
   tokens: Pick<Tokens, 'byProject'>;
-  integrations: Pick<Integrations, 'insert' | 'get' | 'update' | 'setStatus' | 'takeTrial'>;
+  integrations: Pick<Integrations, 'insert' | 'get' | 'update' | 'setStatus' | 'takeTrial' | 'isRefusedElsewhere'>;
   providers: Pick<Providers, 'current' | 'version' | 'put'>;
   events: Events;
   /** Nobody tries what is queued a second time. */
@@ -68,6 +68,14 @@ function memoryIntegrations(tables: Tables): MemoryStore['integrations'] {
       const isFree = old.status !== 'misconfigured' || old.trial_at === null || old.trial_at.getTime() <= outside.now().getTime() - everyS * 1000;
       if (isFree) put({ ...old, trial_at: outside.now() });
       return isFree;
+    },
+    async isRefusedElsewhere({ project_id, id, updated_at }, connection) {
+      const rows = [...tables.connections.values()].filter(
+        (row) => row.project_id === project_id && row.integration_id === id && row.deleted_at === null,
+      );
+      const refused = rows.filter((row) => row.id !== connection && row.status === 'refresh_failing' && row.last_error?.code === 'invalid_client');
+      const lastMs = Math.max(...refused.map(({ last_error }) => Date.parse(last_error?.at ?? '')).filter((atMs) => atMs > updated_at.getTime()));
+      return Number.isFinite(lastMs) && rows.every(({ issued_at }) => issued_at.getTime() <= lastMs);
     },
   };
 }

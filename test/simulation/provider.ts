@@ -7,6 +7,9 @@ import type { DoorRequest, DoorResponse } from '../../src/protocol/door.ts';
  */
 export type Kind = 'rotating' | 'lasting' | 'not_early';
 
+/** How it refuses: with the code of RFC 6749 section 5.2, or with a 401 that says nothing, be it the client's secret or the end user's grant. */
+export type Refusals = 'named' | 'bare';
+
 export type Grant = {
   readonly id: string;
   readonly connection: string;
@@ -48,10 +51,18 @@ export const unavailable = (retryAfterS?: number): DoorResponse =>
 export const garbage: DoorResponse = { status: 200, headers: { 'content-type': 'text/html' }, body: '<html>' };
 
 /** Client secrets go in the body: the definition says client_secret_post. */
-export function createProvider({ host, kind, lifetimeS, nowMs }: Pick<Provider, 'host' | 'kind' | 'lifetimeS'> & { nowMs: () => number }): Provider {
+export function createProvider({
+  host,
+  kind,
+  lifetimeS,
+  refusals,
+  nowMs,
+}: Pick<Provider, 'host' | 'kind' | 'lifetimeS'> & { refusals: Refusals; nowMs: () => number }): Provider {
   const accessTokens = new Map<string, AccessToken>();
   const refreshTokens = new Map<string, RefreshToken>();
   let grants = 0;
+
+  const refusal = (status: number, error: string): DoorResponse => (refusals === 'bare' ? json(401, {}) : json(status, { error }));
 
   function issue(grant: Grant, refreshToken?: string): Issued {
     const name = `${grant.id}.${accessTokens.size}`;
@@ -67,7 +78,7 @@ export function createProvider({ host, kind, lifetimeS, nowMs }: Pick<Provider, 
   }
 
   function refresh(value: string): Processed {
-    const refused = { answer: json(400, { error: 'invalid_grant' }), refreshToken: value };
+    const refused = { answer: refusal(400, 'invalid_grant'), refreshToken: value };
     const token = refreshTokens.get(value);
     if (token === undefined) return refused;
     if (kind === 'rotating' && token.used) {
@@ -93,7 +104,7 @@ export function createProvider({ host, kind, lifetimeS, nowMs }: Pick<Provider, 
     process({ url, body }) {
       const params = new URLSearchParams(body);
       const refreshToken = params.get('refresh_token') ?? '';
-      if (params.get('client_secret') !== provider.secret) return { answer: json(401, { error: 'invalid_client' }), refreshToken };
+      if (params.get('client_secret') !== provider.secret) return { answer: refusal(401, 'invalid_client'), refreshToken };
       if (!url.endsWith('/revoke')) return refresh(refreshToken);
       const grant = refreshTokens.get(params.get('token') ?? '')?.grant;
       if (grant !== undefined) end(grant, 'revoked_by_us');

@@ -5,7 +5,7 @@ import type { Violation } from './violations.ts';
 
 /** What is not yet as it has to be when things are quiet. */
 export function quietViolations(stage: Stage, connections: readonly { id: string; provider: Provider }[]): Violation[] {
-  const { time, ledger, store } = stage;
+  const { time, ledger, store, scenario } = stage;
   const found: Violation[] = [];
   const violated = (guarantee: Violation['guarantee'], message: string) => found.push({ guarantee, atMs: time.nowMs(), message });
 
@@ -22,6 +22,7 @@ export function quietViolations(stage: Stage, connections: readonly { id: string
       if (row.status !== 'active') violated('no_false_alarm', `the grant ${grant.id} of ${id} lives, and ${id} is ${row.status} (${row.reason})`);
       else if (!isAlive) violated('no_false_alarm', `${id} is active and its token has ended`);
     } else if (grant.end === 'revoked_by_us') violated('outages_kill_nobody', `the broker gave back the grant ${grant.id} that ${id} uses`);
+    else if (scenario.refusals === 'bare' && row.status === 'refresh_failing' && row.last_error?.code === 'invalid_client') continue;
     else if (row.status !== 'reauthorization_required')
       violated('told_losses', `the grant ${grant.id} of ${id} is gone (${grant.end}), and ${id} is ${row.status}`);
   }

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { Kind } from './provider.ts';
+import type { Kind, Refusals } from './provider.ts';
 
 /** What happens in a simulation besides the broker's own doings. Everything is data, so that fast-check can make a failing one smaller. */
 
@@ -52,6 +52,7 @@ export type DoorFault = {
 export type Scenario = {
   seed: number;
   kinds: Kind[];
+  refusals: Refusals;
   lifetimeS: number;
   connections: number;
   webs: number;
@@ -165,6 +166,7 @@ export const scenarios: fc.Arbitrary<Scenario> = fc.record({
       arbitrary: fc.constantFrom<Kind[][]>(['lasting'], ['not_early'], ['rotating', 'lasting'], ['rotating', 'not_early']).map((kinds) => [...kinds]),
     },
   ),
+  refusals: fc.constantFrom<Refusals[]>('named', 'named', 'bare'),
   lifetimeS: fc.constantFrom(60, 60, 120, 300),
   connections: fc.oneof({ weight: 9, arbitrary: fc.integer({ min: 1, max: 3 }) }, { weight: 1, arbitrary: fc.constant(12) }),
   webs: fc.integer({ min: 1, max: 2 }),

@@ -112,7 +112,8 @@ function createStage(scenario: Scenario, trace: Stage['trace']): Stage {
   const time = createVirtualTime();
   const chance = createChance(scenario.seed);
   const { nowMs } = time;
-  const providers = scenario.kinds.map((kind) => createProvider({ host: hostOf(kind), kind, lifetimeS: scenario.lifetimeS, nowMs }));
+  const { lifetimeS, refusals } = scenario;
+  const providers = scenario.kinds.map((kind) => createProvider({ host: hostOf(kind), kind, lifetimeS, refusals, nowMs }));
   const at = trace && ((who: string, what: string) => trace(`${(nowMs() / 1000).toFixed(3)} ${who}`, what));
   const ledger = createLedger({
     nowMs,

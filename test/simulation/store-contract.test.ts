@@ -216,6 +216,8 @@ async function play({ store, ...side }: Side, id: string, steps: readonly Step[]
     const view = await store.refreshes.read(id);
     const row = view?.connection;
     said.push(row && { ...row, created_at: null }, view?.now, view?.integration?.status, view?.integration?.trial_at ?? null);
+    const registration = (await store.integrations.get(project, integration))!;
+    for (const asking of [undefined, id]) said.push(await store.integrations.isRefusedElsewhere(registration, asking));
     const token = await store.tokens.byProject(project, id);
     said.push(
       token && {
