@@ -365,8 +365,8 @@ describe('the engine, at a provider that is down', () => {
     await world.sql('update connections set lease_until = null, refresh_lease = null where id = $1', [ids[5]]);
   });
 
-  /** A connection of another project at the same server: with a definition of its own, or with a shipped one. */
-  async function elsewhere(project: string, provider: 'sandbox-as' | 'shipped-as'): Promise<ConnectionRecord> {
+  /** A connection of another project at the same server: with a definition of its own, with a shipped one, or with one whose host an input names. */
+  async function elsewhere(project: string, provider: 'sandbox-as' | 'shipped-as' | 'open-as'): Promise<ConnectionRecord> {
     as().switches.fault = { kind: 'none' };
     if ((await world.sql('select 1 from projects where id = $1', [project])).length === 0)
       await world.root.call('POST', '/v1/projects', { body: { id: project, name: project } });
@@ -374,8 +374,17 @@ describe('the engine, at a provider that is down', () => {
     const definition = JSON.parse(as().definition);
     if (provider === 'sandbox-as') await there.call('PUT', '/v1/providers/sandbox-as', { body: definition });
     const shipped = world.broker.world.shipped as Map<string, Definition>; // what is shipped is read once, from files
-    shipped.set('shipped-as', parseDefinitionValue({ ...definition, id: 'shipped-as' }, { allowPrivateHosts: true }));
-    await there.call('POST', '/v1/integrations', { body: { id: provider, provider, ...as().client } });
+    const rules = { allowPrivateHosts: true };
+    shipped.set('shipped-as', parseDefinitionValue({ ...definition, id: 'shipped-as' }, rules));
+    const { machine } = definition.methods;
+    const { origin } = new URL(machine.token_endpoint);
+    const methods = { machine: { ...machine, token_endpoint: machine.token_endpoint.replace(origin, '{server}') } };
+    shipped.set(
+      'open-as',
+      parseDefinitionValue({ ...definition, id: 'open-as', inputs: { server: { label: 'Server', url: true } }, methods }, rules),
+    );
+    const inputs = provider === 'open-as' && { inputs: { server: origin } };
+    await there.call('POST', '/v1/integrations', { body: { id: provider, provider, ...as().client, ...inputs } });
     const body = { integration: provider, end_user: { id: 'machine' }, grant: 'client_credentials' };
     const { id } = await there.call<{ id: string }>('POST', '/v1/connections', { body });
     return row(id, project);
@@ -393,6 +402,21 @@ describe('the engine, at a provider that is down', () => {
     await due(ids[5]);
     expect(asked()).toBe(before);
     for (const other of others) expect(await refreshIn(other)).toMatchObject({ kind: 'refreshed' });
+  });
+
+  test('a server that an input names is its project’s own: what it answers delays nobody else at that host, and the other way round', async () => {
+    const [one, two, three] = [await elsewhere('o1', 'open-as'), await elsewhere('o2', 'open-as'), await elsewhere('o3', 'open-as')];
+    const others = [await elsewhere('o4', 'shipped-as'), await elsewhere('o5', 'shipped-as')];
+    as().switches.fault = { kind: 'down' };
+    for (const each of [one, one, one, two, two]) expect(await refreshIn(each)).toMatchObject({ kind: 'failed' });
+    as().switches.fault = { kind: 'none' };
+    for (const each of [...others, three]) expect(await refreshIn(each)).toMatchObject({ kind: 'refreshed' });
+
+    as().switches.fault = { kind: 'down' };
+    const [four, five] = others;
+    for (const each of [four, four, four, five, five]) if (each !== undefined) expect(await refreshIn(each)).toMatchObject({ kind: 'failed' });
+    as().switches.fault = { kind: 'none' };
+    expect(await refreshIn(three)).toMatchObject({ kind: 'refreshed' });
   });
 
   test('an outage that several projects see with a shipped definition closes the host to all of them at once', async () => {
