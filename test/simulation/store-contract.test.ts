@@ -16,7 +16,7 @@ type Step =
   | { do: 'commit'; claim: number; lifetimeS: number; ageMs: number }
   | { do: 'fail'; claim: number; how: 'refused' | 'failed' | 'sent' | 'misconfigured' }
   | { do: 'renew'; behind: number }
-  | { do: 'patch' | 'stop' | 'remove' | 'due' | 'counts' | 'again' | 'trial' | 'mend' | 'read' }
+  | { do: 'patch' | 'stop' | 'remove' | 'due' | 'counts' | 'again' | 'trial' | 'mend' | 'read' | 'connect' }
   | { do: 'status'; status: 'active' | 'misconfigured' }
   | { do: 'postpone'; behind: number };
 
@@ -48,7 +48,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       do: fc.constantFrom('patch' as const, 'due' as const, 'counts' as const, 'again' as const, 'trial' as const, 'mend' as const, 'read' as const),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('stop' as const, 'remove' as const) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('stop' as const, 'remove' as const, 'connect' as const) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('status' as const), status: fc.constantFrom('active' as const, 'misconfigured' as const) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('postpone' as const), behind: fc.nat(1) }) },
 );
@@ -114,7 +114,10 @@ async function play({ store, ...side }: Side, id: string, steps: readonly Step[]
     requested_scopes: [],
     inputs_sealed: null,
   };
-  await store.connections.insert({ ...identity, end_user: { id: 'u' }, metadata: {}, account: null, ...stored('v1', 60, 0) }, undefined, []);
+  const connect = (row: typeof identity) =>
+    store.connections.insert({ ...row, end_user: { id: 'u' }, metadata: {}, account: null, ...stored('v1', 60, 0) }, undefined, []);
+  await connect(identity);
+  const others: string[] = [];
   // From here on all its times are of the clock that is set.
   await store.connections.setMetadata(project, id, {});
   const reads = [await store.refreshes.read(id)];
@@ -182,6 +185,10 @@ async function play({ store, ...side }: Side, id: string, steps: readonly Step[]
       case 'remove':
         said.push(await store.connections.remove(project, id, 'nothing', [{ ...about, type: 'connection.deleted' }]));
         break;
+      case 'connect':
+        others.push(`${id}-${others.length}`);
+        await connect({ ...identity, id: others.at(-1) ?? '' });
+        break;
       case 'due':
         said.push((await store.refreshes.due(100, 30)).filter((due) => due.connection_id === id));
         break;
@@ -234,9 +241,16 @@ async function play({ store, ...side }: Side, id: string, steps: readonly Step[]
   said.push(await side.timeline(id));
   nowMs = Math.max(nowMs, clockMs);
   // The next run should not see this one's.
-  await store.connections.remove(project, id, 'nothing', []);
+  for (const each of [id, ...others]) await store.connections.remove(project, each, 'nothing', []);
   return said;
 }
+
+/** Seldom comes by chance, and what follows it decides whether it still counts. */
+const refused: Step[] = [
+  { do: 'claim', read: 0 },
+  { do: 'fail', claim: 0, how: 'misconfigured' },
+  { do: 'pass', s: 1.37 },
+];
 
 test('the memory store and Postgres answer alike, whatever is asked of them', { timeout: 120_000 }, async () => {
   await fc.assert(
@@ -250,6 +264,6 @@ test('the memory store and Postgres answer alike, whatever is asked of them', { 
       expect(nowMs).toBe(endMs);
       expect(model).toEqual(real);
     }),
-    { numRuns: 60, endOnFailure: false },
+    { numRuns: 60, endOnFailure: false, examples: [[[...refused, { do: 'connect' }]], [[...refused, { do: 'mend' }]]] },
   );
 });
