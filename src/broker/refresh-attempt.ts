@@ -27,8 +27,12 @@ const outages: readonly ErrorCode[] = ['provider_unavailable', 'provider_unreach
 /** So long after the lease was asked for nothing is sent any more: with every secret tried, the answer is there well inside the lease (45 s). */
 const latestSendMs = 10_000;
 
-/** Sends the refresh, unless the host is known to be down, the client registration to be refused, or somebody else has the lease. */
-export async function attemptRefresh(world: World, plan: RefreshPlan): Promise<RefreshOutcome | Overtaken | Later> {
+/**
+ * Sends the refresh, unless the host is known to be down, the client registration to be refused, or somebody else has the lease.
+ *
+ * @param onAnswer called when the provider has answered, or will not: what comes then is no business of its host
+ */
+export async function attemptRefresh(world: World, plan: RefreshPlan, onAnswer = () => {}): Promise<RefreshOutcome | Overtaken | Later> {
   const asked = plan.caller === undefined ? ({ kind: 'go', ticket: idle } as const) : world.hosts.ask(plan.caller);
   if (asked.kind === 'wait') return putOff(world, plan, 'host_down', asked.ms);
   let isSent = false;
@@ -39,7 +43,7 @@ export async function attemptRefresh(world: World, plan: RefreshPlan): Promise<R
     // A process that was stopped meanwhile, or heard of its lease late, has lost it perhaps: the old token would be used twice.
     if (claim === undefined || world.elapsedMs() - begunMs > latestSendMs) return { kind: 'overtaken' };
     isSent = true;
-    return await send(world, plan, claim, asked.ticket);
+    return await send(world, plan, claim, { ticket: asked.ticket, onAnswer });
   } finally {
     if (!isSent) asked.ticket.end('unused');
   }
@@ -67,7 +71,12 @@ async function putOff(world: World, plan: RefreshPlan, why: keyof typeof reasons
   return claim === undefined ? { kind: 'overtaken' } : recordFailure(world, claim, integration, error);
 }
 
-async function send(world: World, plan: RefreshPlan, claim: Claim, ticket: Ticket): Promise<RefreshOutcome | Overtaken> {
+async function send(
+  world: World,
+  plan: RefreshPlan,
+  claim: Claim,
+  { ticket, onAnswer }: { ticket: Ticket; onAnswer: () => void },
+): Promise<RefreshOutcome | Overtaken> {
   const { connection: row, ownVersion } = plan.view;
   const startedMs = world.elapsedMs();
   const sentAt = world.now();
@@ -75,7 +84,7 @@ async function send(world: World, plan: RefreshPlan, claim: Claim, ticket: Ticke
     world.meter.refreshed({ provider: ownVersion === null ? row.provider_id : 'own', outcome, ms: world.elapsedMs() - startedMs });
   let renewed: Credential;
   try {
-    renewed = await renew(world, plan);
+    renewed = await renew(world, plan).finally(onAnswer);
   } catch (error) {
     const code = isGrantryError(error) ? error.code : 'internal_error';
     ticket.end(endingOf(error), isGrantryError(error) ? error.details.retryAfterS : undefined);

@@ -116,7 +116,7 @@ export async function refreshDue(world: World, due: DueRefresh, takeTurn: (host:
     return world.store.refreshes.postpone(due, turn.ms);
   }
   try {
-    const attempt = await tracked(world, attemptRefresh(world, plan));
+    const attempt = await tracked(world, attemptRefresh(world, plan, turn.release));
     if (attempt.kind === 'later') await world.store.refreshes.postpone(due, attempt.ms);
   } finally {
     turn.release();

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { keepHouse } from '../../src/broker/housekeeping.ts';
 import type { ConnectionRecord } from '../../src/broker/records.ts';
-import { refreshConnection, refreshesSettled } from '../../src/broker/refresh.ts';
+import { refreshConnection, refreshDue, refreshesSettled } from '../../src/broker/refresh.ts';
 import type { Refreshes } from '../../src/broker/store.ts';
 import type { World } from '../../src/broker/world.ts';
 import { GrantryError } from '../../src/protocol/errors.ts';
@@ -286,6 +286,20 @@ describe('Postgres away at the commit', () => {
     await refreshesSettled(away);
     expect(counted()).toEqual({ ok: before.ok + 1, reuse: before.reuse, asked: before.asked + 1 });
     expect((await events()).filter(({ type }) => type === 'connection.refreshed')).toHaveLength(1);
+  });
+
+  test.each(['none', 'down'] as const)('keeps no turn at a provider (fault: %s) that has answered', async (kind) => {
+    as().switches.fault = { kind };
+    const told: string[] = [];
+    const { commit, fail } = broker.store.refreshes;
+    const saving = <T>(work: T): T => {
+      told.push('saved');
+      return work;
+    };
+    const watched = withRefreshes({ commit: (...args) => saving(commit(...args)), fail: (...args) => saving(fail(...args)) });
+    await world.sql(`update connections set refresh_due_at = now() - interval '1 second' where id = $1`, [id]);
+    await refreshDue(watched, { connection_id: id, token_version: 1 }, async () => ({ kind: 'go', release: () => void told.push('released') }));
+    expect(told.slice(0, 2)).toEqual(['released', 'saved']);
   });
 
   test('a commit that arrived though its answer was lost is not taken for somebody else’s', async () => {
