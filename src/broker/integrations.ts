@@ -4,6 +4,7 @@ import { type Fault, GrantryError } from '../protocol/errors.ts';
 import { findProvider, methodOf, type Provider } from './catalog.ts';
 import { openSecrets, sealSecrets } from './client-secrets.ts';
 import { openIntegrationInputs } from './grant-context.ts';
+import { resumeWaiting } from './misconfigured.ts';
 import { integrationPlace } from './places.ts';
 import type { IntegrationRecord } from './records.ts';
 import { sealInputs } from './secrets.ts';
@@ -233,6 +234,7 @@ export async function updateIntegration(world: World, project: string, id: strin
     { project_id: project, type: 'integration.recovered', integration_id: id, data: { why: 'The client registration was changed.' } },
   ]);
   if (record === undefined) throw new GrantryError('conflict', { detail: 'The integration was changed at the same moment; read it and try again.' });
+  if (registrationChanged) resumeWaiting(world, record);
   return present(world, record);
 }
 

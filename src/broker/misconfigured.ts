@@ -1,5 +1,6 @@
 import { type GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { ConnectionRecord, IntegrationRecord, NewEvent } from './records.ts';
+import { tracked } from './under-way.ts';
 import type { World } from './world.ts';
 
 /** What is known of a client registration: whether the provider accepts it, and who may ask while it does not. */
@@ -52,26 +53,40 @@ async function isRefusedElsewhere({ store }: World, integration: IntegrationReco
   }
 }
 
-/** Notes that the provider accepted it again. */
-export function markRecovered(world: World, integration: IntegrationRecord): Promise<void> {
-  return markStatus(world, integration, 'active', { why: 'The provider accepted the client registration again.' });
+/** Notes that the provider accepted it again; what waited for that is resumed. */
+export async function markRecovered(world: World, integration: IntegrationRecord): Promise<void> {
+  if (await markStatus(world, integration, 'active', { why: 'The provider accepted the client registration again.' }))
+    resumeWaiting(world, integration);
 }
 
-/** Only a note: what it accompanies (a refusal told, a credential saved) stands whether or not it can be written now. */
+/**
+ * Makes due what waited for a registration. Nobody waits for it: there may be hundreds of thousands. What it does not reach, as Postgres is
+ * away, or the process ends, comes by itself when its pause is over.
+ */
+export function resumeWaiting(world: World, { project_id, id }: Pick<IntegrationRecord, 'project_id' | 'id'>): void {
+  const resumed = world.store.integrations.resume(project_id, id).catch((error: unknown) => {
+    const why = isGrantryError(error) ? error.code : error instanceof Error ? error.name : typeof error;
+    world.log.warn({ integration: id, error: why }, 'not all that waited for an integration could be resumed; the rest comes by itself');
+  });
+  void tracked(world, resumed);
+}
+
+/** True when this call changed it. Only a note: what it accompanies (a refusal told, a credential saved) stands whether or not it can be written now. */
 async function markStatus(
   world: World,
   integration: IntegrationRecord,
   status: IntegrationRecord['status'],
   data: Record<string, string>,
-): Promise<void> {
-  if (integration.status === status) return;
+): Promise<boolean> {
+  if (integration.status === status) return false;
   const { project_id, id } = integration;
   const type = status === 'active' ? 'integration.recovered' : 'integration.misconfigured';
   const event: NewEvent = { project_id, type, integration_id: id, data };
   try {
-    await world.store.integrations.setStatus(integration, status, [event]);
+    return await world.store.integrations.setStatus(integration, status, [event]);
   } catch (error) {
     if (!isGrantryError(error, 'unavailable')) throw error;
     world.log.warn({ integration: id, status }, 'the status of an integration could not be noted');
+    return false;
   }
 }

@@ -4,6 +4,7 @@ import { attemptRefresh } from './refresh-attempt.ts';
 import { type RefreshOutcome, settled } from './refresh-outcome.ts';
 import { planRefresh } from './refresh-plan.ts';
 import type { DueRefresh, RefreshTarget, RefreshView, Store } from './store.ts';
+import { tracked } from './under-way.ts';
 import type { World } from './world.ts';
 
 export type { RefreshOutcome } from './refresh-outcome.ts';
@@ -22,13 +23,6 @@ const callerPatienceMs = 25_000;
 /** The net under the notification that a refresh has ended. */
 const pollMs = 250;
 
-const underWay = new WeakMap<Store, Set<Promise<unknown>>>();
-
-/** Resolves when no refresh of this process is under way any more: what a process waits for before it ends. */
-export async function refreshesSettled({ store }: Pick<World, 'store'>): Promise<void> {
-  await Promise.allSettled(underWay.get(store) ?? []);
-}
-
 const shared = new WeakMap<Store, Map<string, Promise<RefreshOutcome>>>();
 
 /** Refreshes the given version of a connection, or waits for whoever does. Callers of one process share one attempt. */
@@ -41,15 +35,6 @@ export function refreshConnection(world: World, target: RefreshTarget): Promise<
   const mine = tracked(world, claimOrWait(world, target)).finally(() => running.delete(key));
   running.set(key, mine);
   return withPatience(world, mine);
-}
-
-/** Keeps the process from ending before it. */
-function tracked<T>({ store }: Pick<World, 'store'>, work: Promise<T>): Promise<T> {
-  const all = underWay.get(store) ?? new Set();
-  underWay.set(store, all);
-  const mine: Promise<T> = work.finally(() => all.delete(mine));
-  all.add(mine);
-  return mine;
 }
 
 async function withPatience(world: World, refresh: Promise<RefreshOutcome>): Promise<RefreshOutcome> {

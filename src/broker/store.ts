@@ -72,10 +72,12 @@ export type Integrations = {
   insert(integration: Omit<IntegrationRecord, 'created_at' | 'updated_at' | 'status' | 'trial_at'>): Promise<IntegrationRecord | undefined>;
   get(project: string, id: string): Promise<IntegrationRecord | undefined>;
   list(project: string, page: PageRequest): Promise<Page<IntegrationRecord>>;
-  /** Undefined when it is gone or its secret_version is no longer the one given. The events are written when the status changes. What waited is due when it is active again. */
+  /** Undefined when it is gone or its secret_version is no longer the one given. The events are written when the status changes. */
   update(project: string, id: string, secretVersion: number, change: IntegrationChange, events?: NewEvent[]): Promise<IntegrationRecord | undefined>;
   /** Notes what the provider makes of a registration, with the events; false when that was noted before, or the registration was changed. */
   setStatus(registration: Registration, status: IntegrationRecord['status'], events: NewEvent[]): Promise<boolean>;
+  /** Makes due what waited for the registration, bit by bit. */
+  resume(project: string, id: string): Promise<void>;
   /** While it is misconfigured: true for one caller in `everyS` seconds; true for all when it no longer is. */
   takeTrial(project: string, id: string, everyS: number): Promise<boolean>;
   /** True when another connection than the given one was refused since the registration was changed, and none was accepted since that. */

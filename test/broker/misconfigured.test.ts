@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { markMisconfigured, markRecovered, mayTry } from '../../src/broker/integrations.ts';
 import type { ConnectionRecord, IntegrationRecord } from '../../src/broker/records.ts';
 import { refreshConnection, refreshDue } from '../../src/broker/refresh.ts';
+import { refreshesSettled } from '../../src/broker/under-way.ts';
 import type { World } from '../../src/broker/world.ts';
 import { GrantryError } from '../../src/protocol/errors.ts';
 import { problemOf, startWholeSandbox } from '../harness/broker.ts';
@@ -69,6 +70,7 @@ beforeEach(news);
 async function sweep(): Promise<number> {
   const before = asked();
   for (;;) {
+    await refreshesSettled(broker);
     const due = await broker.store.refreshes.due(atOnce, 60);
     if (due.length === 0) return asked() - before;
     await Promise.all(due.map((each) => refreshDue(broker, each, async () => ({ kind: 'go', release() {} }))));

@@ -3,8 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { keepHouse } from '../../src/broker/housekeeping.ts';
 import type { ConnectionRecord } from '../../src/broker/records.ts';
-import { refreshConnection, refreshDue, refreshesSettled } from '../../src/broker/refresh.ts';
+import { refreshConnection, refreshDue } from '../../src/broker/refresh.ts';
 import type { Refreshes } from '../../src/broker/store.ts';
+import { refreshesSettled } from '../../src/broker/under-way.ts';
 import type { World } from '../../src/broker/world.ts';
 import { GrantryError } from '../../src/protocol/errors.ts';
 import { createBrowser } from '../../src/sandbox/browser.ts';
@@ -224,11 +225,12 @@ describe('a late answer', () => {
   });
 });
 
-test('what was refreshed stays good when the note about the integration cannot be written', async () => {
-  await world.sql(`update integrations set status = 'misconfigured' where id = 'as'`);
+test.each(['setStatus', 'resume'])('what was refreshed stays good when Postgres goes away at the step %s of the integration', async (step) => {
+  await world.sql(`update integrations set status = 'misconfigured', trial_at = null where id = 'as'`);
   const away = () => Promise.reject(new GrantryError('unavailable'));
-  const { get, list, insert, remove, update, takeTrial, isRefusedElsewhere } = broker.store.integrations;
-  const store = { ...spread(broker.store), integrations: { get, list, insert, remove, update, takeTrial, isRefusedElsewhere, setStatus: away } };
+  const { get, list, insert, remove, update, takeTrial, isRefusedElsewhere, setStatus, resume } = broker.store.integrations;
+  const integrations = { get, list, insert, remove, update, takeTrial, isRefusedElsewhere, setStatus, resume, [step]: away };
+  const store = { ...spread(broker.store), integrations };
   const before = await broker.store.connections.get('default', id);
   if (before === undefined) throw new Error('There is no connection.');
   expect(await refreshConnection({ ...broker, store }, before)).toMatchObject({ kind: 'refreshed', connection: { token_version: 2 } });

@@ -15,7 +15,7 @@ export type Side = {
     refreshes: Refreshes;
     connections: Pick<Connections, 'insert' | 'get' | 'renew' | 'setMetadata' | 'requireReauthorization' | 'remove'>;
     tokens: Pick<Tokens, 'byProject'>;
-    integrations: Pick<Integrations, 'insert' | 'get' | 'update' | 'setStatus' | 'takeTrial' | 'isRefusedElsewhere'>;
+    integrations: Pick<Integrations, 'insert' | 'get' | 'update' | 'setStatus' | 'resume' | 'takeTrial' | 'isRefusedElsewhere'>;
     providers: Pick<Providers, 'current' | 'version' | 'put'>;
   };
   setClock(now: Date): Promise<void>;

@@ -10,7 +10,7 @@ export type MemoryStore = {
   refreshes: Refreshes;
   connections: MemoryConnections;
   tokens: Pick<Tokens, 'byProject'>;
-  integrations: Pick<Integrations, 'insert' | 'get' | 'update' | 'setStatus' | 'takeTrial' | 'isRefusedElsewhere'>;
+  integrations: Pick<Integrations, 'insert' | 'get' | 'update' | 'setStatus' | 'resume' | 'takeTrial' | 'isRefusedElsewhere'>;
   providers: Pick<Providers, 'current' | 'version' | 'put'>;
   events: Events;
   /** Nobody tries what is queued a second time. */
@@ -51,7 +51,6 @@ function memoryIntegrations(tables: Tables): MemoryStore['integrations'] {
       if (old === undefined || old.secret_version !== secretVersion) return undefined;
       const changed = put({ ...old, ...change, ...(change.status && { trial_at: null }), updated_at: outside.now() });
       if (change.status !== undefined && change.status !== old.status) tables.write(events);
-      if (change.status === 'active') resume(project, id);
       return changed;
     },
     async setStatus({ project_id, id, secret_version }, status, events) {
@@ -59,9 +58,9 @@ function memoryIntegrations(tables: Tables): MemoryStore['integrations'] {
       if (old === undefined || old.secret_version !== secret_version || old.status === status) return false;
       put({ ...old, status, trial_at: status === 'misconfigured' ? outside.now() : null });
       tables.write(events);
-      if (status === 'active') resume(project_id, id);
       return true;
     },
+    resume: async (project, id) => resume(project, id),
     async takeTrial(project, id, everyS) {
       const old = found(project, id);
       if (old === undefined) return false;

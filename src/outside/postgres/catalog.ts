@@ -89,12 +89,11 @@ export function integrationStore(db: Database, pool: pg.Pool): Integrations {
         if (change.status !== undefined && change.status !== old.status) await insertEvents(tx, events);
         return changed;
       });
-      if (record !== undefined && change.status === 'active') await resume(db, project, id);
       if (record !== undefined && change.probe_unused_after_s !== undefined) await rescheduleProbes(db, project, id);
       return record;
     },
-    async setStatus({ project_id, id, secret_version }, status, events) {
-      const isNoted = await db.transaction(async (tx) => {
+    setStatus: ({ project_id, id, secret_version }, status, events) =>
+      db.transaction(async (tx) => {
         // updated_at stays: it says when the registration was last changed.
         const noted = await tx
           .update(integrations)
@@ -104,10 +103,8 @@ export function integrationStore(db: Database, pool: pg.Pool): Integrations {
         if (noted.length === 0) return false;
         await insertEvents(tx, events);
         return true;
-      });
-      if (isNoted && status === 'active') await resume(db, project_id, id);
-      return isNoted;
-    },
+      }),
+    resume: (project, id) => resume(db, project, id),
     isRefusedElsewhere: refusedElsewhere(pool),
     // One that is active meanwhile needs no turns.
     async takeTrial(project, id, everyS) {

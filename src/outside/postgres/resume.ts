@@ -8,8 +8,7 @@ const batch = 1_000;
 const waits = [sql`put_off_since is not null`, sql`deleted_at is null and status = 'refresh_failing' and last_error ->> 'code' = 'invalid_client'`];
 
 /**
- * Makes due what waited for a registration that the provider accepts now. Batch after batch, for they may be many, and in no transaction
- * with the change of status: that must not fail because of them. When the process dies on the way nothing is lost: the rest comes by itself
+ * Makes due what waited for a registration that the provider accepts now. Batch after batch, for they may be many. When the process dies on the way nothing is lost: the rest comes by itself
  * when its pause is over, after five minutes where it was refused, after a quarter of an hour at the longest where it was put off.
  * Each batch is locked in the order of the ids, as everybody locks several connections. How long they have been waiting stays noted.
  */
