@@ -17,5 +17,7 @@ export function tracked<T>({ store }: Owner, work: Promise<T>): Promise<T> {
 
 /** Resolves when no refresh of this process is under way any more, nor what follows from one: what a process waits for before it ends. */
 export async function refreshesSettled({ store }: Owner): Promise<void> {
-  await Promise.allSettled(underWay.get(store) ?? []);
+  const all = underWay.get(store) ?? new Set();
+  // What ends may have begun something else.
+  while (all.size > 0) await Promise.allSettled(all);
 }
