@@ -22,7 +22,7 @@ export type DoorOptions = {
   allowPrivateHosts: boolean;
   /** Instead of asking the name servers. */
   resolve?: Resolve;
-  /** For waiting in the queue, DNS, connecting, TLS, sending and reading together; 10,000 when left out. */
+  /** For waiting in the queue (half of it at most), DNS, connecting, TLS, sending and reading together; 10,000 when left out. */
   deadlineMs?: number;
   /** 65,536 when left out. */
   maxBodyBytes?: number;
@@ -156,6 +156,13 @@ function exchange(agent: Agent, { url, request, headers, maxBodyBytes, signal }:
   return { answer: response, over };
 }
 
+/** A signal that fires after so long, unless it is stopped. */
+function expiry(ms: number): { signal: AbortSignal; stop: () => void } {
+  const expiring = new AbortController();
+  const timer = setTimeout(() => expiring.abort(), ms);
+  return { signal: expiring.signal, stop: () => clearTimeout(timer) };
+}
+
 /**
  * Opens the one way out of the process. Nothing is retried, followed, decompressed or remembered between requests but
  * the connection itself, which is used again for the same origin. Proxy variables of the environment are not looked at.
@@ -183,15 +190,13 @@ export function createDoor(options: DoorOptions): { send: Door; close(): Promise
 
   async function pass(url: URL, request: DoorRequest): Promise<DoorResponse> {
     const headers = outgoingHeaders(request.headers);
-    const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(), deadlineMs);
-    const stop = () => clearTimeout(timer);
-    const release = await slots.take(url.hostname, deadline.signal).catch((error: unknown) => {
-      stop();
-      throw error;
-    });
+    const begunMs = performance.now();
+    // What is sent must have time for its answer: one that nobody waits for may have used up a refresh token.
+    const patience = expiry(deadlineMs / 2);
+    const release = await slots.take(url.hostname, patience.signal).finally(patience.stop);
+    const deadline = expiry(deadlineMs - (performance.now() - begunMs));
     const { answer, over } = exchange(agent, { url, request, headers, maxBodyBytes, signal: deadline.signal });
-    void over.then(stop).then(release);
+    void over.then(deadline.stop).then(release);
     return await answer;
   }
 

@@ -341,6 +341,21 @@ describe('many requests', () => {
     expect(codes.filter((code) => code === 'no_answer').length).toBeGreaterThanOrEqual(heard);
   });
 
+  it('are not sent when what is left of their time is too short for an answer', async () => {
+    let heard = 0;
+    const slow = await serve(
+      serveHttp((_, response) => {
+        heard += 1;
+        setTimeout(() => response.end('slow'), 700);
+      }),
+    );
+    const { send } = openDoor({ perHost: 1, deadlineMs: 1_000 });
+    const [first, second] = await Promise.all([send(post(`http://127.0.0.1:${slow.port}/`)), failure(send(post(`http://127.0.0.1:${slow.port}/`)))]);
+    expect(first.body).toBe('slow');
+    expect(second).toMatchObject({ code: 'provider_unreachable', details: { nature: 'crowded' } });
+    expect(heard).toBe(1);
+  });
+
   it('are waited for when the door closes', async () => {
     const server = await serve(serveHttp((_, response) => void setTimeout(() => response.end('done'), 100)));
     const door = createDoor({ allowPrivateHosts: true, perHost: 1 });
