@@ -1,7 +1,7 @@
 import { optionalEndpointUrl } from '../grants/endpoint.ts';
 import { grantFor } from '../grants/index.ts';
 import type { Credential } from '../protocol/credential.ts';
-import type { DoorResponse } from '../protocol/door.ts';
+import type { DoorRequest, DoorResponse } from '../protocol/door.ts';
 import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { ApiRequest, GrantContext, PresentedRequest } from '../protocol/grant.ts';
 import { expandHeaders } from '../protocol/parameters.ts';
@@ -37,15 +37,19 @@ function isProbedWith({ definition, method }: GrantContext, methods: readonly st
   return methods === undefined || methods.some((name) => definition.methods[name] === method);
 }
 
-/** Sends the probe; undefined when the definition has none. Throws what the door throws. */
-export async function sendProbe(ctx: GrantContext, credential: Credential): Promise<DoorResponse | undefined> {
+/** Sends the probe; undefined when the definition has none. `answerBody`: whether anybody reads it. Throws what the door throws. */
+export async function sendProbe(
+  ctx: GrantContext,
+  credential: Credential,
+  answerBody: NonNullable<DoorRequest['answerBody']>,
+): Promise<DoorResponse | undefined> {
   const { probe } = ctx.definition.api;
   if (probe === undefined || !isProbedWith(ctx, probe.methods)) return undefined;
   const path = expandText(probe.path, valuesOf(ctx, credential));
   const base = /^https?:\/\//.test(path) ? '' : apiBase(ctx, credential)?.replace(/\/+$/, '');
   if (base === undefined) return undefined;
   const { url, headers } = presentCredential(ctx, credential, { method: probe.method, url: base + path });
-  return ctx.door({ method: probe.method, url, headers: { accept: 'application/json', ...headers } });
+  return ctx.door({ method: probe.method, url, headers: { accept: 'application/json', ...headers }, answerBody });
 }
 
 /** Credentials that nobody has looked at before they are used: a person typed them. */
@@ -61,7 +65,7 @@ export async function readAccount(ctx: GrantContext, credential: Credential): Pr
   if (account === undefined && !typed) return undefined;
   let answer: DoorResponse | undefined;
   try {
-    answer = await sendProbe(ctx, credential);
+    answer = await sendProbe(ctx, credential, account === undefined ? 'ignored' : 'read');
   } catch (error) {
     if (isGrantryError(error)) return undefined;
     throw error;

@@ -132,7 +132,7 @@ async function runMethod(world: World, definition: Definition, name: string, met
     step = 'refresh';
     if (grant.refresh !== undefined && 'refresh' in method && method.refresh.how !== 'none') await grant.refresh(ctx, credential).catch(skip);
     step = 'probe';
-    await sendProbe(ctx, credential).catch(skip);
+    await sendProbe(ctx, credential, 'ignored').catch(skip);
     step = 'revoke';
     if ('revocation_endpoint' in method && method.revocation_endpoint !== undefined) await grant.revoke?.(ctx, credential)?.catch(skip);
   } catch (error) {

@@ -46,7 +46,8 @@ async function probeThrough(world: World, row: TokenRow, door: Door): Promise<Pr
 
 async function ask(world: World, connection: ConnectionRecord, door: Door): Promise<Probed> {
   const { ctx } = await connectionContext({ ...world, door }, connection);
-  const answer = await sendProbe(ctx, await openCredential(world, connection));
+  // Only a refused signature gives its reason in the body; otherwise the status decides, however large or odd the rest is.
+  const answer = await sendProbe(ctx, await openCredential(world, connection), ctx.method.grant === 'oauth1' ? 'read' : 'ignored');
   if (answer === undefined) throw new GrantryError('unsupported', { detail: 'The definition of this provider has no probe.' });
   const { status } = answer;
   const outcome = status >= 200 && status < 300 ? 'works' : status === 401 ? 'refused' : 'unclear';
@@ -111,24 +112,27 @@ async function probeOne(world: World, { project_id, id }: Pick<ConnectionRecord,
 
 /**
  * A door for probes alone that spares hosts: those that are known to be down, and those that were away when another probe of this round
- * asked. Of an answer only probes of the same project think so: its own definition may have asked for what is not there.
+ * asked: an address that cannot be reached is away for all. Of an answer only probes of the same project think so, for its own definition may have
+ * asked for what is not there; and of a crowd, which may be of its making.
  */
 function sparing({ door, hosts }: World, away: Set<string>, { project_id, integration_id, own_version }: TokenRow): Door {
   return async (request) => {
-    const { hostname } = new URL(request.url);
+    const { hostname, origin } = new URL(request.url);
     const ours = JSON.stringify([hostname, project_id]);
     const asked = hosts.ask({ host: hostname, project: project_id, integration: integration_id, address: own_version === null ? 'shipped' : 'own' });
     // Says nothing of the host's health to the refreshes: an API may be down whose tokens are fine.
     if (asked.kind === 'go') asked.ticket.end('unused');
-    if (asked.kind === 'wait' || away.has(hostname) || away.has(ours))
+    if (asked.kind === 'wait' || away.has(origin) || away.has(ours))
       throw new GrantryError('provider_unavailable', { detail: 'The provider is left alone for now.' });
     try {
       const answer = await door(request);
       if (isTransientStatus(answer.status)) away.add(ours);
       return answer;
     } catch (error) {
-      if (isGrantryError(error) && error.retryable) away.add(error.code === 'provider_unreachable' ? hostname : ours);
+      if (isGrantryError(error) && error.retryable) away.add(isUnreachable(error) ? origin : ours);
       throw error;
     }
   };
 }
+
+const isUnreachable = ({ code, details }: GrantryError): boolean => code === 'provider_unreachable' && details.nature !== 'crowded';

@@ -7,6 +7,7 @@ import { probeConnection, probeUnused } from '../../src/broker/probes.ts';
 import type { ConnectionRecord } from '../../src/broker/records.ts';
 import { getToken } from '../../src/broker/tokens.ts';
 import type { World } from '../../src/broker/world.ts';
+import { createDoor } from '../../src/outside/http.ts';
 import { problemOf, startWholeSandbox } from '../harness/broker.ts';
 import { connect, type Whole, withAuthorizationServer } from './connected.ts';
 
@@ -91,6 +92,15 @@ describe('a credential that works', () => {
     expect(api.seen).toHaveLength(1);
     expect(await row(id)).toEqual(before);
   });
+
+  test.each([
+    ['is larger than anybody reads', (response: ServerResponse) => response.writeHead(200).end('x'.repeat(100_000))],
+    ['is compressed though nobody asked for it', (response: ServerResponse) => response.writeHead(200, { 'content-encoding': 'gzip' }).end('x')],
+    ['never ends', (response: ServerResponse) => response.writeHead(200).write('{')],
+  ])('works, though the body %s', async (_, answer) => {
+    api.answer = (_, response) => answer(response);
+    expect(await probe(await connect(world))).toEqual({ outcome: 'works', status: 200 });
+  });
 });
 
 describe('a credential that is refused', () => {
@@ -114,6 +124,11 @@ describe('a credential that is refused', () => {
     const { data } = await world.root.call<{ data: { what: string; why: string; next: string }[] }>('GET', `/v1/connections/${id}/events`);
     expect(data[0]).toMatchObject({ what: expect.stringContaining('stopped'), why: expect.stringContaining('was asked'), next: expect.any(String) });
     expect(await problemOf(probe(id))).toMatchObject({ code: 'reauthorization_required' });
+  });
+
+  test('when a person has typed it is not taken, however much is said about that', async () => {
+    says(401, 'x'.repeat(100_000));
+    expect(await problemOf(keyConnection())).toMatchObject({ code: 'exchange_failed' });
   });
 
   test('and cannot be refreshed: the same, without a second request', async () => {
@@ -331,23 +346,51 @@ describe('connections that nobody uses', () => {
     for (const id of ids) expect(await health(id)).toMatchObject({ status: 'active' });
   });
 
-  test('of one project put off no other: what its own definition asks for may not be there', async () => {
-    await clear();
-    if ((await world.sql(`select 1 from projects where id = 'beside'`)).length === 0)
-      await world.root.call('POST', '/v1/projects', { body: { id: 'beside', name: 'Beside' } });
-    const beside = await world.clientWith(['admin', 'connect', 'tokens'], 'beside');
-    const { definition } = await world.root.call<{ definition: object }>('GET', '/v1/providers/plain');
-    await beside.call('PUT', '/v1/providers/plain', { body: definition });
-    await beside.call('POST', '/v1/integrations', { body: { id: 'key', provider: 'plain', method: 'key', probe_unused_after: 'P7D' } });
-    const body = { integration: 'key', end_user: { id: 'u1' }, grant: 'api_key', inputs: { api_key: 'beside' } };
-    const other = await beside.call<{ id: string }>('POST', '/v1/connections', { body });
-    const ids = await several(15);
-    await makeDue(ids);
-    await world.sql(`update connections set probe_due_at = now() where id = $1`, [other.id]);
-    api.answer = (credential, response) => response.writeHead(credential.includes('beside') ? 200 : 503).end('{}');
-    // The longest due come first: five at once are answered 503 before the other project's has its turn.
-    expect(await probeUnused(broker, 100)).toBe(1);
-    expect(await dueIn(other.id)).toEqual(about(604_800));
+  describe('of one project put off no other:', () => {
+    /** One of ours is due after fifteen of another project, whose definition may have another address. */
+    async function ourLast(change: { api?: object } = {}): Promise<string> {
+      await clear();
+      if ((await world.sql(`select 1 from projects where id = 'beside'`)).length === 0)
+        await world.root.call('POST', '/v1/projects', { body: { id: 'beside', name: 'Beside' } });
+      const beside = await world.clientWith(['admin', 'connect', 'tokens'], 'beside');
+      const { definition } = await world.root.call<{ definition: { api: object } }>('GET', '/v1/providers/plain');
+      await beside.call('PUT', '/v1/providers/plain', { body: definition });
+      if ((await world.sql(`select 1 from integrations where project_id = 'beside'`)).length === 0)
+        await beside.call('POST', '/v1/integrations', { body: { id: 'key', provider: 'plain', method: 'key', probe_unused_after: 'P7D' } });
+      const body = { integration: 'key', end_user: { id: 'u1' }, grant: 'api_key', inputs: { api_key: 'beside' } };
+      const theirs: string[] = [];
+      for (let n = 0; n < 15; n += 1) theirs.push((await beside.call<{ id: string }>('POST', '/v1/connections', { body })).id);
+      await beside.call('PUT', '/v1/providers/plain', { body: { ...definition, api: { ...definition.api, ...change.api } } });
+      await pause('P7D');
+      const id = await keyConnection();
+      await clear();
+      await makeDue(theirs);
+      await world.sql(`update connections set probe_due_at = now() where id = $1`, [id]);
+      return id;
+    }
+
+    test('what its own definition asks for may not be there', async () => {
+      const id = await ourLast();
+      api.answer = (credential, response) => response.writeHead(credential.includes('beside') ? 503 : 200).end('{}');
+      expect(await probeUnused(broker, 100)).toBe(1);
+      expect(await dueIn(id)).toEqual(about(604_800));
+    });
+
+    test('nor may the port', async () => {
+      const id = await ourLast({ api: { base_url: 'http://127.0.0.1:1' } });
+      expect(await probeUnused(broker, 100)).toBe(1);
+      expect(await dueIn(id)).toEqual(about(604_800));
+    });
+
+    test('its crowd is not the host', async () => {
+      const id = await ourLast();
+      api.answer = (credential, response) => setTimeout(() => response.writeHead(200).end('{}'), credential.includes('beside') ? 700 : 0);
+      // The one slot is taken for 700 ms, and the others of the first five wait for 500.
+      const door = createDoor({ allowPrivateHosts: true, perHost: 1, deadlineMs: 1_000 });
+      expect(await probeUnused({ ...broker, door: door.send }, 100)).toBe(2);
+      expect(await dueIn(id)).toEqual(about(604_800));
+      await door.close();
+    });
   });
 
   test('are those that were not used: a use is noted to the hour and puts the probe off; nothing else changes', async () => {
