@@ -16,9 +16,9 @@ export const refreshJob = ({ connection_id, token_version }: DueRefresh): NewJob
   payload: { connection_id, token_version },
 });
 
-/** `concurrency`: how many refreshes this process has under way at most. */
-export function refreshes(world: World, concurrency: number): Work {
-  const turns = createTurns({ slots: concurrency, elapsedMs: world.elapsedMs, sleep: world.sleep });
+/** `concurrency`: how many refreshes this process has under way at most. `onSentAway` hears when one that found no turn may be due again. */
+export function refreshes(world: World, { concurrency, onSentAway }: { concurrency: number; onSentAway: (ms: number) => void }): Work {
+  const turns = createTurns({ slots: concurrency, elapsedMs: world.elapsedMs, sleep: world.sleep, onSentAway });
   return {
     name: 'refresh',
     concurrency,

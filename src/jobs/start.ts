@@ -4,6 +4,7 @@ import { keepQueue } from './keeper.ts';
 import { maintenance } from './maintenance.ts';
 import type { Depth } from './queues.ts';
 import { refreshes, refreshJob } from './refreshes.ts';
+import { createSoon } from './soon.ts';
 import { sweep } from './sweep.ts';
 import { deliveryJob, webhooks } from './webhooks.ts';
 
@@ -34,6 +35,9 @@ export type JobsOptions = {
 const holdS = { refresh: 30, webhook: 60 };
 /** Webhooks that are written together are looked for once. */
 const gatherMs = 50;
+/** What was sent away is looked for when it is due again, with what else is by then; not more often than this beside the regular sweeps. */
+const lateMs = 200;
+const apartMs = 500;
 
 /** Starts the background work of this process. Waits for no server: a queue whose server is away begins when it comes. */
 export async function startJobs(options: JobsOptions): Promise<Jobs> {
@@ -45,8 +49,14 @@ export async function startJobs(options: JobsOptions): Promise<Jobs> {
 
   const telemetry = traced ? (await import('./telemetry.ts')).createTelemetry() : undefined;
   const shared = { backend, log, now, meter, telemetry };
-  const refresh = keepQueue({ ...shared, work: refreshes(world, refreshConcurrency) });
-  const webhook = keepQueue({ ...shared, work: webhooks(world) });
+  const soon = (run: (ms: number) => Promise<unknown>) => createSoon({ ...world, apartMs, run: () => void run(0).catch(() => {}) });
+  const refreshesSoon = soon((ms) => sweepRefreshes(ms));
+  const webhooksSoon = soon((ms) => sweepWebhooks(ms));
+  const refresh = keepQueue({
+    ...shared,
+    work: refreshes(world, { concurrency: refreshConcurrency, onSentAway: (ms) => refreshesSoon.within(ms + lateMs) }),
+  });
+  const webhook = keepQueue({ ...shared, work: webhooks(world, { onSentAway: (ms) => webhooksSoon.within(ms + lateMs) }) });
   const sweepRefreshes = (ms: number) =>
     sweep(
       world,
@@ -86,6 +96,8 @@ export async function startJobs(options: JobsOptions): Promise<Jobs> {
     },
     async stop() {
       unheard();
+      refreshesSoon.stop();
+      webhooksSoon.stop();
       await Promise.all(Object.values(queues).map((keeper) => keeper.stop()));
     },
   };

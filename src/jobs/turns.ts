@@ -3,7 +3,8 @@ import type { World } from '../broker/world.ts';
 
 /**
  * Who of many hosts may be asked next: one that is slow, or has much to do, gets a share of this worker and no more. A host that is
- * alone gets three quarters, and its jobs wait here while it moves: nobody else wants the room. Who waits for a second in vain leaves, but
+ * alone gets three quarters, and its jobs wait here while it moves: nobody else wants the room. It gets more than a quarter only as it
+ * answers, one more for each answer: one that hangs would keep what it has for as long as the door waits, and whoever comes may come at once. Who waits for a second in vain leaves, but
  * for a few, since others may be behind them in the queue. Beside others a host gets half of what they leave, and what finds no room is
  * told when its turn will roughly be, if that is soon. Nobody waits blindly for a turn that is far away, for the host
  * may get quicker, or the others leave: a few look again every 15 s, and many one after the other, two hundred in a second or at the host's
@@ -13,6 +14,8 @@ export type Turns = { take(host: string): Promise<Turn> };
 
 /** A host that did nothing for so long is not beside the others any more. */
 const presenceMs = 2_000;
+/** Of all slots, those that a host may have before it has answered. */
+const firstShare = 0.25;
 /** Of all slots, those in which jobs may wait for a turn, however long. */
 const waitingShare = 0.1;
 /** In the other slots they may wait so long, and not at all for a host of which nothing has begun or ended for so long. */
@@ -30,6 +33,8 @@ type Waiting = { sinceMs: number; settle(turn: Turn): void };
 
 type Host = {
   running: number;
+  /** So many may run, as its answers allow. */
+  room: number;
   /** In the order in which they came. */
   readonly waiting: Waiting[];
   /** When one of its jobs began or ended last. */
@@ -45,16 +50,18 @@ type Host = {
 
 /**
  * `slots`: how many jobs the worker has at a time. `slowMs`: the jobs of a host that takes longer than this wait elsewhere also when it is
- * alone, for others may be behind them in the queue; without it, no host is slow.
+ * alone, for others may be behind them in the queue; without it, no host is slow. `onSentAway` hears what each that is sent away is told.
  */
 export function createTurns({
   slots,
   elapsedMs,
   sleep,
   slowMs = Infinity,
-}: Pick<World, 'elapsedMs' | 'sleep'> & { slots: number; slowMs?: number }): Turns {
+  onSentAway = () => {},
+}: Pick<World, 'elapsedMs' | 'sleep'> & { slots: number; slowMs?: number; onSentAway?: (ms: number) => void }): Turns {
   const hosts = new Map<string, Host>();
   const waitingRoom = Math.ceil(slots * waitingShare);
+  const firstRoom = Math.ceil(slots * firstShare);
   let running = 0;
   let waiting = 0;
   let isWatching = false;
@@ -71,7 +78,7 @@ export function createTurns({
 
   function capOf(host: Host, nowMs: number): number {
     const cap = isAlone(host, nowMs) ? slots * 0.75 : (slots - (running - host.running)) / 2;
-    return Math.max(1, Math.floor(cap));
+    return Math.max(1, Math.floor(Math.min(cap, host.room)));
   }
 
   function begin(host: Host): Turn {
@@ -90,6 +97,7 @@ export function createTurns({
         host.running -= 1;
         host.movedMs = nowMs;
         host.latencyMs += (nowMs - begunMs - host.latencyMs) / 8;
+        host.room = Math.min(slots, host.room + 1);
         admitWaiting(nowMs);
       },
     };
@@ -119,7 +127,9 @@ export function createTurns({
     host.nextTurnMs = Math.min(lastMs, Math.max(nowMs + host.latencyMs, host.nextTurnMs) + host.latencyMs / cap);
     host.nextLookMs = Math.min(lastMs, Math.max(nowMs, host.nextLookMs) + Math.min(1000 / looksPerS, host.latencyMs / cap));
     const againMs = Math.min(host.nextTurnMs, Math.max(nowMs + fewWaitMs, host.nextLookMs));
-    return { kind: 'later', ms: Math.max(shortestWaitMs, againMs - nowMs) };
+    const ms = Math.max(shortestWaitMs, againMs - nowMs);
+    onSentAway(ms);
+    return { kind: 'later', ms };
   }
 
   /** While all slots are held nobody comes, so it takes a clock to let some of those go who wait. */
@@ -147,6 +157,7 @@ export function createTurns({
       const nowMs = elapsedMs();
       const host = hosts.get(name) ?? {
         running: 0,
+        room: firstRoom,
         waiting: [],
         movedMs: nowMs,
         latencyMs: supposedLatencyMs,

@@ -18,8 +18,9 @@ export const deliveryJob = ({ id, attempts }: { id: string; attempts: number }):
   payload: { delivery_id: id },
 });
 
-export function webhooks(world: World): Work {
-  const turns = createTurns({ slots: concurrency, elapsedMs: world.elapsedMs, sleep: world.sleep, slowMs });
+/** `onSentAway` hears when a delivery that found no turn may be due again. */
+export function webhooks(world: World, { onSentAway }: { onSentAway: (ms: number) => void }): Work {
+  const turns = createTurns({ slots: concurrency, elapsedMs: world.elapsedMs, sleep: world.sleep, slowMs, onSentAway });
   return {
     name: 'webhooks',
     concurrency,

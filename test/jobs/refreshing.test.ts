@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createPostgresBackend, type JobsOptions, Queue, withBackend } from 'bullmq';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { postgresConnections } from '../../src/jobs/connections.ts';
@@ -51,6 +52,16 @@ describe.each([
     expect(due_in_s).toBeGreaterThan(0);
     expect(due_in_s).toBeLessThan(ends_in_s ?? 0);
   });
+
+  test('what finds no turn at its host is looked for when it is due again, not with the next regular sweep', async () => {
+    const ids = await Promise.all(Array.from({ length: 6 }, () => broker.connect('web')));
+    for (const id of ids) await broker.makeDue(id);
+    broker.provider.before = () => sleep(1_300);
+    // The first sweep comes at the start; the next one in an hour.
+    jobs = await broker.start({ redisUrl: redisUrl(), refreshConcurrency: 4, sweepEveryMs: 3_600_000 });
+    for (const id of ids) await refreshed(id);
+    expect(broker.sweeps.length).toBeGreaterThan(1);
+  }, 60_000);
 
   test('what the provider refuses to refresh early is due at its end and not before', async () => {
     const id = await broker.connect('early');

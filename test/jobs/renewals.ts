@@ -17,7 +17,7 @@ export type Renewals = TestBroker & {
     before: () => Promise<void>;
   };
   /** Starts the background work; the sweep runs all the time. */
-  start(options?: { redisUrl?: string | undefined; refreshConcurrency?: number }): Promise<Jobs>;
+  start(options?: { redisUrl?: string | undefined; refreshConcurrency?: number; sweepEveryMs?: number }): Promise<Jobs>;
   /** Sweeps that ended, and how many refreshes each has handed out. */
   sweeps: number[];
   /** How often everything was handed out again. */
@@ -81,7 +81,7 @@ export async function startRenewals(): Promise<Renewals> {
     provider,
     sweeps,
     again: () => again,
-    start: ({ redisUrl, refreshConcurrency } = {}) =>
+    start: ({ redisUrl, refreshConcurrency, sweepEveryMs = 200 } = {}) =>
       startJobs({
         world: watched(whole.broker.world, {
           swept: (handedOut) => sweeps.push(handedOut),
@@ -91,7 +91,7 @@ export async function startRenewals(): Promise<Renewals> {
         }),
         databaseUrl: whole.database.url,
         redisUrl,
-        sweepEveryMs: 200,
+        sweepEveryMs,
         ...(refreshConcurrency !== undefined && { refreshConcurrency }),
       }),
     async moreSweeps(count) {

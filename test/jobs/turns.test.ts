@@ -57,6 +57,15 @@ function startWorker(slots: number) {
         else sleepers.push(sleeper);
       }
     },
+    /** Answers of a host, so many that they allow it all that its share allows. */
+    async prove(host: string): Promise<void> {
+      for (let n = 0; n < slots; n += 1) {
+        await this.take(host);
+        await this.end(running.findIndex((job) => job.host === host));
+      }
+      jobs = 0;
+      admitted.length = 0;
+    },
     /** The same in small steps, with all that they bring about. */
     async live(ms: number): Promise<void> {
       for (let left = ms; left > 0; left -= 50) {
@@ -81,11 +90,25 @@ async function fill(worker: ReturnType<typeof startWorker>, host: string): Promi
 describe('the share of a host', () => {
   test('is three quarters when it is alone', async () => {
     const worker = startWorker(100);
+    await worker.prove('a');
+    expect(await fill(worker, 'a')).toBe(75);
+  });
+
+  test('is a quarter until it has answered, and one more for each answer', async () => {
+    const worker = startWorker(100);
+    expect(await fill(worker, 'a')).toBe(25);
+    for (let answers = 1; answers <= 50; answers += 1) {
+      await worker.live(10);
+      await worker.end(0);
+      expect(await fill(worker, 'a')).toBe(25 + answers);
+    }
+    await worker.end(0);
     expect(await fill(worker, 'a')).toBe(75);
   });
 
   test('is half of what the others leave when it is not', async () => {
     const worker = startWorker(100);
+    for (const host of ['b', 'c']) await worker.prove(host);
     await times(20, () => worker.take('a'));
     expect(await fill(worker, 'b')).toBe(40);
     expect(await fill(worker, 'c')).toBe(20);
@@ -98,6 +121,7 @@ describe('the share of a host', () => {
 
   test('shrinks for a host that hangs until there is room for the others', async () => {
     const worker = startWorker(100);
+    await worker.prove('hangs');
     await times(75, () => worker.take('hangs'));
     // A quarter is left, and half of it is b's; as the first ones of the other end, b gets more.
     expect(await fill(worker, 'b')).toBe(12);
@@ -112,6 +136,7 @@ describe('the share of a host', () => {
 
   test('grows again when the others have been quiet for a while', async () => {
     const worker = startWorker(100);
+    await worker.prove('a');
     await worker.take('other');
     await worker.endAll();
     expect(await fill(worker, 'a')).toBe(50);
@@ -136,6 +161,7 @@ describe('those that find no room', () => {
 
   test('are not overtaken by one who comes when room has come of itself', async () => {
     const worker = startWorker(40);
+    await worker.prove('a');
     await worker.take('b');
     await worker.endAll();
     await times(25, () => worker.take('a'));
@@ -174,6 +200,7 @@ describe('those that find no room', () => {
 describe('a host that is alone', () => {
   test('leaves room after a second of which nothing has come, though nobody else can ask for it', async () => {
     const worker = startWorker(40);
+    await worker.prove('hangs');
     await times(40, () => worker.take('hangs'));
     expect([worker.running.length, worker.waiting.length]).toEqual([30, 10]);
     await worker.live(950);
@@ -189,6 +216,7 @@ describe('a host that is alone', () => {
 
   test('that has moved again has its jobs wait here again', async () => {
     const worker = startWorker(40);
+    await worker.prove('a');
     await times(40, () => worker.take('a'));
     await worker.live(1_250);
     expect(worker.waiting).toHaveLength(4);
@@ -200,6 +228,7 @@ describe('a host that is alone', () => {
 
   test('and quick has all of its share at work all the time, and nobody is sent away', async () => {
     const worker = startWorker(40);
+    await worker.prove('quick');
     await times(40, () => worker.take('quick'));
     for (let n = 0; n < 2_000; n += 1) {
       if (n % 3 === 0) await worker.live(10);
@@ -212,6 +241,7 @@ describe('a host that is alone', () => {
 
   test('and slow, one after the other in 300 ms, still has all of its share at work', async () => {
     const worker = startWorker(40);
+    await worker.prove('slow');
     await times(40, () => worker.take('slow'));
     for (let n = 0; n < 100; n += 1) {
       await worker.live(300);
@@ -226,8 +256,7 @@ describe('a host that is alone', () => {
 
   test('is not taken for one that hangs because it had nothing to do for long', async () => {
     const worker = startWorker(40);
-    await times(3, () => worker.take('a'));
-    await worker.endAll();
+    await worker.prove('a');
     await worker.live(10_000);
     await times(40, () => worker.take('a'));
     expect([worker.running.length, worker.waiting.length]).toEqual([30, 10]);
@@ -294,6 +323,7 @@ test('a turn that is released twice is counted once', async () => {
   await worker.take('a');
   for (let n = 0; n < 10; n += 1) worker.running[0]?.release();
   worker.running.length = 0;
+  await worker.prove('a');
   expect(await fill(worker, 'a')).toBe(15);
 });
 
@@ -332,6 +362,7 @@ test('whatever comes and goes: nobody has more than the share, nobody starves, n
       expect(worker.waiting).toEqual([]);
       // All that was counted is counted back.
       worker.pass(60_000);
+      await worker.prove('fresh');
       expect(await fill(worker, 'fresh')).toBe(most);
     }),
     { numRuns: 300 },
