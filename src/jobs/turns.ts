@@ -14,8 +14,9 @@ export type Turns = { take(host: string): Promise<Turn> };
 
 /** A host that did nothing for so long is not beside the others any more. */
 const presenceMs = 2_000;
-/** Of all slots, those that a host may have before it has answered. */
+/** Of all slots, those that a host may have before it has answered; a few in any case. */
 const firstShare = 0.25;
+const fewSlots = 4;
 /** Of all slots, those in which jobs may wait for a turn, however long. */
 const waitingShare = 0.1;
 /** In the other slots they may wait so long, and not at all for a host of which nothing has begun or ended for so long. */
@@ -61,7 +62,7 @@ export function createTurns({
 }: Pick<World, 'elapsedMs' | 'sleep'> & { slots: number; slowMs?: number; onSentAway?: (ms: number) => void }): Turns {
   const hosts = new Map<string, Host>();
   const waitingRoom = Math.ceil(slots * waitingShare);
-  const firstRoom = Math.ceil(slots * firstShare);
+  const firstRoom = Math.max(fewSlots, Math.ceil(slots * firstShare));
   let running = 0;
   let waiting = 0;
   let isWatching = false;

@@ -54,11 +54,11 @@ describe.each([
   });
 
   test('what finds no turn at its host is looked for when it is due again, not with the next regular sweep', async () => {
-    const ids = await Promise.all(Array.from({ length: 6 }, () => broker.connect('web')));
+    const ids = await Promise.all(Array.from({ length: 12 }, () => broker.connect('web')));
     for (const id of ids) await broker.makeDue(id);
     broker.provider.before = () => sleep(1_300);
     // The first sweep comes at the start; the next one in an hour.
-    jobs = await broker.start({ redisUrl: redisUrl(), refreshConcurrency: 4, sweepEveryMs: 3_600_000 });
+    jobs = await broker.start({ redisUrl: redisUrl(), refreshConcurrency: 8, sweepEveryMs: 3_600_000 });
     for (const id of ids) await refreshed(id);
     expect(broker.sweeps.length).toBeGreaterThan(1);
   }, 60_000);
