@@ -4,8 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { loadShippedProviders } from '../src/outside/shipped-providers.ts';
+import { readDocument } from '../src/protocol/definition/document.ts';
 import { hasOpenHost } from '../src/protocol/definition/inputs.ts';
 import { definitionJsonSchema } from '../src/protocol/definition/json-schema.ts';
+import { parseDefinition } from '../src/protocol/definition/parse.ts';
 
 const dir = fileURLToPath(new URL('../providers/', import.meta.url));
 const providers = await loadShippedProviders(dir);
@@ -22,7 +24,7 @@ const method = (id: string, name: string) => providers.get(id)?.methods[name];
 describe('the shipped providers', () => {
   it('are these, and nothing else lies beside them', async () => {
     expect([...providers.keys()]).toEqual(expected);
-    expect((await readdir(dir)).sort()).toEqual([...expected.map((id) => `${id}.yaml`), 'schema.json'].sort());
+    expect((await readdir(dir)).sort()).toEqual([...expected.map((id) => `${id}.yaml`), 'schema.json', 'drafts'].sort());
   });
 
   it.each(expected)('%s is clean YAML that editors check against the schema', async (id) => {
@@ -95,5 +97,27 @@ describe('the shipped providers', () => {
       'https://oauth.platform.intuit.com/op/v1',
       'https://identity.xero.com',
     ]);
+  });
+});
+
+/** A draft may extend what is shipped, and other drafts. */
+describe('the drafts', async () => {
+  const drafts = `${dir}drafts/`;
+  const files = (await readdir(drafts)).filter((file) => file !== 'README.md').sort();
+  const texts = new Map(await Promise.all(files.map(async (file) => [file.slice(0, -5), await readFile(drafts + file, 'utf8')] as const)));
+  const base = (id: string) => {
+    const text = texts.get(id);
+    return text === undefined ? providers.get(id) : readDocument(text);
+  };
+
+  it('are three hundred files, none of which is shipped as well', () => {
+    expect(files.filter((file) => !file.endsWith('.yaml'))).toEqual([]);
+    expect(texts.size).toBeGreaterThanOrEqual(300);
+    expect([...texts.keys()].filter((id) => providers.has(id))).toEqual([]);
+  });
+
+  it.each([...texts])('%s is a definition that says where it can be checked', (id, text) => {
+    expect(text.startsWith('# yaml-language-server: $schema=../schema.json\n')).toBe(true);
+    expect(parseDefinition(text, { allowPrivateHosts: false, base })).toMatchObject({ id, documentation: expect.stringMatching(/^https:\/\//) });
   });
 });
