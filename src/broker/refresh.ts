@@ -87,22 +87,26 @@ export type Turn = { kind: 'go'; release(): void } | { kind: 'later'; ms: number
 
 /**
  * Refreshes what a job names, if Postgres says that it is due; the payload is believed in nothing. Waits for nobody: a connection
- * that somebody else refreshes is done with, and one whose host has no time is handed out by the sweep again, later.
+ * that somebody else refreshes is done with, and one whose host has no time is handed out by the sweep again, later. Resolves with
+ * the milliseconds after which it is due again when it was put off.
  *
  * @param takeTurn asks for a turn at the host, which has a share of this process only
  */
-export async function refreshDue(world: World, due: DueRefresh, takeTurn: (host: string) => Promise<Turn>): Promise<void> {
+export async function refreshDue(world: World, due: DueRefresh, takeTurn: (host: string) => Promise<Turn>): Promise<number | undefined> {
   const view = await world.store.refreshes.read(due.connection_id);
-  if (view === undefined || view.connection.token_version !== due.token_version || !isDue(view) || isLeased(view)) return;
+  if (view === undefined || view.connection.token_version !== due.token_version || !isDue(view) || isLeased(view)) return undefined;
   const plan = await planRefresh(world, view);
   const turn: Turn = plan.caller === undefined ? { kind: 'go', release() {} } : await takeTurn(plan.caller.host);
   if (turn.kind === 'later') {
     world.meter.putOff('host_busy');
-    return world.store.refreshes.postpone(due, turn.ms);
+    await world.store.refreshes.postpone(due, turn.ms);
+    return turn.ms;
   }
   try {
     const attempt = await tracked(world, attemptRefresh(world, plan, turn.release));
-    if (attempt.kind === 'later') await world.store.refreshes.postpone(due, attempt.ms);
+    if (attempt.kind !== 'later') return undefined;
+    await world.store.refreshes.postpone(due, attempt.ms);
+    return attempt.ms;
   } finally {
     turn.release();
   }

@@ -22,7 +22,7 @@ export type KeeperOptions = {
   now: () => Date;
   meter: Pick<Meter, 'jobEnded'>;
   telemetry?: Telemetry | undefined;
-  /** Called when the server has lost what it had. */
+  /** Called when the server has lost what it had, before anything is scheduled there again; called again soon when it rejects. */
   onWiped?: () => Promise<void>;
 };
 
@@ -82,10 +82,7 @@ export function keepQueue({ backend, work, log, now, meter, telemetry, onWiped }
 
   async function renew(opened: OpenQueue): Promise<void> {
     try {
-      if ((await opened.schedule()) === 'wiped') {
-        log.warn({ queue: work.name }, 'the queue had been wiped; its schedules are back');
-        await onWiped?.();
-      }
+      if ((await opened.schedule(onWiped)) === 'wiped') log.warn({ queue: work.name }, 'the queue had been wiped; its schedules are back');
       trouble.over();
     } catch (error) {
       trouble.report(error);

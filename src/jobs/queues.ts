@@ -28,8 +28,11 @@ export type OpenQueue = {
   /** Adds jobs; rejects when the server is away. */
   add(jobs: readonly NewJob[]): Promise<void>;
   depth(): Promise<Depth>;
-  /** Sees to it that the schedules are there: the next run stays where it is, or is now when there was none. `wiped`: there was none, though there had been. */
-  schedule(): Promise<'kept' | 'wiped'>;
+  /**
+   * Sees to it that the schedules are there: the next run stays where it is, or is now when there was none. `wiped`: one was not
+   * there, though it had been; then `onWiped` comes first, so that the first run finds what it has put right.
+   */
+  schedule(onWiped?: () => Promise<void>): Promise<'kept' | 'wiped'>;
   /** The first `schedule` of a process: everything runs once now in any case. Several processes that begin within ten seconds are one run. */
   begin(): Promise<void>;
   /** What stands in `INFO` of the Redis server; empty on Postgres. */
@@ -75,6 +78,9 @@ function unhurried<B extends IQueueBackend, C>(factory: BackendFactory<B, C>): B
     return backend;
   };
 }
+
+/** Its next run is long past. */
+const isStuck = ({ next = 0 }: { next?: number }, every: number): boolean => next < Date.now() - Math.max(60_000, 5 * every);
 
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
@@ -137,11 +143,15 @@ async function openOn<B extends IQueueBackend, C>(
   worker.run().catch(onError);
   const schedules = Object.entries(work.schedules);
 
-  async function schedule(): Promise<'kept' | 'wiped'> {
-    const [first] = schedules;
-    const known = first === undefined ? true : (await queue.getJobScheduler(first[0])) !== undefined;
-    for (const [name, every] of schedules) await queue.upsertJobScheduler(name, { every }, { name, data: {}, opts: kept });
-    return known ? 'kept' : 'wiped';
+  const renew = (name: string, every: number) => queue.upsertJobScheduler(name, { every }, { name, data: {}, opts: kept });
+
+  /** How many were missing. One that is there is left alone: renewed in the moment of a wipe, it would hide it. */
+  async function renewMissing(onWiped: () => Promise<void>): Promise<number> {
+    const known = await Promise.all(schedules.map(async ([name, every]) => ({ name, every, found: await queue.getJobScheduler(name) })));
+    const missing = known.filter(({ found }) => found === undefined).length;
+    if (missing > 0) await onWiped();
+    for (const { name, every, found } of known) if (found === undefined || isStuck(found, every)) await renew(name, every);
+    return missing;
   }
 
   return {
@@ -153,9 +163,11 @@ async function openOn<B extends IQueueBackend, C>(
       const { waiting = 0, prioritized = 0, active = 0, delayed = 0 } = await queue.getJobCounts('waiting', 'prioritized', 'active', 'delayed');
       return { waiting: waiting + prioritized, active, delayed };
     },
-    schedule,
+    schedule: async (onWiped = async () => {}) => ((await renewMissing(onWiped)) > 0 ? 'wiped' : 'kept'),
     async begin() {
-      if ((await schedule()) === 'wiped') return;
+      if ((await renewMissing(async () => {})) === schedules.length) return;
+      // Another version may have had other intervals.
+      for (const [name, every] of schedules) await renew(name, every);
       for (const [name] of schedules) await queue.add(name, {}, { deduplication: { id: `begin-${name}`, ttl: 10_000 } });
     },
     close,

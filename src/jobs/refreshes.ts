@@ -16,9 +16,9 @@ export const refreshJob = ({ connection_id, token_version }: DueRefresh): NewJob
   payload: { connection_id, token_version },
 });
 
-/** `concurrency`: how many refreshes this process has under way at most. `onSentAway` hears when one that found no turn may be due again. */
-export function refreshes(world: World, { concurrency, onSentAway }: { concurrency: number; onSentAway: (ms: number) => void }): Work {
-  const turns = createTurns({ slots: concurrency, elapsedMs: world.elapsedMs, sleep: world.sleep, onSentAway });
+/** `concurrency`: how many refreshes this process has under way at most. `onPutOff` hears after how many milliseconds one that was put off is due again. */
+export function refreshes(world: World, { concurrency, onPutOff }: { concurrency: number; onPutOff: (ms: number) => void }): Work {
+  const turns = createTurns({ slots: concurrency, elapsedMs: world.elapsedMs, sleep: world.sleep });
   return {
     name: 'refresh',
     concurrency,
@@ -26,7 +26,8 @@ export function refreshes(world: World, { concurrency, onSentAway }: { concurren
     async run(job) {
       const parsed = payload.safeParse(job.payload);
       if (!parsed.success) return world.log.warn({ queue: 'refresh' }, 'a job that names no connection was dropped');
-      await refreshDue(world, parsed.data, turns.take);
+      const againInMs = await refreshDue(world, parsed.data, turns.take);
+      if (againInMs !== undefined) onPutOff(againInMs);
     },
   };
 }

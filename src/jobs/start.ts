@@ -35,7 +35,7 @@ export type JobsOptions = {
 const holdS = { refresh: 30, webhook: 60 };
 /** Webhooks that are written together are looked for once. */
 const gatherMs = 50;
-/** What was sent away is looked for when it is due again, with what else is by then; not more often than this beside the regular sweeps. */
+/** What was put off is looked for when it is due again, with what else is by then; not more often than this beside the regular sweeps. */
 const lateMs = 200;
 const apartMs = 500;
 
@@ -54,9 +54,9 @@ export async function startJobs(options: JobsOptions): Promise<Jobs> {
   const webhooksSoon = soon((ms) => sweepWebhooks(ms));
   const refresh = keepQueue({
     ...shared,
-    work: refreshes(world, { concurrency: refreshConcurrency, onSentAway: (ms) => refreshesSoon.within(ms + lateMs) }),
+    work: refreshes(world, { concurrency: refreshConcurrency, onPutOff: (ms) => refreshesSoon.within(ms + lateMs) }),
   });
-  const webhook = keepQueue({ ...shared, work: webhooks(world, { onSentAway: (ms) => webhooksSoon.within(ms + lateMs) }) });
+  const webhook = keepQueue({ ...shared, work: webhooks(world, { onPutOff: (ms) => webhooksSoon.within(ms + lateMs) }) });
   const sweepRefreshes = (ms: number) =>
     sweep(
       world,

@@ -51,15 +51,14 @@ type Host = {
 
 /**
  * `slots`: how many jobs the worker has at a time. `slowMs`: the jobs of a host that takes longer than this wait elsewhere also when it is
- * alone, for others may be behind them in the queue; without it, no host is slow. `onSentAway` hears what each that is sent away is told.
+ * alone, for others may be behind them in the queue; without it, no host is slow.
  */
 export function createTurns({
   slots,
   elapsedMs,
   sleep,
   slowMs = Infinity,
-  onSentAway = () => {},
-}: Pick<World, 'elapsedMs' | 'sleep'> & { slots: number; slowMs?: number; onSentAway?: (ms: number) => void }): Turns {
+}: Pick<World, 'elapsedMs' | 'sleep'> & { slots: number; slowMs?: number }): Turns {
   const hosts = new Map<string, Host>();
   const waitingRoom = Math.ceil(slots * waitingShare);
   const firstRoom = Math.max(fewSlots, Math.ceil(slots * firstShare));
@@ -128,9 +127,7 @@ export function createTurns({
     host.nextTurnMs = Math.min(lastMs, Math.max(nowMs + host.latencyMs, host.nextTurnMs) + host.latencyMs / cap);
     host.nextLookMs = Math.min(lastMs, Math.max(nowMs, host.nextLookMs) + Math.min(1000 / looksPerS, host.latencyMs / cap));
     const againMs = Math.min(host.nextTurnMs, Math.max(nowMs + fewWaitMs, host.nextLookMs));
-    const ms = Math.max(shortestWaitMs, againMs - nowMs);
-    onSentAway(ms);
-    return { kind: 'later', ms };
+    return { kind: 'later', ms: Math.max(shortestWaitMs, againMs - nowMs) };
   }
 
   /** While all slots are held nobody comes, so it takes a clock to let some of those go who wait. */

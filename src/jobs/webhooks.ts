@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Turn } from '../broker/refresh.ts';
 import { deliverWebhook } from '../broker/webhooks.ts';
 import type { World } from '../broker/world.ts';
 import type { NewJob, Work } from './queues.ts';
@@ -18,9 +19,14 @@ export const deliveryJob = ({ id, attempts }: { id: string; attempts: number }):
   payload: { delivery_id: id },
 });
 
-/** `onSentAway` hears when a delivery that found no turn may be due again. */
-export function webhooks(world: World, { onSentAway }: { onSentAway: (ms: number) => void }): Work {
-  const turns = createTurns({ slots: concurrency, elapsedMs: world.elapsedMs, sleep: world.sleep, slowMs, onSentAway });
+/** `onPutOff` hears after how many milliseconds a delivery that found no turn is due again. */
+export function webhooks(world: World, { onPutOff }: { onPutOff: (ms: number) => void }): Work {
+  const turns = createTurns({ slots: concurrency, elapsedMs: world.elapsedMs, sleep: world.sleep, slowMs });
+  const take = async (host: string): Promise<Turn> => {
+    const turn = await turns.take(host);
+    if (turn.kind === 'later') onPutOff(turn.ms);
+    return turn;
+  };
   return {
     name: 'webhooks',
     concurrency,
@@ -28,7 +34,7 @@ export function webhooks(world: World, { onSentAway }: { onSentAway: (ms: number
     async run(job) {
       const parsed = payload.safeParse(job.payload);
       if (!parsed.success) return world.log.warn({ queue: 'webhooks' }, 'a job that names no delivery was dropped');
-      await deliverWebhook(world, parsed.data.delivery_id, turns.take);
+      await deliverWebhook(world, parsed.data.delivery_id, take);
     },
   };
 }

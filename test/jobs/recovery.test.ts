@@ -47,6 +47,31 @@ describe.each([
     await counted.more(3);
   });
 
+  test('what was lost with it is put right first, as often as that takes, and nothing runs before', async () => {
+    const seen: string[] = [];
+    const counted = counter();
+    let wiped = 0;
+    const run = async () => {
+      seen.push('run');
+      await counted.run();
+    };
+    const onWiped = async () => {
+      wiped += 1;
+      if (wiped === 1) throw new Error('Postgres is away');
+      await sleep(300);
+      seen.push('put right');
+    };
+    keep(run, { onWiped });
+    await counted.more();
+    await trial.place.wipe();
+    // What was being run, or was taken before, may still end.
+    await vi.waitFor(() => expect(wiped).toBeGreaterThan(0), patience);
+    seen.length = 0;
+    await counted.more(2);
+    expect(seen.slice(0, 2)).toEqual(['put right', 'run']);
+    expect(wiped).toBe(2);
+  });
+
   test('a server that refuses everything is asked slowly, and the work goes on when it relents', async () => {
     let release = () => {};
     const gate = new Promise<void>((resolve) => {

@@ -15,7 +15,7 @@ export type Trial = {
   /** Everything that was logged since it was last emptied. */
   logged: string[];
   /** Keeps a queue that is reached through the line. */
-  keep(run: () => Promise<void>, options?: { everyMs?: number; now?: () => Date; telemetry?: Telemetry }): Keeper;
+  keep(run: () => Promise<void>, options?: { everyMs?: number; now?: () => Date; telemetry?: Telemetry; onWiped?: () => Promise<void> }): Keeper;
   /** Stops every keeper, then wipes the place, so that nobody writes to it afterwards. */
   clear(): Promise<void>;
   end(): Promise<void>;
@@ -30,7 +30,7 @@ export async function startTrial(place: Place): Promise<Trial> {
     place,
     line,
     logged,
-    keep(run, { everyMs = 200, now = () => new Date(), telemetry } = {}) {
+    keep(run, { everyMs = 200, now = () => new Date(), telemetry, onWiped } = {}) {
       const keeper = keepQueue({
         backend: { kind: place.backend.kind, url: line.url },
         work: { name: 'trial', concurrency: 1, schedules: { trial: everyMs }, run: () => run() },
@@ -38,6 +38,7 @@ export async function startTrial(place: Place): Promise<Trial> {
         telemetry,
         log: createLog('info', { write: (text) => logged.push(text) }),
         now,
+        ...(onWiped && { onWiped }),
       });
       keepers.push(keeper);
       return keeper;
