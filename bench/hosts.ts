@@ -74,6 +74,16 @@ function paceOf(arrivals: readonly number[]): number {
   return ((to - from) * 1000) / ((sorted[to] ?? 0) - (sorted[from] ?? 0));
 }
 
+const perSecond = (arrivals: readonly number[]): number[] => {
+  const first = Math.min(...arrivals);
+  const counts: number[] = [];
+  for (const at of arrivals) {
+    const second = Math.floor((at - first) / 1000);
+    counts[second] = (counts[second] ?? 0) + 1;
+  }
+  return Array.from(counts, (count) => count ?? 0);
+};
+
 type Third = 'hangs' | 'answers' | 'idle';
 type Turn = { env: Record<string, string>; pool: pg.Pool; provider: ChildProcess; third: Third };
 
@@ -98,6 +108,8 @@ async function worker({ env, pool, provider, third }: Turn): Promise<{ pace: num
   const ended = once(child, 'exit');
   child.kill('SIGTERM');
   await ended;
+  if (process.env.BENCH_VERBOSE)
+    process.stdout.write(`  ${third}: ${[...b, ...c].length} at the others, a second: ${perSecond([...b, ...c]).join(' ')}\n`);
   return { pace: paceOf([...b, ...c]), hanging: a };
 }
 

@@ -25,6 +25,8 @@ export type Caller = { host: string; project: string; integration: string; addre
 export type HostHealth = {
   /** A ticket for one request, or how long to wait. */
   ask(caller: Caller): { kind: 'go'; ticket: Ticket } | { kind: 'wait'; ms: number };
+  /** How long to wait before asking makes sense, in milliseconds; 0: not at all. Takes nothing. */
+  waitMs(caller: Caller): number;
 };
 
 /** So many failures in a row open a breaker. */
@@ -160,11 +162,14 @@ export function createHostHealth({
     failed(name, project, told.retryAfterS);
   }
 
+  const longestWaitMs = (caller: Caller, nowMs: number): number => Math.max(0, ...namesOf(caller).map((name) => waitMs(name, caller.project, nowMs)));
+
   return {
+    waitMs: (caller) => longestWaitMs(caller, elapsedMs()),
     ask(caller) {
       const nowMs = elapsedMs();
       const names = namesOf(caller);
-      const ms = Math.max(...names.map((name) => waitMs(name, caller.project, nowMs)));
+      const ms = longestWaitMs(caller, nowMs);
       if (ms > 0) return { kind: 'wait', ms };
       const begun = names.map((name) => ({ name, unused: begin(name, nowMs) }));
       let ended = false;

@@ -9,16 +9,17 @@ import { putOffMs } from './put-off.ts';
 import type { ConnectionRecord } from './records.ts';
 import { recordFailure } from './refresh-failure.ts';
 import { type RefreshOutcome, saveRenewed } from './refresh-outcome.ts';
-import type { RefreshPlan } from './refresh-plan.ts';
-import type { Claim } from './store.ts';
+import type { Prospect, ReadyPlan } from './refresh-plan.ts';
+import type { Claim, RefreshView } from './store.ts';
 import type { World } from './world.ts';
 
 /** One attempt at a refresh: admitted, claimed, sent, saved. */
 
 /** Nothing was sent, and it makes no sense to send anything for so long. */
-export type Later = { kind: 'later'; ms: number; error: GrantryError };
+type Later = { kind: 'later'; ms: number; error: GrantryError };
 /** Somebody else has the lease, or was first. */
 type Overtaken = { kind: 'overtaken' };
+export type Attempt = RefreshOutcome | Overtaken | Later;
 
 const idle: Ticket = { end() {} };
 /** The provider was away, or asked to wait: what a breaker counts. */
@@ -32,21 +33,33 @@ const latestSendMs = 10_000;
  *
  * @param onAnswer called when the provider has answered, or will not: what comes then is no business of its host
  */
-export async function attemptRefresh(world: World, plan: RefreshPlan, onAnswer = () => {}): Promise<RefreshOutcome | Overtaken | Later> {
-  const asked = plan.caller === undefined ? ({ kind: 'go', ticket: idle } as const) : world.hosts.ask(plan.caller);
-  if (asked.kind === 'wait') return putOff(world, plan, 'host_down', asked.ms);
+export async function attemptRefresh(world: World, prospect: Prospect, onAnswer = () => {}): Promise<Attempt> {
+  const { view, caller } = prospect;
+  const asked = caller === undefined ? ({ kind: 'go', ticket: idle } as const) : world.hosts.ask(caller);
+  if (asked.kind === 'wait') return putOff(world, view, 'host_down', asked.ms);
   let isSent = false;
   try {
-    if (plan.kind === 'ready' && !(await mayTry(world, plan.integration))) return await putOff(world, plan, 'misconfigured', trialPauseMs);
+    const plan = await prospect.plan();
+    if (plan.kind === 'ready' && !(await mayTry(world, plan.integration))) return await putOff(world, view, 'misconfigured', trialPauseMs);
     const begunMs = world.elapsedMs();
-    const claim = await world.store.refreshes.claim(plan.view.connection, randomUUID());
+    const claim = await world.store.refreshes.claim(view.connection, randomUUID());
     // A process that was stopped meanwhile, or heard of its lease late, has lost it perhaps: the old token would be used twice.
     if (claim === undefined || world.elapsedMs() - begunMs > latestSendMs) return { kind: 'overtaken' };
+    if (plan.kind === 'impossible') {
+      count(world, view, isGrantryError(plan.error) ? plan.error.code : 'internal_error', 0);
+      return await recordFailure(world, claim, view.integration, plan.error);
+    }
     isSent = true;
     return await send(world, plan, claim, { ticket: asked.ticket, onAnswer });
   } finally {
     if (!isSent) asked.ticket.end('unused');
   }
+}
+
+/** What the breaker says before anything else is done; undefined when the host may be asked. */
+export async function putOffWhileDown(world: World, { view, caller }: Prospect): Promise<Attempt | undefined> {
+  const waitMs = caller === undefined ? 0 : world.hosts.waitMs(caller);
+  return waitMs > 0 ? putOff(world, view, 'host_down', waitMs) : undefined;
 }
 
 /** While a client registration is refused, one connection tries it now and then; the others look again after this. */
@@ -58,48 +71,44 @@ const reasons = {
 } as const;
 
 /** Nothing is sent. A connection whose token has ended says so in its health; one that lives need not worry anybody. */
-async function putOff(world: World, plan: RefreshPlan, why: keyof typeof reasons, waitMs: number): Promise<RefreshOutcome | Overtaken | Later> {
-  const { connection, now, integration } = plan.view;
+async function putOff(world: World, view: RefreshView, why: keyof typeof reasons, waitMs: number): Promise<Attempt> {
+  const { connection, now, integration } = view;
   world.meter.putOff(why);
   const chance = world.random(2).readUInt16BE(0) / 65_536;
   const toldMs = waitMs * (1 + chance / 4);
   const { code, detail } = reasons[why];
   const error = new GrantryError(code, { detail, retryAfterS: Math.ceil(toldMs / 1000) });
   const hasEnded = connection.expires_at !== null && connection.expires_at.getTime() <= now.getTime();
-  if (!hasEnded || connection.status !== 'active') return { kind: 'later', ms: putOffMs(plan.view, toldMs, chance), error };
+  if (!hasEnded || connection.status !== 'active') return { kind: 'later', ms: putOffMs(view, toldMs, chance), error };
   const claim = await world.store.refreshes.claim(connection, randomUUID());
   return claim === undefined ? { kind: 'overtaken' } : recordFailure(world, claim, integration, error);
 }
 
+function count({ meter }: World, { connection, ownVersion }: RefreshView, outcome: 'refreshed' | ErrorCode, ms: number): void {
+  meter.refreshed({ provider: ownVersion === null ? connection.provider_id : 'own', outcome, ms });
+}
+
 async function send(
   world: World,
-  plan: RefreshPlan,
+  plan: ReadyPlan,
   claim: Claim,
   { ticket, onAnswer }: { ticket: Ticket; onAnswer: () => void },
 ): Promise<RefreshOutcome | Overtaken> {
-  const { connection: row, ownVersion } = plan.view;
+  const { view, ctx, integration } = plan;
   const startedMs = world.elapsedMs();
   const sentAt = world.now();
-  const count = (outcome: 'refreshed' | ErrorCode) =>
-    world.meter.refreshed({ provider: ownVersion === null ? row.provider_id : 'own', outcome, ms: world.elapsedMs() - startedMs });
   let renewed: Credential;
   try {
     renewed = await renew(world, plan).finally(onAnswer);
   } catch (error) {
-    const code = isGrantryError(error) ? error.code : 'internal_error';
     ticket.end(endingOf(error), isGrantryError(error) ? error.details.retryAfterS : undefined);
-    count(code);
-    return recordFailure(world, claim, plan.view.integration, error);
+    count(world, view, isGrantryError(error) ? error.code : 'internal_error', world.elapsedMs() - startedMs);
+    return recordFailure(world, claim, view.integration, error);
   }
   ticket.end('answered');
-  if (plan.kind === 'impossible') throw new GrantryError('internal_error');
-  const saved = await saveRenewed(world, claim, {
-    ctx: plan.ctx,
-    sentAt,
-    credential: keepRefreshEnd(row, plan.credential, renewed, sentAt),
-  });
-  count('refreshed');
-  await markRecovered(world, plan.integration);
+  const saved = await saveRenewed(world, claim, { ctx, sentAt, credential: keepRefreshEnd(view.connection, plan.credential, renewed, sentAt) });
+  count(world, view, 'refreshed', world.elapsedMs() - startedMs);
+  await markRecovered(world, integration);
   return saved;
 }
 
@@ -110,8 +119,7 @@ function endingOf(error: unknown): Ending {
   return error.details.nature === 'rate_limit' ? 'limited' : 'failed';
 }
 
-async function renew(world: World, plan: RefreshPlan): Promise<Credential> {
-  if (plan.kind === 'impossible') throw plan.error;
+async function renew(world: World, plan: ReadyPlan): Promise<Credential> {
   const { refresh } = grantFor(plan.ctx.method);
   if (refresh === undefined) throw new GrantryError('unsupported', { detail: 'This grant cannot be refreshed.' });
   return withSecretsOf(world, plan, (ctx) => refresh(ctx, plan.credential));

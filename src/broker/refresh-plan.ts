@@ -1,6 +1,7 @@
 import { refreshUrl } from '../grants/refresh.ts';
 import type { Credential } from '../protocol/credential.ts';
 import { hasOpenHost } from '../protocol/definition/inputs.ts';
+import type { Method } from '../protocol/definition/schema.ts';
 import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { GrantContext } from '../protocol/grant.ts';
 import { definitionInMemory, findProvider } from './catalog.ts';
@@ -14,12 +15,52 @@ import { openInputs } from './secrets.ts';
 import type { RefreshView } from './store.ts';
 import type { World } from './world.ts';
 
-/** What a refresh will do, made ready before the lease is taken: nothing here is sent. */
-export type RefreshPlan = {
+/** A refresh that may come to be: who would ask which host of the provider, and how it is made ready. */
+export type Prospect = {
   view: RefreshView;
-  /** Who will ask which host of the provider; undefined when the plan cannot be carried out. */
+  /** Undefined when it cannot be carried out. */
   caller: Caller | undefined;
-} & ({ kind: 'ready'; ctx: GrantContext; integration: IntegrationRecord; credential: Credential } | { kind: 'impossible'; error: unknown });
+  plan(): Promise<RefreshPlan>;
+};
+
+/** What a refresh will do, made ready before the lease is taken: nothing here is sent. */
+export type RefreshPlan = ReadyPlan | { kind: 'impossible'; view: RefreshView; caller: undefined; error: unknown };
+export type ReadyPlan = {
+  kind: 'ready';
+  view: RefreshView;
+  caller: Caller;
+  ctx: GrantContext;
+  integration: IntegrationRecord;
+  credential: Credential;
+};
+
+/** Opens nothing where the definition alone names the host: a host that has no time costs little then. Throws `unavailable`. */
+export async function prospectOf(world: World, view: RefreshView): Promise<Prospect> {
+  const caller = callerInSight(world, view);
+  if (caller !== undefined) return { view, caller, plan: () => planRefresh(world, view) };
+  const plan = await planRefresh(world, view);
+  return { view, caller: plan.caller, plan: async () => plan };
+}
+
+/** By method: the host that its definition names, null when that takes values of the integration or the connection. */
+const namedHosts = new WeakMap<Method, string | null>();
+
+function namedHost(method: Method): string | null {
+  const known = namedHosts.get(method);
+  if (known !== undefined) return known;
+  const endpoint = 'token_endpoint' in method ? (method.refresh.endpoint ?? method.token_endpoint) : '{';
+  const host = endpoint.includes('{') ? null : new URL(endpoint).hostname;
+  namedHosts.set(method, host);
+  return host;
+}
+
+function callerInSight(world: World, { connection, integration, ownVersion }: RefreshView): Caller | undefined {
+  const { project_id, integration_id, provider_id, method: name } = connection;
+  const methods = definitionInMemory(world, project_id, provider_id, ownVersion)?.methods ?? {};
+  const method = Object.hasOwn(methods, name) ? methods[name] : undefined;
+  const host = method === undefined || integration === undefined ? null : namedHost(method);
+  return host === null ? undefined : { host, project: project_id, integration: integration_id, address: ownVersion === null ? 'shipped' : 'own' };
+}
 
 /** Reads the definition and opens what is needed. Never rejects for what is wrong with the connection itself: that is a failure of the refresh. Throws `unavailable`. */
 export async function planRefresh(world: World, view: RefreshView): Promise<RefreshPlan> {

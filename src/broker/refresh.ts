@@ -1,8 +1,8 @@
 import { type ErrorCode, errorTable, GrantryError } from '../protocol/errors.ts';
 import type { ConnectionRecord } from './records.ts';
-import { attemptRefresh } from './refresh-attempt.ts';
+import { type Attempt, attemptRefresh, putOffWhileDown } from './refresh-attempt.ts';
 import { type RefreshOutcome, settled } from './refresh-outcome.ts';
-import { planRefresh } from './refresh-plan.ts';
+import { prospectOf } from './refresh-plan.ts';
 import type { DueRefresh, RefreshTarget, RefreshView, Store } from './store.ts';
 import { tracked } from './under-way.ts';
 import type { World } from './world.ts';
@@ -55,7 +55,7 @@ async function claimOrWait(world: World, target: RefreshTarget): Promise<Refresh
       return outcome;
     }
     if (found !== undefined && !isLeased(found)) {
-      const attempt = await attemptRefresh(world, await planRefresh(world, found));
+      const attempt = await attemptRefresh(world, await prospectOf(world, found));
       if (attempt.kind === 'later') return { kind: 'failed', error: attempt.error };
       if (attempt.kind !== 'overtaken') return attempt;
     }
@@ -95,21 +95,26 @@ export type Turn = { kind: 'go'; release(): void } | { kind: 'later'; ms: number
 export async function refreshDue(world: World, due: DueRefresh, takeTurn: (host: string) => Promise<Turn>): Promise<number | undefined> {
   const view = await world.store.refreshes.read(due.connection_id);
   if (view === undefined || view.connection.token_version !== due.token_version || !isDue(view) || isLeased(view)) return undefined;
-  const plan = await planRefresh(world, view);
-  const turn: Turn = plan.caller === undefined ? { kind: 'go', release() {} } : await takeTurn(plan.caller.host);
+  const prospect = await prospectOf(world, view);
+  const down = await putOffWhileDown(world, prospect);
+  if (down !== undefined) return postponed(world, due, down);
+  const turn: Turn = prospect.caller === undefined ? { kind: 'go', release() {} } : await takeTurn(prospect.caller.host);
   if (turn.kind === 'later') {
     world.meter.putOff('host_busy');
     await world.store.refreshes.postpone(due, turn.ms);
     return turn.ms;
   }
   try {
-    const attempt = await tracked(world, attemptRefresh(world, plan, turn.release));
-    if (attempt.kind !== 'later') return undefined;
-    await world.store.refreshes.postpone(due, attempt.ms);
-    return attempt.ms;
+    return await postponed(world, due, await tracked(world, attemptRefresh(world, prospect, turn.release)));
   } finally {
     turn.release();
   }
+}
+
+async function postponed(world: World, due: DueRefresh, attempt: Attempt): Promise<number | undefined> {
+  if (attempt.kind !== 'later') return undefined;
+  await world.store.refreshes.postpone(due, attempt.ms);
+  return attempt.ms;
 }
 
 function isDue({ connection: { refresh_due_at, status }, now }: RefreshView): boolean {

@@ -7,7 +7,7 @@ import type { World } from '../broker/world.ts';
  * answers, one more for each answer: one that hangs would keep what it has for as long as the door waits, and whoever comes may come at once. Who waits for a second in vain leaves, but
  * for a few, since others may be behind them in the queue. Beside others a host gets half of what they leave, and what finds no room is
  * told when its turn will roughly be, if that is soon. Nobody waits blindly for a turn that is far away, for the host
- * may get quicker, or the others leave: a few look again every 15 s, and many one after the other, two hundred in a second or at the host's
+ * may get quicker, or the others leave: a few look again every 15 s, and many one after the other, one hundred in a second or at the host's
  * own pace, so that a crowd costs no more than that, and still takes what room there is.
  */
 export type Turns = { take(host: string): Promise<Turn> };
@@ -22,11 +22,13 @@ const waitingShare = 0.1;
 /** In the other slots they may wait so long, and not at all for a host of which nothing has begun or ended for so long. */
 const patienceMs = 1_000;
 const watchMs = 250;
+/** Who has his turn sooner than this waits for it in any case: to send him away costs more, and nobody is held up by it for long. */
+const shortMs = 250;
 const shortestWaitMs = 1_000;
 /** A crowd may wait longer: each looks again in its place of a line that moves on so quickly. */
 const fewWaitMs = 15_000;
 const longestWaitMs = 300_000;
-const looksPerS = 200;
+const looksPerS = 100;
 /** Until a host has answered for the first time. */
 const supposedLatencyMs = 1_000;
 
@@ -80,6 +82,9 @@ export function createTurns({
     const cap = isAlone(host, nowMs) ? slots * 0.75 : (slots - (running - host.running)) / 2;
     return Math.max(1, Math.floor(Math.min(cap, host.room)));
   }
+
+  /** How long the next one will roughly wait for his turn. */
+  const waitOf = (host: Host): number => ((host.waiting.length + 1) * host.latencyMs) / Math.max(1, host.running);
 
   function begin(host: Host): Turn {
     running += 1;
@@ -169,7 +174,7 @@ export function createTurns({
       admitWaiting(nowMs);
       if (host.running < capOf(host, nowMs)) return begin(host);
       const isMoving = nowMs - host.movedMs < patienceMs && host.latencyMs <= slowMs;
-      if (waiting < waitingRoom || (isMoving && isAlone(host, nowMs))) return wait(host, nowMs);
+      if (waiting < waitingRoom || (isMoving && (waitOf(host) <= shortMs || isAlone(host, nowMs)))) return wait(host, nowMs);
       return sendAway(host, nowMs);
     },
   };
