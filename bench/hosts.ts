@@ -20,7 +20,7 @@ import { startMeasured } from './server.ts';
  * that never answers, beside the pace when the third one answers too, and the pace when nothing is to do there; in one run and in turns.
  */
 
-const perHost = Number(process.env.BENCH_CONNECTIONS ?? 2_000);
+const perHost = Number(process.env.BENCH_CONNECTIONS ?? 4_000);
 const rounds = Number(process.env.BENCH_ROUNDS ?? 3);
 const rootKey = 'bench-root-key-0123456789-0123456789';
 const hosts = ['a', 'b', 'c'];

@@ -3,12 +3,15 @@ import type { World } from '../broker/world.ts';
 
 /**
  * Who of many hosts may be asked next: one that is slow, or has much to do, gets a share of this worker and no more. A host that is
- * alone gets three quarters, and its jobs wait here while it moves: nobody else wants the room. It gets more than a quarter only as it
- * answers, one more for each answer: one that hangs would keep what it has for as long as the door waits, and whoever comes may come at once. Who waits for a second in vain leaves, but
- * for a few, since others may be behind them in the queue. Beside others a host gets half of what they leave, and what finds no room is
- * told when its turn will roughly be, if that is soon. Nobody waits blindly for a turn that is far away, for the host
- * may get quicker, or the others leave: a few look again every 15 s, and many one after the other, one hundred in a second or at the host's
- * own pace, so that a crowd costs no more than that, and still takes what room there is.
+ * alone gets three quarters, and its jobs wait here while it moves: nobody else wants the room. Beside others it gets half of what they
+ * leave. It gets more than a quarter only as it answers, one more for each answer: one that hangs would keep what it has for as long as the
+ * door waits, and whoever comes may come at once.
+ *
+ * Who finds no room waits here if the turn comes soon. Of those who would wait for longer some may stay; the others are sent away, those of
+ * a host that is alone after a second, since others may be behind them in the queue. They are told when their turn will roughly be, if that is
+ * soon. Nobody waits blindly for a turn that is far away, for the host may get quicker, or the others leave: a few look again every 15 s, and
+ * many one after the other, two hundred in a second or at the host's own pace, so that a crowd costs no more than that, and still takes
+ * what room there is.
  */
 export type Turns = { take(host: string): Promise<Turn> };
 
@@ -28,7 +31,7 @@ const shortestWaitMs = 1_000;
 /** A crowd may wait longer: each looks again in its place of a line that moves on so quickly. */
 const fewWaitMs = 15_000;
 const longestWaitMs = 300_000;
-const looksPerS = 100;
+const looksPerS = 200;
 /** Until a host has answered for the first time. */
 const supposedLatencyMs = 1_000;
 

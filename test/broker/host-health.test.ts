@@ -23,7 +23,13 @@ function breakers({ random = 1 }: { random?: number } = {}) {
   let nowMs = 50_000;
   const states: [string, BreakerState][] = [];
   const health = createHostHealth({ elapsedMs: () => nowMs, random: () => random, meter: { breaker: (host, state) => states.push([host, state]) } });
-  const ask = (asking: Asking) => health.ask(callerOf(asking));
+  const ask = (asking: Asking) => {
+    const waitMs = health.waitMs(callerOf(asking));
+    const asked = health.ask(callerOf(asking));
+    // Who only looks is told the same.
+    expect(waitMs).toBe(asked.kind === 'go' ? 0 : asked.ms);
+    return asked;
+  };
   const ticket = (asking: Asking): Ticket => {
     const asked = ask(asking);
     if (asked.kind === 'wait') throw new Error(`${JSON.stringify(asking)} waits ${asked.ms} ms`);
@@ -340,6 +346,33 @@ describe('the engine, at a provider that is down', () => {
     const before = asked();
     await due(ids[6]);
     expect(asked()).toBe(before + 1);
+  });
+
+  test('opens nothing of what is put off, and asks for no turn', async () => {
+    await open();
+    const { credential_sealed } = await row(ids[5]);
+    await world.sql(`update connections set credential_sealed = 'damaged' where id = $1`, [ids[5]]);
+    await world.sql(`update connections set refresh_due_at = now() - interval '1 second', queued_until = null where id = $1`, [ids[5]]);
+    const { token_version } = await row(ids[5]);
+    let turns = 0;
+    await refreshDue(broker, { connection_id: ids[5] ?? '', token_version }, () => {
+      turns += 1;
+      return go();
+    });
+    expect(turns).toBe(0);
+    expect(await row(ids[5])).toMatchObject({ status: 'active', last_error: null, put_off_since: expect.any(Date) });
+    // What cannot be opened says nothing of the host: it is still down for the others.
+    nowMs += 5_000;
+    await due(ids[5]);
+    expect(await row(ids[5])).toMatchObject({ status: 'refresh_failing', last_error: { code: 'integrity_error' } });
+    const before = asked();
+    await due(ids[6]);
+    await due(ids[7]);
+    expect(asked()).toBe(before + 1);
+    await world.sql(`update connections set credential_sealed = $2, failure_count = 0, retry_at = null, status = 'active' where id = $1`, [
+      ids[5],
+      credential_sealed,
+    ]);
   });
 
   test('leaves the trial to others when the lease is not to be had', async () => {

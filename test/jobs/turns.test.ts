@@ -171,7 +171,32 @@ describe('those that find no room', () => {
     expect(await worker.take('a')).toBe('go');
     expect(first).toBeDefined();
     expect(worker.waiting).toEqual([]);
-    expect(worker.of('a')).toBe(25);
+    expect(worker.of('a')).toBe(26);
+  });
+
+  test('wait when their turn comes within a quarter of a second, however many do; those of a host that hangs do not', async () => {
+    const worker = startWorker(400);
+    for (const host of ['a', 'b', 'hangs']) await worker.prove(host);
+    // Fifty milliseconds each.
+    for (let n = 0; n < 200; n += 1) {
+      await worker.take('a');
+      await worker.live(50);
+      await worker.endAll();
+    }
+    await times(100, () => worker.take('hangs'));
+    await times(100, () => worker.take('b'));
+    const room = await fill(worker, 'a');
+    const inAQuarterSecond = Math.floor((250 / 50) * room);
+    await times(inAQuarterSecond - 10, () => worker.take('a'));
+    expect(worker.sentAway).toEqual([]);
+    await times(50, () => worker.take('a'));
+    expect(worker.sentAway.length).toBeGreaterThan(30);
+    expect(worker.waiting.length).toBeLessThanOrEqual(inAQuarterSecond + 1);
+    worker.sentAway.length = 0;
+    await worker.live(1_001);
+    const left = worker.sentAway.length;
+    await times(100, () => worker.take('hangs'));
+    expect(worker.sentAway.length - left).toBeGreaterThan(50);
   });
 
   test('and no room to wait are told when to come, later the more there are', async () => {
