@@ -4,7 +4,7 @@ import { completeGiven } from './given-inputs.ts';
 import { newId } from './ids.ts';
 import { redirectUriOf } from './integrations.ts';
 import { linkInputsPlace } from './places.ts';
-import type { EndUser, LinkRecord } from './records.ts';
+import type { EndUser, LinkRecord, NewEvent } from './records.ts';
 import { mayReturnTo } from './return-urls.ts';
 import { newSecret, sealInputs, sha256 } from './secrets.ts';
 import type { World } from './world.ts';
@@ -23,6 +23,9 @@ export type LinkBody = {
   endpoint: 'authorization' | 'authentication';
 };
 
+/** The events of a link: those of a test are nobody's news. */
+export const eventsOf = ({ purpose }: Pick<LinkRecord, 'purpose'>, events: NewEvent[]): NewEvent[] => (purpose === 'test' ? [] : events);
+
 const fault = (pointer: string, detail: string) => new GrantryError('invalid_request', { detail, errors: [{ pointer, detail }] });
 
 async function reconnected(world: World, project: string, body: LinkBody): Promise<void> {
@@ -37,14 +40,20 @@ async function reconnected(world: World, project: string, body: LinkBody): Promi
  * Makes a single-use link; everything the flow needs is fixed now. The URL holds a 256-bit token of which only the
  * SHA-256 is kept. Throws `invalid_request` with the pointer of each fault.
  */
-export async function createLink(world: World, project: string, body: LinkBody): Promise<{ link: LinkRecord; url: string }> {
+export async function createLink(
+  world: World,
+  project: string,
+  body: LinkBody,
+  purpose: LinkRecord['purpose'] = 'connect',
+): Promise<{ link: LinkRecord; url: string }> {
   const integration = await world.store.integrations.get(project, body.integration);
   if (integration === undefined) throw fault('/integration', 'There is no such integration.');
   const provider = await findProvider(world, project, integration.provider_id);
   if (provider === undefined) throw fault('/integration', 'The definition of its provider is gone.');
   const { name, method } = methodOf(provider.definition, integration.method);
-  const verification = body.verification ?? integration.verification;
-  if (integration.verification === 'user' && verification === 'browser')
+  // Whoever tests is the admin herself, and nothing is connected.
+  const verification = purpose === 'test' ? 'browser' : (body.verification ?? integration.verification);
+  if (purpose === 'connect' && integration.verification === 'user' && verification === 'browser')
     throw fault('/verification', 'This integration asks for the verification of the user.');
 
   const { given, missing, faults } = await completeGiven(world, { integration, definition: provider.definition, method, given: body.inputs ?? {} });
@@ -74,6 +83,7 @@ export async function createLink(world: World, project: string, body: LinkBody):
     {
       ...identity,
       integration_id: integration.id,
+      purpose,
       token_hash: sha256(token),
       end_user: body.end_user,
       return_url: body.return_url ?? null,
@@ -88,7 +98,7 @@ export async function createLink(world: World, project: string, body: LinkBody):
       redirect_uri: redirectUriOf(world, integration, provider) ?? '',
     },
     body.expires_in,
-    [
+    eventsOf({ purpose }, [
       {
         project_id: project,
         type: 'connect_link.created',
@@ -96,7 +106,7 @@ export async function createLink(world: World, project: string, body: LinkBody):
         link_id: identity.id,
         data: { end_user: body.end_user.id },
       },
-    ],
+    ]),
   );
   return { link, url: `${world.publicUrl}/connect/${token}` };
 }

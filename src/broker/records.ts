@@ -1,5 +1,7 @@
 import type { Definition } from '../protocol/definition/schema.ts';
 import type { ErrorCode } from '../protocol/errors.ts';
+import type { ShownAnswer } from '../protocol/trace/shown-answer.ts';
+import type { ShownRequest } from '../protocol/trace/shown-request.ts';
 
 /** What the store keeps, as the use-cases see it. Sealed fields are ciphertext. */
 
@@ -83,6 +85,7 @@ export type LinkRecord = {
   id: string;
   project_id: string;
   integration_id: string;
+  purpose: 'connect' | 'test';
   token_hash: Buffer;
   status: LinkStatus;
   end_user: EndUser;
@@ -111,6 +114,51 @@ export type LinkRecord = {
   error_detail: string | null;
   finished_at: Date | null;
 };
+
+export const testStepNames = [
+  'page',
+  'authorization',
+  'callback',
+  'request_token',
+  'token',
+  'understood',
+  'probe',
+  'refresh',
+  'presentation',
+  'revocation',
+] as const;
+
+/** One step of the test of an integration. Nothing in it is secret. */
+export type TestStep = {
+  step: (typeof testStepNames)[number];
+  outcome: 'ok' | 'failed' | 'skipped';
+  /** What happened, in a sentence. */
+  what: string;
+  /** After a failure: what in the definition or the registration to look at. */
+  look?: string;
+  request?: ShownRequest;
+  answer?: ShownAnswer;
+  /** Of a callback: what was checked, in order, up to the first failure. */
+  checks?: { check: string; outcome: 'ok' | 'failed' }[];
+  /** Of a callback: its parameters, secrets masked. */
+  parameters?: { name: string; value: string }[];
+  understood?: Understood;
+};
+
+/** What was made of a token answer. */
+export type Understood = {
+  token_type: string;
+  expires_in: number | null;
+  refresh_token: boolean;
+  refresh_expires_in: number | null;
+  /** Whether it can be renewed without the end user. */
+  refreshable: boolean;
+  scopes: readonly string[];
+  missing_scopes: readonly string[];
+  extras: Readonly<Record<string, string>>;
+};
+
+export type TestStepRecord = { step: TestStep; created_at: Date };
 
 export type ConnectionStatus = 'active' | 'refresh_failing' | 'reauthorization_required' | 'revoked';
 

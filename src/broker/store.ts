@@ -12,6 +12,8 @@ import type {
   ProjectRecord,
   ProviderVersionRecord,
   RevocationRecord,
+  TestStep,
+  TestStepRecord,
 } from './records.ts';
 import type { DataKeyStore } from './seal.ts';
 import type { WebhookStore } from './webhook-records.ts';
@@ -122,6 +124,7 @@ export type NewLink = Pick<
   | 'id'
   | 'project_id'
   | 'integration_id'
+  | 'purpose'
   | 'token_hash'
   | 'end_user'
   | 'return_url'
@@ -135,6 +138,16 @@ export type NewLink = Pick<
   | 'snapshot'
   | 'redirect_uri'
 >;
+
+/** What tests of integrations leave behind. */
+export type Tests = {
+  /** Adds a step to a test, up to a bound. */
+  add(linkId: string, step: TestStep): Promise<void>;
+  /** Its steps in order. */
+  steps(linkId: string): Promise<TestStepRecord[]>;
+  /** Ends a test that was gone through; false when it had ended. Erases what its link held. */
+  end(link: FinishedLink): Promise<boolean>;
+};
 
 export type CodeLedger = {
   /** Undefined the first time; afterwards the link under which the code was seen first. */
@@ -364,6 +377,7 @@ export type Store = {
   providers: Providers;
   integrations: Integrations;
   links: Links;
+  tests: Tests;
   ledger: CodeLedger;
   connections: Connections;
   tokens: Tokens;

@@ -29,6 +29,9 @@ const standardCodes = new Map<string, ErrorCode>([
   ['unsupported_token_type', 'provider_error'],
 ]);
 
+/** True for the error codes above. */
+export const isStandardError = (text: string): boolean => standardCodes.has(text);
+
 const passing = new Set([408, 425, 429]);
 
 export type FailureRules = {

@@ -10,6 +10,7 @@ export const linkOf = (reconnects: string, integration: string): LinkRecord => (
   id: 'lnk_1',
   project_id: project,
   integration_id: integration,
+  purpose: 'connect',
   token_hash: Buffer.alloc(0),
   status: 'exchanging',
   end_user: { id: 'u1' },

@@ -4,10 +4,11 @@ import type { AuthorizationCodeMethod } from '../../protocol/definition/schema.t
 import { isGrantryError } from '../../protocol/errors.ts';
 import type { CallbackAnswer, GrantContext } from '../../protocol/grant.ts';
 import { openSecrets } from '../client-secrets.ts';
-import type { IntegrationRecord, LinkRecord } from '../records.ts';
+import type { IntegrationRecord, LinkErrorCode, LinkRecord } from '../records.ts';
 import { isSecretText, sameBytes, sha256 } from '../secrets.ts';
 import type { World } from '../world.ts';
 import { isBrowserOf } from './browser.ts';
+import { type Check, watchCallback } from './callback-trace.ts';
 import { type Failed, failLink, linkContext, linkMethod, openBegun } from './context.ts';
 import { type Finished, finishFlow, holdForUser } from './finish.ts';
 
@@ -114,16 +115,21 @@ export async function receiveCallback(world: World, request: CallbackRequest): P
   const link = await takeFlow(world, parameters, request);
   if (link === undefined) return { kind: 'unknown' };
   const method = linkMethod(link);
-  if (method.grant !== 'authorization_code' && method.grant !== 'oauth1')
-    return failLink(world, link, 'invalid_callback', 'This method has no callback.');
+  const checked = watchCallback(world, link, parameters);
+  /** Ends the flow at the check that did not hold. */
+  const refuse = async (check: Check, code: LinkErrorCode, detail: string) => {
+    await checked(check, detail);
+    return failLink(world, link, code, detail);
+  };
+  if (method.grant !== 'authorization_code' && method.grant !== 'oauth1') return refuse('state', 'invalid_callback', 'This method has no callback.');
 
   if (!isBrowserOf(link, request.browser))
-    return failLink(world, link, 'wrong_browser', 'The answer arrived in another browser than the one that began.');
+    return refuse('browser', 'wrong_browser', 'The answer arrived in another browser than the one that began.');
   if (link.redirect_uri !== request.arrivedAt)
-    return failLink(world, link, 'redirect_mismatch', 'The answer arrived at another callback than the one that was sent.');
+    return refuse('redirect_uri', 'redirect_mismatch', 'The answer arrived at another callback than the one that was sent.');
 
   const begun = await openBegun(world, link);
-  if (begun === undefined) return failLink(world, link, 'invalid_callback', 'The flow was not started in full.');
+  if (begun === undefined) return refuse('state', 'invalid_callback', 'The flow was not started in full.');
   let ctx: GrantContext;
   let integration: IntegrationRecord;
   try {
@@ -131,41 +137,45 @@ export async function receiveCallback(world: World, request: CallbackRequest): P
   } catch (error) {
     // The integration is gone, or is another app now: nothing of this answer may go there.
     if (!isGrantryError(error, 'conflict')) throw error;
-    return failLink(world, link, 'exchange_failed', error.message);
+    return refuse('registration', 'exchange_failed', error.message);
   }
   if (method.grant === 'authorization_code') {
     const fault = issuerFault(ctx, method, parameters);
-    if (fault !== undefined) return failLink(world, link, 'issuer_mismatch', fault);
+    if (fault !== undefined) return refuse('issuer', 'issuer_mismatch', fault);
     if (!(await isSigned(world, integration, { method, parameters })))
-      return failLink(world, link, 'invalid_callback', "The provider's signature on the answer does not hold.");
+      return refuse('signature', 'invalid_callback', "The provider's signature on the answer does not hold.");
   }
 
   const codeName = method.grant === 'oauth1' ? 'oauth_token' : method.callback.code;
   const refusals = ['error', 'denied'].filter((name) => parameters.has(name));
   if (refusals.length > 0) {
     if (method.grant === 'authorization_code' && parameters.has(codeName))
-      return failLink(world, link, 'invalid_callback', 'The answer holds both a code and an error.');
+      return refuse('refusal', 'invalid_callback', 'The answer holds both a code and an error.');
     const error = parameters.single('error') ?? '';
     const isDenial = parameters.has('denied') || declined.has(error) || method.callback.denied.includes(error);
     return isDenial
-      ? failLink(world, link, 'access_denied', 'The end user declined at the provider.')
-      : failLink(world, link, 'provider_error', 'The provider answered with an error instead of an authorization.');
+      ? refuse('refusal', 'access_denied', 'The end user declined at the provider.')
+      : refuse('refusal', 'provider_error', 'The provider answered with an error instead of an authorization.');
   }
 
   const code = parameters.single(codeName);
   if (code === undefined || code === '' || /[^\x20-\x7e]/.test(code))
-    return failLink(world, link, 'invalid_callback', 'The answer does not hold exactly one code.');
+    return refuse('code', 'invalid_callback', 'The answer does not hold exactly one code.');
   const verifier = parameters.single('oauth_verifier');
   if (method.grant === 'oauth1' && method.callback.verifier === 'required' && (verifier === undefined || verifier === '')) {
-    return failLink(world, link, 'invalid_callback', 'The answer does not hold a verifier.');
+    return refuse('verifier', 'invalid_callback', 'The answer does not hold a verifier.');
   }
   const first = await world.store.ledger.record(sha256(method.grant === 'oauth1' ? `oauth1 ${code}` : code), link.id);
-  if (first !== undefined) return stopBoth(world, link, first);
-
-  if (method.grant === 'oauth1' && begun.pending.requestToken !== code) {
-    return failLink(world, link, 'invalid_callback', 'The answer names the request token of another flow.');
+  if (first !== undefined) {
+    await checked('replay', 'The same authorization code arrived before.');
+    return stopBoth(world, link, first);
   }
 
+  if (method.grant === 'oauth1' && begun.pending.requestToken !== code) {
+    return refuse('request_token', 'invalid_callback', 'The answer names the request token of another flow.');
+  }
+
+  await checked();
   const kept = method.callback.keep.map((name) => [name, parameters.single(name)] as const);
   const keep = Object.fromEntries(kept.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
   const answer: CallbackAnswer =

@@ -3,10 +3,12 @@ import { GrantryError } from '../../protocol/errors.ts';
 import type { GrantContext, Pending } from '../../protocol/grant.ts';
 import { methodOf } from '../catalog.ts';
 import { getIntegrationOf, grantContext, openClient } from '../grant-context.ts';
+import { eventsOf } from '../links.ts';
 import { linkInputsPlace, linkPlace } from '../places.ts';
 import type { IntegrationRecord, LinkErrorCode, LinkRecord } from '../records.ts';
 import { openInputs } from '../secrets.ts';
 import type { World } from '../world.ts';
+import { type Trace, traced } from './trace.ts';
 
 export const linkMethod = (link: Pick<LinkRecord, 'snapshot'>): Method => methodOf(link.snapshot.definition, link.snapshot.method).method;
 
@@ -30,18 +32,20 @@ export async function openBegun(world: World, link: LinkRecord): Promise<Begun |
   return link.pending_sealed === null ? undefined : JSON.parse(await world.seal.open(linkPlace(link, 'pending'), link.pending_sealed));
 }
 
-/** What the grant of a link is given: the definition as it was when the link was made, and our registration as it is. */
+/** What the grant of a link is given: the definition as it was when the link was made, and our registration as it is. A test is watched. */
 export async function linkContext(
   world: World,
   link: LinkRecord,
   inputs: Record<string, string>,
-): Promise<{ ctx: GrantContext; integration: IntegrationRecord }> {
+): Promise<{ ctx: GrantContext; integration: IntegrationRecord; trace: Trace | undefined }> {
   const integration = await getIntegrationOf(world, link.project_id, link.integration_id);
   if (integration.client_id !== link.snapshot.client_id) {
     throw new GrantryError('conflict', { detail: 'The client registration was changed after the link was made.' });
   }
   const client = await openClient(world, integration);
-  return { ctx: grantContext(world, { definition: link.snapshot.definition, method: link.snapshot.method, client, inputs }), integration };
+  const ctx = grantContext(world, { definition: link.snapshot.definition, method: link.snapshot.method, client, inputs });
+  if (link.purpose !== 'test') return { ctx, integration, trace: undefined };
+  return { integration, ...(await traced(world, link, { ctx, integration })) };
 }
 
 /** How a flow ended, for the pages: `failed` has written its reason into the link. */
@@ -49,16 +53,21 @@ export type Failed = { kind: 'failed'; link: LinkRecord; code: LinkErrorCode };
 
 /** Ends a link with a stable code, an event and a sentence for support. */
 export async function failLink(world: World, link: LinkRecord, code: LinkErrorCode, detail: string): Promise<Failed> {
-  const ended = await world.store.links.fail(link.id, code, detail, [
-    {
-      project_id: link.project_id,
-      type: 'connect_link.failed',
-      integration_id: link.integration_id,
-      link_id: link.id,
-      ...(link.reconnects !== null && { connection_id: link.reconnects }),
-      data: { error: code, detail, next: 'Make a new connect link.' },
-    },
-  ]);
+  const ended = await world.store.links.fail(
+    link.id,
+    code,
+    detail,
+    eventsOf(link, [
+      {
+        project_id: link.project_id,
+        type: 'connect_link.failed',
+        integration_id: link.integration_id,
+        link_id: link.id,
+        ...(link.reconnects !== null && { connection_id: link.reconnects }),
+        data: { error: code, detail, next: 'Make a new connect link.' },
+      },
+    ]),
+  );
   if (ended) world.log.info({ link: link.id, integration: link.integration_id, code }, 'connect link failed');
   return { kind: 'failed', link, code };
 }

@@ -11,6 +11,8 @@ import type { LinkErrorCode, LinkRecord } from '../records.ts';
 import { newSecret, sha256 } from '../secrets.ts';
 import type { World } from '../world.ts';
 import { type Begun, type Failed, failLink, linkContext, linkMethod, openBegun } from './context.ts';
+import { endTest, type Tested } from './end-test.ts';
+import { learnPending } from './trace.ts';
 
 /** What is left to do when everything about the answer has been checked. */
 export type Continuation =
@@ -24,7 +26,8 @@ export type Finished =
   /** The integrator has to confirm who the end user is: the nonce goes to its return URL. */
   | { kind: 'confirm'; link: LinkRecord; nonce: string }
   /** The end user has to say that this is her account. */
-  | { kind: 'ask'; link: LinkRecord };
+  | { kind: 'ask'; link: LinkRecord }
+  | Tested;
 
 /** The nonce lives shorter than any authorization code. */
 const nonceTtlS = 60;
@@ -77,18 +80,25 @@ async function exchange(world: World, link: LinkRecord, continuation: Continuati
   const inputs = continuation.kind === 'direct' ? continuation.inputs : (begun?.inputs ?? {});
   const sentAt = continuation.kind === 'credential' ? new Date(continuation.sentAt) : world.now();
   const prepared = await linkContext(world, link, inputs);
-  const { integration } = prepared;
+  const { integration, trace } = prepared;
   const save = (ctx: GrantContext, credential: Credential, account: string | undefined) =>
     saveConnection(world, { link, integration, ctx, credential, inputs, account, sentAt });
   if (continuation.kind === 'credential') return save(prepared.ctx, new Credential(continuation.fields), continuation.account);
 
+  if (trace !== undefined && continuation.kind === 'callback') {
+    learnPending(trace.masks, begun?.pending ?? { redirectUri: '', scopes: [] });
+    trace.masks.learn('code', continuation.answer.code);
+    trace.masks.learn('oauth_verifier', continuation.answer.oauthVerifier);
+  }
   const { ctx, credential } = await withSecretsOf(world, prepared, async (accepted) => ({
     ctx: accepted,
     credential: await obtain(accepted, { link, continuation, begun }),
   })).catch(async (error: unknown) => {
-    if (isGrantryError(error, 'invalid_client')) await markMisconfigured(world, integration, { error });
+    await trace?.noteFailure(error);
+    if (trace === undefined && isGrantryError(error, 'invalid_client')) await markMisconfigured(world, integration, { error });
     throw error;
   });
+  if (trace !== undefined) return endTest(world, { trace, link, ctx }, credential);
   const account = await readAccount(ctx, credential);
   const callbackWithoutState = 'callback' in method && method.callback.state === 'not_echoed' && continuation.kind === 'callback';
   if (callbackWithoutState && link.verification === 'browser') {

@@ -3,15 +3,17 @@ import { completeInputs } from '../../protocol/definition/inputs.ts';
 import type { Input } from '../../protocol/definition/schema.ts';
 import { type Fault, GrantryError, isGrantryError } from '../../protocol/errors.ts';
 import type { Started } from '../../protocol/grant.ts';
+import { showRequest } from '../../protocol/trace/shown-request.ts';
 import { withSecretsOf } from '../client-secrets.ts';
 import { markMisconfigured } from '../integrations.ts';
-import { isOverdue } from '../links.ts';
+import { eventsOf, isOverdue } from '../links.ts';
 import type { LinkRecord } from '../records.ts';
 import { isSecretText, newSecret, sha256 } from '../secrets.ts';
 import type { World } from '../world.ts';
 import { isBrowserOf } from './browser.ts';
 import { type Failed, failLink, linkContext, linkInputs, linkMethod, mostTries, sealBegun } from './context.ts';
 import { type Finished, finishOrRefuse, holdForUser } from './finish.ts';
+import { learnPending, noteStep, type Trace } from './trace.ts';
 
 /** How long a state waits for its answer. */
 const stateTtlS = 600;
@@ -58,9 +60,9 @@ export async function openLink(world: World, token: string, browser: string | un
   if (link.browser_hash !== null && !isBrowserOf(link, browser)) return { kind: 'other_browser', link };
   if (link.finished_at !== null || link.status === 'exchanging' || link.status === 'confirming') return { kind: 'finished', link };
   if (link.status === 'pending') {
-    await world.store.links.open(link.id, [
-      { project_id: link.project_id, type: 'connect_link.opened', integration_id: link.integration_id, link_id: link.id },
-    ]);
+    const opened = { project_id: link.project_id, type: 'connect_link.opened', integration_id: link.integration_id, link_id: link.id } as const;
+    await world.store.links.open(link.id, eventsOf(link, [opened]));
+    await noteStep(world, link, { step: 'page', outcome: 'ok', what: 'The page of the link was opened.' });
   }
   const inputs = await linkInputs(world, link);
   const method = linkMethod(link);
@@ -138,14 +140,19 @@ export async function startFlow(
   }
 
   let started: Started;
+  let trace: Trace | undefined;
   try {
     const prepared = await linkContext(world, link, completed.values);
+    trace = prepared.trace;
+    trace?.masks.learn('state', state);
+    trace?.begin('request_token');
     try {
       started = await withSecretsOf(world, prepared, (ctx) =>
         grantFor(ctx.method).start(ctx, { redirectUri: link.redirect_uri, state, scopes: link.scopes, endpoint: link.endpoint }),
       );
     } catch (error) {
-      if (isGrantryError(error, 'invalid_client')) await markMisconfigured(world, prepared.integration, { error });
+      await trace?.noteFailure(error);
+      if (trace === undefined && isGrantryError(error, 'invalid_client')) await markMisconfigured(world, prepared.integration, { error });
       throw error;
     }
   } catch (error) {
@@ -163,8 +170,13 @@ export async function startFlow(
       pending: started.kind === 'out_of_band' ? { ...started.pending, authorizeUrl: started.redirect } : started.pending,
       inputs: completed.values,
     }),
-    [{ project_id: link.project_id, type: 'connect_link.authorizing', integration_id: link.integration_id, link_id: link.id }],
+    eventsOf(link, [{ project_id: link.project_id, type: 'connect_link.authorizing', integration_id: link.integration_id, link_id: link.id }]),
   );
   if (!kept) return { kind: 'other_browser', link };
+  if (trace !== undefined) {
+    learnPending(trace.masks, started.pending);
+    const request = showRequest(trace.masks, { method: 'GET', url: started.redirect });
+    await trace.note({ step: 'authorization', outcome: 'ok', what: 'The browser was sent to the provider.', request });
+  }
   return started.kind === 'redirect' ? { kind: 'redirect', link, url: started.redirect } : { kind: 'out_of_band', link };
 }

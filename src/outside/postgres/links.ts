@@ -174,13 +174,15 @@ export function linkStore(db: Database): Links {
           .returning();
         await insertEvents(
           tx,
-          rows.map((row) => ({
-            project_id: row.project_id,
-            type: 'connect_link.failed' as const,
-            integration_id: row.integration_id,
-            link_id: row.id,
-            data: { error: row.error_code, detail: row.error_detail },
-          })),
+          rows
+            .filter(({ purpose }) => purpose === 'connect')
+            .map((row) => ({
+              project_id: row.project_id,
+              type: 'connect_link.failed' as const,
+              integration_id: row.integration_id,
+              link_id: row.id,
+              data: { error: row.error_code, detail: row.error_detail },
+            })),
         );
         return rows.length;
       });

@@ -1,6 +1,20 @@
 import { sql } from 'drizzle-orm';
-import { boolean, customType, index, integer, json, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex, uuid } from 'drizzle-orm/pg-core';
-import type { EndUser, LastError, LinkSnapshot } from '../../broker/records.ts';
+import {
+  bigint,
+  boolean,
+  customType,
+  index,
+  integer,
+  json,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core';
+import type { EndUser, LastError, LinkSnapshot, TestStep } from '../../broker/records.ts';
 import type { DeliveryStatus } from '../../broker/webhook-records.ts';
 
 /** Every table. Times are timestamptz and decided by Postgres's clock; `*_hash` is SHA-256; `*_sealed` is a JWE (see docs). */
@@ -103,6 +117,8 @@ export const connectLinks = pgTable(
     id: text('id').primaryKey(),
     project_id: projectId(),
     integration_id: text('integration_id').notNull(),
+    /** A test is an admin's own: it makes no connection and no event. */
+    purpose: text('purpose').notNull().default('connect').$type<'connect' | 'test'>(),
     token_hash: bytea('token_hash').notNull(),
     status: text('status').notNull().$type<'pending' | 'opened' | 'authorizing' | 'confirming' | 'exchanging' | 'connected' | 'failed' | 'expired'>(),
     end_user: jsonb('end_user').notNull().$type<EndUser>(),
@@ -143,6 +159,20 @@ export const connectLinks = pgTable(
     index('connect_links_open').on(t.expires_at).where(sql`${t.finished_at} is null`),
     index('connect_links_finished').on(t.finished_at).where(sql`${t.finished_at} is not null`),
   ],
+);
+
+/** What happened in a test of an integration, step by step; secrets are masked before they come here. */
+export const testSteps = pgTable(
+  'test_steps',
+  {
+    id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    link_id: text('link_id')
+      .notNull()
+      .references(() => connectLinks.id, { onDelete: 'cascade' }),
+    step: json('step').notNull().$type<TestStep>(),
+    created_at: createdAt(),
+  },
+  (t) => [index('test_steps_link').on(t.link_id, t.id), index('test_steps_created').on(t.created_at)],
 );
 
 export const codeLedger = pgTable(

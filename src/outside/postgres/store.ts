@@ -10,6 +10,7 @@ import { probeStore } from './probes.ts';
 import { apiKeyStore, dataKeyStore, projectStore } from './projects.ts';
 import { refreshStore } from './refreshes.ts';
 import { revocationStore } from './revocations.ts';
+import { testStore } from './tests.ts';
 import { tokenStore } from './tokens.ts';
 import { housekeepingStore, idempotencyStore } from './upkeep.ts';
 import { webhookStore } from './webhooks.ts';
@@ -23,6 +24,7 @@ export function createStore({ db, pool }: Postgres): Store {
     providers: guarded(providerStore(db)),
     integrations: guarded(integrationStore(db, pool)),
     links: guarded(linkStore(db)),
+    tests: guarded(testStore(db)),
     ledger: guarded(codeLedgerStore(db)),
     connections: guarded(connectionStore(db)),
     tokens: guarded(tokenStore(pool)),

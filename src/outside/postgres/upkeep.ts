@@ -61,6 +61,11 @@ function batchesOf({ eventsBefore, deliveriesBefore }: Retention): Record<string
       statement: (most) =>
         sql`delete from idempotency_keys where ctid in (select ctid from idempotency_keys where created_at < now() - interval '24 hours' limit ${most})`,
     },
+    test_steps: {
+      most: 5_000,
+      statement: (most) =>
+        sql`delete from test_steps where id in (select id from test_steps where created_at < now() - interval '24 hours' limit ${most})`,
+    },
     connect_links: {
       most: 1_000,
       statement: (most) =>

@@ -4,6 +4,7 @@ import { getProvider, listProviders, putProvider, removeProvider } from '../../b
 import { dryRun, warningsOf } from '../../broker/dry-run.ts';
 import { createIntegration, deleteIntegration, getIntegration, listIntegrations, updateIntegration } from '../../broker/integrations.ts';
 import { createProject, getProject, updateProject } from '../../broker/projects.ts';
+import { createTest, readTest } from '../../broker/tests.ts';
 import type { World } from '../../broker/world.ts';
 import { parseDefinition } from '../../protocol/definition/parse.ts';
 import type { Definition } from '../../protocol/definition/schema.ts';
@@ -13,7 +14,7 @@ import { cursorOf, pageOf } from './cursor.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
 import { jsonFault } from './json-body.ts';
 import * as s from './schemas.ts';
-import { apiKeyView, integrationView, projectView, providerSummaryView, providerView } from './views.ts';
+import { apiKeyView, integrationView, projectView, providerSummaryView, providerView, testView } from './views.ts';
 
 const grantName = z.enum(['authorization_code', 'client_credentials', 'oauth1', 'credential_exchange', 'api_key', 'basic']);
 
@@ -256,6 +257,33 @@ const integrations: Endpoint[] = [
     status: 204,
     errors: ['conflict'],
     handle: ({ world, project, params }) => deleteIntegration(world, project, params.id ?? ''),
+  }),
+  endpoint({
+    method: 'post',
+    path: '/v1/integrations/:id/test',
+    scope: 'admin',
+    tag: 'Integrations',
+    summary: 'Make a connect link for the admin herself, with a trace of every step',
+    description: 'Nothing is connected and no event is written: what is obtained is tried, revoked where the provider has a way, and forgotten.',
+    body: s.testBody,
+    answer: s.newTest,
+    status: 201,
+    handle: async ({ world, project, params, body }) => {
+      const { link, url } = await createTest(world, project, params.id ?? '', body);
+      const { id, integration_id: integration } = link;
+      const trace = `/v1/integrations/${integration}/tests/${id}`;
+      return { id, integration, purpose: 'test', url, trace, status: link.status, expires_at: link.expires_at.toISOString() };
+    },
+  }),
+  endpoint({
+    method: 'get',
+    path: '/v1/integrations/:id/tests/:link',
+    scope: 'admin',
+    tag: 'Integrations',
+    summary: 'The trace of a test: what was sent, what came back, what was understood; secrets masked',
+    answer: s.test,
+    status: 200,
+    handle: async ({ world, project, params }) => testView(await readTest(world, project, params.id ?? '', params.link ?? '')),
   }),
 ];
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { eventTypes } from '../../broker/records.ts';
+import { eventTypes, testStepNames } from '../../broker/records.ts';
 import { durationS, isDuration } from '../../protocol/duration.ts';
 import { errorTable } from '../../protocol/errors.ts';
 
@@ -200,6 +200,77 @@ export const link = z
     expires_at: time,
   })
   .meta({ id: 'ConnectLink' });
+export const testBody = z.strictObject({
+  scopes: linkBody.shape.scopes,
+  inputs: linkBody.shape.inputs,
+  expires_in: linkBody.shape.expires_in,
+  endpoint: linkBody.shape.endpoint,
+});
+export const newTest = newLink
+  .extend({ integration: z.string(), purpose: z.literal('test'), trace: z.string().describe('The path of its trace: GET it.') })
+  .meta({ id: 'NewTest' });
+const outcome = z.enum(['ok', 'failed', 'skipped']);
+const sentRequest = z
+  .object({ method: z.string(), url: z.string(), headers: z.record(z.string(), z.string()), body: z.string().nullable() })
+  .meta({ id: 'TestRequest', description: 'A request, readable, secrets masked.' });
+const gottenAnswer = z
+  .object({
+    status: z.number().int(),
+    headers: z.record(z.string(), z.string()),
+    body: z.object({
+      written: z.enum(['json', 'form', 'html', 'other', 'nothing']),
+      characters: z.number().int(),
+      members: z.array(
+        z.object({
+          at: z.string().describe('JSON pointer.'),
+          type: z.enum(['text', 'number', 'boolean', 'null', 'list', 'object']),
+          length: z.number().int().nullable(),
+          value: z.string().nullable().describe('Only of what is known to hold no secret.'),
+        }),
+      ),
+      more: z.boolean(),
+    }),
+  })
+  .meta({ id: 'TestAnswer', description: 'An answer: its shape, and the values that are known to hold no secret.' });
+const testStep = z
+  .object({
+    step: z.enum(testStepNames),
+    outcome,
+    what: z.string().describe('What happened.'),
+    look: z.string().optional().describe('After a failure: what in the definition or the registration to look at.'),
+    request: sentRequest.optional(),
+    answer: gottenAnswer.optional(),
+    checks: z.array(z.object({ check: z.string(), outcome: z.enum(['ok', 'failed']) })).optional(),
+    parameters: z.array(z.object({ name: z.string(), value: z.string() })).optional(),
+    understood: z
+      .object({
+        token_type: z.string(),
+        expires_in: z.number().nullable().describe('Seconds.'),
+        refresh_token: z.boolean(),
+        refresh_expires_in: z.number().nullable(),
+        refreshable: z.boolean(),
+        scopes: z.array(z.string()),
+        missing_scopes: z.array(z.string()),
+        extras: z.record(z.string(), z.string()),
+      })
+      .optional(),
+    at: time,
+  })
+  .meta({ id: 'TestStep' });
+export const test = z
+  .object({
+    id: z.string(),
+    integration: z.string(),
+    purpose: z.literal('test'),
+    status: linkStatus,
+    outcome: z.enum(['waiting', 'passed', 'failed']),
+    error: z.object({ code: z.string(), detail: z.string() }).nullable(),
+    next: z.string().nullable().describe('While it waits: what happens next.'),
+    steps: z.array(testStep).describe('In order; kept for a day.'),
+    created_at: time,
+    expires_at: time,
+  })
+  .meta({ id: 'Test' });
 export const confirmBody = z.strictObject({ nonce: z.string().min(1).max(200), end_user_id: shortText });
 
 // Connections

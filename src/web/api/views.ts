@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Provider } from '../../broker/catalog.ts';
 import type { Integration } from '../../broker/integrations.ts';
 import type { ApiKeyRecord, ConnectionRecord, EventRecord, LinkRecord, ProjectRecord } from '../../broker/records.ts';
+import type { Test } from '../../broker/tests.ts';
 import { tell } from '../../broker/timeline.ts';
 import { durationText } from '../../protocol/duration.ts';
 import { missingScopes } from '../../protocol/scopes.ts';
@@ -72,6 +73,16 @@ export const linkView = (link: LinkRecord): z.input<typeof schemas.link> => ({
   created_at: iso(link.created_at),
   expires_at: iso(link.expires_at),
 });
+
+export const testView = ({ link, outcome, next, steps }: Test): z.input<typeof schemas.test> => {
+  const { id, integration, status, error, created_at, expires_at } = linkView(link);
+  const shown = steps.map(({ step: { understood, ...step }, created_at: at }) => ({
+    ...step,
+    ...(understood && { understood: { ...understood, scopes: [...understood.scopes], missing_scopes: [...understood.missing_scopes] } }),
+    at: iso(at),
+  }));
+  return { id, integration, purpose: 'test', status, outcome, error, next, steps: shown, created_at, expires_at };
+};
 
 export const connectionView = (c: ConnectionRecord): z.input<typeof schemas.connection> => ({
   id: c.id,

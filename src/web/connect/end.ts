@@ -35,6 +35,7 @@ export function showEnd(world: World, req: Request, res: Response, outcome: Fini
     case 'failed':
       if (strangers.has(outcome.code)) return showPage(world, res, { kind: 'failed', code: outcome.code, ...known(req, outcome.link) });
       return endFlow(world, res, outcome.link, { status: 'failed', code: outcome.code });
+    case 'tested':
     case 'ask':
       return goTo(res, `${world.publicUrl}${resultPath(outcome.link)}`);
     case 'confirm':

@@ -17,6 +17,13 @@ export async function result(world: World, req: Request, res: Response): Promise
     return showPage(world, res, { kind: 'not_found', requestId: requestIdOf(req) });
   const project = (await world.store.projects.get(link.project_id))?.name ?? link.project_id;
   const provider = link.snapshot.definition.name;
+  if (link.purpose === 'test' && (link.status === 'connected' || link.error_code !== null))
+    return showPage(world, res, {
+      kind: 'tested',
+      provider,
+      integration: link.integration_id,
+      outcome: link.error_code === null ? 'done' : 'failed',
+    });
   if (link.status === 'connected') return showPage(world, res, { kind: 'connected', project, provider });
   if (link.error_code !== null) return showPage(world, res, { kind: 'failed', code: link.error_code as LinkFailure, ...known(req, link) });
   const asked = await askedAccount(world, id, browser);

@@ -56,6 +56,7 @@ function showConnect(
     res,
     {
       kind: 'connect',
+      purpose: link.purpose,
       project: open.project,
       provider: link.snapshot.definition.name,
       endUser: link.end_user.display_name ?? link.end_user.email ?? link.end_user.id,

@@ -72,6 +72,14 @@ export function Connect({ page }: { page: ConnectPage }) {
         </>
       }
     >
+      {page.purpose === 'connect' ? null : (
+        <Notice title="This is a test of the integration">
+          <p>
+            Every step is written down for the administrators of <Foreign>{page.project}</Foreign>, with secrets masked. Nothing is connected: the
+            access is tried out and then given back.
+          </p>
+        </Notice>
+      )}
       <FaultSummary inputs={page.inputs} />
       <dl class="facts">
         <div>

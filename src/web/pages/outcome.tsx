@@ -1,7 +1,7 @@
 import { PostForm } from './form.tsx';
 import { linkTarget } from './href.ts';
 import { Foreign, Layout } from './layout.tsx';
-import { type ConfirmationPage, type ConnectedPage, decisions, formFields } from './page.ts';
+import { type ConfirmationPage, type ConnectedPage, decisions, formFields, type TestedPage } from './page.ts';
 
 /** Is the account that was authorized the one that was meant? */
 export function Confirmation({ page }: { page: ConfirmationPage }) {
@@ -64,6 +64,27 @@ export function Connected({ page }: { page: ConnectedPage }) {
           Return to <Foreign>{page.project}</Foreign>
         </a>
       )}
+    </Layout>
+  );
+}
+
+/** A test has ended; what came of it is in its trace. */
+export function Tested({ page }: { page: TestedPage }) {
+  const failed = page.outcome === 'failed';
+  return (
+    <Layout
+      title={`The test of ${page.integration} ${failed ? 'failed' : 'is done'}`}
+      tone={failed ? 'bad' : 'good'}
+      heading={
+        <>
+          The test of <Foreign>{page.integration}</Foreign> {failed ? 'failed' : 'is done'}
+        </>
+      }
+    >
+      <p>
+        {failed ? 'The trace of the test says at which step, and what to look at.' : 'The trace of the test says what each step brought.'} Nothing was
+        connected to <Foreign>{page.provider}</Foreign>. You can close this page.
+      </p>
     </Layout>
   );
 }

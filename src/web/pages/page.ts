@@ -32,6 +32,8 @@ type Known = { project?: string; provider?: string; requestId: string };
 export type ConnectPage = Parties &
   Form & {
     kind: 'connect';
+    /** `test`: an admin tries the integration out; nothing is connected. */
+    purpose: 'connect' | 'test';
     scopes: readonly string[];
     /** The host that the browser goes to next, or that receives what the end user enters. */
     host: string;
@@ -63,6 +65,9 @@ export type ConfirmationPage = Parties &
 
 export type ConnectedPage = { kind: 'connected'; project: string; provider: string; returnTo?: string };
 
+/** The end of a test of an integration. */
+export type TestedPage = { kind: 'tested'; provider: string; integration: string; outcome: 'done' | 'failed' };
+
 export type FailedPage = Known & {
   kind: 'failed';
   code: LinkFailure;
@@ -81,7 +86,7 @@ export type NoticePage =
   | { kind: 'error'; requestId: string };
 
 /** Everything that an end user can be shown. */
-export type Page = ConnectPage | OutOfBandPage | ConfirmationPage | ConnectedPage | FailedPage | NoticePage;
+export type Page = ConnectPage | OutOfBandPage | ConfirmationPage | ConnectedPage | TestedPage | FailedPage | NoticePage;
 
 /**
  * Names of the form fields that are ours. A definition's input names hold no hyphen, so the token's name collides

@@ -5,7 +5,7 @@ import { Connect } from './connect.tsx';
 import { Failed, Stopped } from './failed.tsx';
 import { hasFaults } from './form.tsx';
 import { OutOfBand } from './out-of-band.tsx';
-import { Confirmation, Connected } from './outcome.tsx';
+import { Confirmation, Connected, Tested } from './outcome.tsx';
 import type { Page } from './page.ts';
 
 const noticeStatus = { already_used: 410, wrong_browser_open: 400, stale_form: 403, not_found: 404, error: 500 } as const;
@@ -18,6 +18,7 @@ function statusOf(page: Page): number {
       return page.error === undefined ? 200 : 400;
     case 'confirmation':
     case 'connected':
+    case 'tested':
       return 200;
     case 'failed':
       return errorTable[page.code].status;
@@ -36,6 +37,8 @@ function elementOf(page: Page) {
       return <Confirmation page={page} />;
     case 'connected':
       return <Connected page={page} />;
+    case 'tested':
+      return <Tested page={page} />;
     case 'failed':
       return <Failed page={page} />;
     default:

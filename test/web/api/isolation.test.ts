@@ -26,7 +26,8 @@ beforeAll(async () => {
   owner = (await world.clientWith(['admin'])).key;
   stranger = (await world.clientWith(['admin'], 'stranger')).key;
   const { data } = await world.root.call<{ data: { id: string }[] }>('GET', '/v1/api-keys');
-  Object.assign(ids, { 'connect-links': link.id, integrations: 'as', providers: 'sandbox-as', 'api-keys': data[0]?.id });
+  const made = await world.root.call<{ id: string }>('POST', '/v1/integrations/as/test', { body: {} });
+  Object.assign(ids, { tests: made.id, 'connect-links': link.id, integrations: 'as', providers: 'sandbox-as', 'api-keys': data[0]?.id });
 });
 afterAll(() => world.stop());
 
@@ -42,7 +43,7 @@ function requestFor(endpoint: Endpoint, id: string): Ask {
       : body === undefined
         ? {}
         : json(body);
-  return { ...content, method: endpoint.method.toUpperCase(), path: endpoint.path.replace(':id', id) };
+  return { ...content, method: endpoint.method.toUpperCase(), path: endpoint.path.replace(':id', id).replace(':link', ids.tests ?? '') };
 }
 
 /** All that an answer tells but the time. */

@@ -24,6 +24,7 @@ const inputs: PageInput[] = [
 
 const connect: ConnectPage = {
   kind: 'connect',
+  purpose: 'connect',
   ...parties,
   ...form,
   scopes: ['tickets:read', 'users:read'],
@@ -67,6 +68,9 @@ export const samples: Readonly<Record<string, Page>> = {
   confirmation: { kind: 'confirmation', ...parties, ...form, account: 'ann@northwind.test' },
   connected: { kind: 'connected', ...names },
   'connected, with a way back': { kind: 'connected', ...names, returnTo: 'https://app.northwind.test/settings?tab=1' },
+  'a test': { ...connect, purpose: 'test' },
+  'test done': { kind: 'tested', provider: parties.provider, integration: 'crm', outcome: 'done' },
+  'test failed': { kind: 'tested', provider: parties.provider, integration: 'crm', outcome: 'failed' },
   ...Object.fromEntries(
     linkFailures.map((code) => [
       `failed, ${code}`,
@@ -89,7 +93,7 @@ export const shapes = Object.entries(samples).filter(
 type Leaf = { path: string; replace: (value: string) => Page };
 
 /** Fields that are members of a closed union, not text. */
-const closed = new Set(['kind', 'code', 'reconnect', 'sends', 'verifier']);
+const closed = new Set(['kind', 'purpose', 'outcome', 'code', 'reconnect', 'sends', 'verifier']);
 export const addressFields = new Set(['action', 'authorizeUrl', 'returnTo', 'again']);
 
 function replaced(node: unknown, path: readonly string[], value: string): unknown {
