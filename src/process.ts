@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -131,7 +132,8 @@ export async function startBroker({ config, log, packageRoot, adapt = (world) =>
     const ring = await keyRing(config);
     const root =
       config.rootKey.kind === 'given' ? { key: config.rootKey.key, origin: 'found' as const } : await loadOrCreateRootKey(config.rootKey.dir);
-    const shipped = await loadShippedProviders(join(packageRoot, 'providers'), join(packageRoot, 'dist', 'providers.json'));
+    const providers = join(packageRoot, 'providers');
+    const shipped = await loadShippedProviders(providers, join(packageRoot, 'dist', 'providers.json'));
     const url = await databaseUrl(config, log, (close) => closers.add('embedded postgres', close));
     await migrateDatabase(url, join(packageRoot, 'drizzle'));
     const postgres = openPostgres({ url, max: 10, onError: (error) => log.warn({ error: error.name }, 'a database connection broke') });
@@ -165,6 +167,7 @@ export async function startBroker({ config, log, packageRoot, adapt = (world) =>
       seal: createSeal({ ring, store: store.dataKeys }),
       door: door.send,
       shipped,
+      shippedText: (id) => readFile(join(providers, `${id}.yaml`), 'utf8'),
       wakeups,
       hosts: createHostHealth({ elapsedMs, random: Math.random, meter }),
       spill: createSpill({ dir: join(config.dataDir, 'spill'), log }),

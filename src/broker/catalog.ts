@@ -1,7 +1,7 @@
 import { parseDefinitionValue } from '../protocol/definition/parse.ts';
 import type { Definition, Method } from '../protocol/definition/schema.ts';
 import { GrantryError } from '../protocol/errors.ts';
-import type { IntegrationRecord } from './records.ts';
+import type { IntegrationRecord, MadeBy } from './records.ts';
 import type { World } from './world.ts';
 
 /** A definition and where it comes from: `version` null means shipped. */
@@ -82,8 +82,11 @@ export async function listProviders(
   return { items, next: matches.length > limit ? items.at(-1)?.definition.id : undefined };
 }
 
-/** Adds or changes an own definition, already parsed; flows that have begun keep the version they began with. */
-export async function putProvider(world: World, project: string, id: string, definition: Definition): Promise<Provider> {
+/** A definition as it is put: parsed (complete, extending nothing), as it was written, and by whom. */
+export type NewVersion = { definition: Definition; written: string; madeBy: MadeBy | null };
+
+/** Adds or changes an own definition; flows that have begun keep the version they began with. Throws `invalid_definition` or `conflict`. */
+export async function putProvider(world: World, project: string, id: string, { definition, written, madeBy }: NewVersion): Promise<Provider> {
   if (definition.id !== id) {
     throw new GrantryError('invalid_definition', {
       detail: 'The id in the definition is not the one in the address.',
@@ -96,7 +99,7 @@ export async function putProvider(world: World, project: string, id: string, def
       detail: `The integration "${orphan.id}" uses the method "${orphan.method}", which this definition does not have.`,
     });
   }
-  const { version } = await world.store.providers.put(project, id, definition);
+  const { version } = await world.store.providers.put(project, id, { definition, written, made_by: madeBy });
   return { definition, version };
 }
 

@@ -145,29 +145,3 @@ async function runMethod(world: World, definition: Definition, name: string, met
 export async function dryRun(world: World, definition: Definition): Promise<DryRun[]> {
   return Promise.all(Object.entries(definition.methods).map(([name, method]) => runMethod(world, definition, name, method)));
 }
-
-/** What is allowed and still worth a second look. */
-export function warningsOf(definition: Definition): { pointer: string; detail: string }[] {
-  const warnings: { pointer: string; detail: string }[] = [];
-  for (const [name, method] of Object.entries(definition.methods)) {
-    const at = `/methods/${name}`;
-    if (method.grant === 'authorization_code') {
-      if (method.code_challenge_method !== 'S256')
-        warnings.push({ pointer: `${at}/code_challenge_method`, detail: 'Without PKCE S256 a stolen code can be redeemed elsewhere.' });
-      if (method.callback.state === 'not_echoed')
-        warnings.push({
-          pointer: `${at}/callback/state`,
-          detail: 'Without state the flow is found by the cookie alone; the end user is asked to confirm the account.',
-        });
-    }
-    if ('token' in method && (method.token.format === 'query' || method.token.method === 'GET'))
-      warnings.push({ pointer: `${at}/token`, detail: 'Secrets travel in the URL of the token request.' });
-    if (method.grant !== 'api_key' && method.grant !== 'basic' && !('revocation_endpoint' in method && method.revocation_endpoint !== undefined)) {
-      warnings.push({ pointer: at, detail: 'No revocation: deleting a connection cannot tell the provider.' });
-    }
-    for (const [input, { host, url }] of Object.entries(declaredInputs(definition, method))) {
-      if (host || url) warnings.push({ pointer: `/inputs/${input}`, detail: 'An open host: integrations get a callback of their own.' });
-    }
-  }
-  return warnings;
-}

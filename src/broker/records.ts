@@ -31,11 +31,18 @@ export type ApiKeyRecord = {
   created_at: Date;
 };
 
+/** Who wrote something: an API key as it was called then, or the holder of the root key. */
+export type MadeBy = { id: string; name: string };
+
 export type ProviderVersionRecord = {
   project_id: string;
   provider_id: string;
   version: number;
+  /** Complete: `extends` is resolved and defaults are filled in. */
   definition: unknown;
+  /** The text it was made from, YAML or JSON; empty when nobody wrote one. */
+  written: string;
+  made_by: MadeBy | null;
   current: boolean;
   created_at: Date;
 };

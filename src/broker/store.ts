@@ -39,16 +39,22 @@ export type FoundKey = ApiKeyRecord & { expired: boolean };
 export type ApiKeys = {
   insert(key: Omit<ApiKeyRecord, 'created_at'>): Promise<ApiKeyRecord>;
   list(project: string, page: PageRequest): Promise<Page<ApiKeyRecord>>;
+  /** What the key is called; undefined when there is none. */
+  name(project: string, id: string): Promise<string | undefined>;
   remove(project: string, id: string): Promise<boolean>;
   findByHash(hash: Buffer): Promise<FoundKey | undefined>;
 };
+
+export type ProviderVersionSummary = Pick<ProviderVersionRecord, 'provider_id' | 'version' | 'made_by' | 'current' | 'created_at'>;
 
 export type Providers = {
   current(project: string, id: string): Promise<ProviderVersionRecord | undefined>;
   version(project: string, id: string, version: number): Promise<ProviderVersionRecord | undefined>;
   listCurrent(project: string): Promise<ProviderVersionRecord[]>;
+  /** All versions, the newest first; `after` is the last version of the page before. Their definitions are left out. */
+  history(project: string, id: string, page: { limit: number; after?: number | undefined }): Promise<ProviderVersionSummary[]>;
   /** Adds the next version and makes it the current one. */
-  put(project: string, id: string, definition: unknown): Promise<ProviderVersionRecord>;
+  put(project: string, id: string, version: Pick<ProviderVersionRecord, 'definition' | 'written' | 'made_by'>): Promise<ProviderVersionRecord>;
   remove(project: string, id: string): Promise<boolean>;
 };
 

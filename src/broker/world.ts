@@ -35,6 +35,8 @@ export type World = {
   door: Door;
   /** The shipped definitions by id. */
   shipped: ReadonlyMap<string, Definition>;
+  /** The text of a shipped definition, as its file has it. */
+  shippedText: (id: string) => Promise<string>;
   wakeups: Wakeups;
   /** Which hosts of providers answer, as this process has seen them. */
   hosts: HostHealth;

@@ -32,6 +32,8 @@ export type CallOptions = {
   /** Makes a repeated POST have one effect. */
   idempotencyKey?: string;
   contentType?: string;
+  /** What the answer should be written in; one that is not JSON comes as text. */
+  accept?: string;
 };
 
 export type GrantryClient = {
@@ -59,7 +61,7 @@ export type Token = {
 
 export function createGrantryClient({ baseUrl, apiKey, project }: GrantryClientOptions): GrantryClient {
   const base = baseUrl.replace(/\/+$/, '');
-  async function call<T>(method: string, path: string, { body, query, idempotencyKey, contentType }: CallOptions = {}): Promise<T> {
+  async function call<T>(method: string, path: string, { body, query, idempotencyKey, contentType, accept }: CallOptions = {}): Promise<T> {
     const url = new URL(base + path);
     for (const [name, value] of Object.entries(query ?? {})) if (value !== undefined) url.searchParams.set(name, String(value));
     const response = await fetch(url, {
@@ -67,13 +69,15 @@ export function createGrantryClient({ baseUrl, apiKey, project }: GrantryClientO
       headers: {
         authorization: `Bearer ${apiKey}`,
         ...(project !== undefined && { 'grantry-project': project }),
+        ...(accept !== undefined && { accept }),
         ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }),
         ...(body !== undefined && { 'content-type': contentType ?? 'application/json' }),
       },
       ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
     const text = await response.text();
-    const answer: unknown = text === '' ? undefined : JSON.parse(text);
+    const isJson = (response.headers.get('content-type') ?? '').includes('json');
+    const answer: unknown = text === '' ? undefined : isJson ? JSON.parse(text) : text;
     if (!response.ok) {
       const after = response.headers.get('retry-after');
       throw new GrantryProblem(

@@ -113,6 +113,7 @@ export function startProcess(stage: Stage, machine: Machine): Running {
     seal: createPlainSeal(),
     door: createSimulatedDoor(stage, life),
     shipped,
+    shippedText: async () => '',
     wakeups: wakeupsOf(stage, life),
     hosts: createHostHealth({ elapsedMs: time.nowMs, random: () => chance.below(1), meter: silentMeter }),
     spill: spillOf(stage, life, machine.disk),

@@ -110,10 +110,10 @@ export function createMemoryStore(outside: Outside): MemoryStore & { tables: Tab
     providers: {
       current: async (project, id) => of(project, id).find(({ current }) => current),
       version: async (project, id, version) => of(project, id).find((each) => each.version === version),
-      async put(project, id, definition) {
+      async put(project, id, made) {
         const older = of(project, id);
         for (const each of older) tables.definitions.splice(tables.definitions.indexOf(each), 1, { ...each, current: false });
-        const next = { project_id: project, provider_id: id, version: older.length + 1, definition, current: true, created_at: outside.now() };
+        const next = { project_id: project, provider_id: id, version: older.length + 1, ...made, current: true, created_at: outside.now() };
         tables.definitions.push(next);
         return next;
       },

@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, isNull, ne, or, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, gt, isNull, lt, ne, or, sql } from 'drizzle-orm';
 import type pg from 'pg';
 import type { Integrations, Providers } from '../../broker/store.ts';
 import { type Database, one, pageOf } from './database.ts';
@@ -32,7 +32,20 @@ export function providerStore(db: Database): Providers {
         .from(providerVersions)
         .where(and(eq(providerVersions.project_id, project), providerVersions.current))
         .orderBy(asc(providerVersions.provider_id)),
-    put: (project, id, definition) =>
+    history: (project, id, { limit, after }) =>
+      db
+        .select({
+          provider_id: providerVersions.provider_id,
+          version: providerVersions.version,
+          made_by: providerVersions.made_by,
+          current: providerVersions.current,
+          created_at: providerVersions.created_at,
+        })
+        .from(providerVersions)
+        .where(and(of(project, id), after === undefined ? undefined : lt(providerVersions.version, after)))
+        .orderBy(desc(providerVersions.version))
+        .limit(limit),
+    put: (project, id, made) =>
       db.transaction(async (tx) => {
         // Two writers of one definition go one after the other.
         await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended(${`${project}/${id}`}, 0))`);
@@ -47,7 +60,7 @@ export function providerStore(db: Database): Providers {
         return one(
           await tx
             .insert(providerVersions)
-            .values({ project_id: project, provider_id: id, version: Number(one(last).version) + 1, definition, current: true })
+            .values({ project_id: project, provider_id: id, version: Number(one(last).version) + 1, ...made, current: true })
             .returning(),
         );
       }),

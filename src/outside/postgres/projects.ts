@@ -47,6 +47,13 @@ export function apiKeyStore(db: Database, pool: pg.Pool): ApiKeys {
         .limit(limit + 1);
       return pageOf(rows, limit);
     },
+    name: async (project, id) =>
+      (
+        await db
+          .select({ name: apiKeys.name })
+          .from(apiKeys)
+          .where(and(eq(apiKeys.project_id, project), eq(apiKeys.id, id)))
+      )[0]?.name,
     remove: async (project, id) =>
       (
         await db

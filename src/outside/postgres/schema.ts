@@ -14,7 +14,7 @@ import {
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core';
-import type { EndUser, LastError, LinkSnapshot, TestStep } from '../../broker/records.ts';
+import type { EndUser, LastError, LinkSnapshot, MadeBy, TestStep } from '../../broker/records.ts';
 import type { DeliveryStatus } from '../../broker/webhook-records.ts';
 
 /** Every table. Times are timestamptz and decided by Postgres's clock; `*_hash` is SHA-256; `*_sealed` is a JWE (see docs). */
@@ -71,6 +71,9 @@ export const providerVersions = pgTable(
     version: integer('version').notNull(),
     /** json, not jsonb: the order of the methods counts. */
     definition: json('definition').notNull(),
+    /** As the admin wrote it: `extends` and comments included. */
+    written: text('written').notNull().default(''),
+    made_by: jsonb('made_by').$type<MadeBy>(),
     current: boolean('current').notNull(),
     created_at: createdAt(),
   },

@@ -1,4 +1,4 @@
-import { Composer, type CST, type Document, isAlias, isMap, isNode, isScalar, isSeq, Lexer, LineCounter, Parser } from 'yaml';
+import { Composer, type CST, type Document, isAlias, isMap, isNode, isScalar, isSeq, Lexer, LineCounter, Parser, stringify } from 'yaml';
 import type { Fault } from '../errors.ts';
 import { invalidDefinition, type Path, pointerOf } from './faults.ts';
 import { copyPlain, type Plain } from './plain.ts';
@@ -71,4 +71,9 @@ export function readDocument(text: string): Plain {
   const value = readNode(compose(text).contents, [], faults);
   if (faults.length > 0) throw invalidDefinition(faults);
   return copyPlain(value);
+}
+
+/** Plain values as YAML that `readDocument` reads back as they were. */
+export function writeDocument(value: unknown): string {
+  return stringify(value, { version: '1.2', schema: 'core', lineWidth: 0, aliasDuplicateObjects: false });
 }

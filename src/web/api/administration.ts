@@ -1,31 +1,14 @@
-import { z } from 'zod';
 import { createApiKey, deleteApiKey, listApiKeys } from '../../broker/api-keys.ts';
-import { getProvider, listProviders, putProvider, removeProvider } from '../../broker/catalog.ts';
-import { dryRun, warningsOf } from '../../broker/dry-run.ts';
 import { createIntegration, deleteIntegration, getIntegration, listIntegrations, updateIntegration } from '../../broker/integrations.ts';
 import { createProject, getProject, updateProject } from '../../broker/projects.ts';
 import { createTest, readTest } from '../../broker/tests.ts';
-import type { World } from '../../broker/world.ts';
-import { parseDefinition } from '../../protocol/definition/parse.ts';
-import type { Definition } from '../../protocol/definition/schema.ts';
 import { durationS } from '../../protocol/duration.ts';
 import { GrantryError } from '../../protocol/errors.ts';
 import { cursorOf, pageOf } from './cursor.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
-import { jsonFault } from './json-body.ts';
+import { providers } from './providers.ts';
 import * as s from './schemas.ts';
-import { apiKeyView, integrationView, projectView, providerSummaryView, providerView, testView } from './views.ts';
-
-const grantName = z.enum(['authorization_code', 'client_credentials', 'oauth1', 'credential_exchange', 'api_key', 'basic']);
-
-/** A definition from a request body: the one parser, shipped definitions as what it may extend. */
-function definitionFrom(world: World, text: string): Definition {
-  const definition = parseDefinition(text, { allowPrivateHosts: world.allowPrivateHosts, base: (id) => world.shipped.get(id) });
-  const fault = jsonFault(definition);
-  if (fault !== undefined)
-    throw new GrantryError('invalid_definition', { detail: `The definition cannot be stored: ${fault.pointer} - ${fault.detail}`, errors: [fault] });
-  return definition;
-}
+import { apiKeyView, integrationView, projectView, testView } from './views.ts';
 
 const projects: Endpoint[] = [
   endpoint({
@@ -115,76 +98,6 @@ const apiKeys: Endpoint[] = [
     summary: 'End an API key at once',
     status: 204,
     handle: ({ world, project, params }) => deleteApiKey(world, project, params.id ?? ''),
-  }),
-];
-
-const providers: Endpoint[] = [
-  endpoint({
-    method: 'get',
-    path: '/v1/providers',
-    scope: 'any',
-    tag: 'Providers',
-    summary: 'The catalogue, shipped and own',
-    query: s.page.extend({
-      q: z.string().max(100).optional().describe('Part of the id, name, an alias or a category.'),
-      grant: grantName.optional(),
-    }),
-    answer: s.listOf(s.providerSummary),
-    status: 200,
-    handle: async ({ world, project, query }) => {
-      const { items, next } = await listProviders(world, project, { q: query.q, grant: query.grant, ...pageOf(query) });
-      return { data: items.map(providerSummaryView), next_cursor: cursorOf(next) };
-    },
-  }),
-  endpoint({
-    method: 'post',
-    path: '/v1/providers/validate',
-    scope: 'admin',
-    tag: 'Providers',
-    summary: 'Dry run: the requests that a definition would send, secrets masked',
-    body: z.string(),
-    bodyFormat: 'definition',
-    answer: s.validation,
-    status: 200,
-    errors: ['invalid_definition'],
-    handle: async ({ world, body }) => {
-      const definition = definitionFrom(world, body);
-      return { valid: true, id: definition.id, warnings: warningsOf(definition), methods: await dryRun(world, definition) };
-    },
-  }),
-  endpoint({
-    method: 'get',
-    path: '/v1/providers/:id',
-    scope: 'any',
-    tag: 'Providers',
-    summary: 'One definition',
-    answer: s.provider,
-    status: 200,
-    handle: async ({ world, project, params }) => providerView(await getProvider(world, project, params.id ?? '')),
-  }),
-  endpoint({
-    method: 'put',
-    path: '/v1/providers/:id',
-    scope: 'admin',
-    tag: 'Providers',
-    summary: 'Add or change an own definition (JSON or YAML)',
-    description: 'Versioned: flows that have begun keep the version they began with.',
-    body: z.string(),
-    bodyFormat: 'definition',
-    answer: s.provider,
-    status: 200,
-    errors: ['invalid_definition'],
-    handle: async ({ world, project, params, body }) => providerView(await putProvider(world, project, params.id ?? '', definitionFrom(world, body))),
-  }),
-  endpoint({
-    method: 'delete',
-    path: '/v1/providers/:id',
-    scope: 'admin',
-    tag: 'Providers',
-    summary: 'Remove an own definition',
-    status: 204,
-    errors: ['conflict'],
-    handle: ({ world, project, params }) => removeProvider(world, project, params.id ?? ''),
   }),
 ];
 

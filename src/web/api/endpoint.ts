@@ -36,6 +36,8 @@ export type Endpoint<Query = unknown, Body = unknown> = {
   /** The codes that this call may answer with besides the general ones. */
   errors?: readonly string[];
   handle(call: Call<Query, Body>): Promise<Answer['body'] | undefined>;
+  /** The answer as YAML, for who asks for it with Accept. */
+  yaml?(call: Call<Query, Body>): Promise<string>;
 };
 
 /** Keeps the types of query and body together with their handler. */

@@ -82,7 +82,13 @@ function operation(endpoint: Endpoint): JsonSchema {
       [endpoint.status]:
         endpoint.answer === undefined
           ? { description: 'Done.' }
-          : { description: endpoint.summary, content: { 'application/json': { schema: jsonSchema(endpoint.answer, 'output') } } },
+          : {
+              description: endpoint.summary,
+              content: {
+                'application/json': { schema: jsonSchema(endpoint.answer, 'output') },
+                ...(endpoint.yaml && { 'application/yaml': { schema: { type: 'string', description: 'As PUT takes it.' } } }),
+              },
+            },
       default: problemAnswer(`A problem; code is one of ${codes.join(', ')}.`),
     },
   };

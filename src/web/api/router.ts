@@ -69,8 +69,14 @@ async function serve(world: World, root: RootKey, endpoint: Endpoint, req: Reque
   const given = readBody(endpoint, req);
   const body = endpoint.body === undefined ? undefined : parseBody(endpoint.body, given);
   const params = readParams(req);
+  const call = { world, caller, project: caller.project, params, query, body };
+  if (endpoint.yaml !== undefined) {
+    res.vary('Accept');
+    const type = req.accepts(definitionTypes);
+    if (type !== false && type !== 'application/json') return void res.type(`${type}; charset=utf-8`).send(await endpoint.yaml(call));
+  }
   const run = async () => {
-    const answer = await endpoint.handle({ world, caller, project: caller.project, params, query, body });
+    const answer = await endpoint.handle(call);
     return { status: endpoint.status, body: endpoint.answer === undefined ? undefined : endpoint.answer.parse(answer) };
   };
   const key = idempotencyKey(req);

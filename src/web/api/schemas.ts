@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { eventTypes, testStepNames } from '../../broker/records.ts';
+import { warningCodes } from '../../protocol/definition/warnings.ts';
 import { durationS, isDuration } from '../../protocol/duration.ts';
 import { errorTable } from '../../protocol/errors.ts';
 
@@ -93,6 +94,20 @@ export const providerSummary = z
   })
   .meta({ id: 'ProviderSummary' });
 export const provider = providerSummary.extend({ definition: z.record(z.string(), z.unknown()) }).meta({ id: 'Provider' });
+const warning = z
+  .object({ pointer: z.string(), code: z.enum(warningCodes), detail: z.string() })
+  .meta({ id: 'DefinitionWarning', description: 'What is allowed and still worth a second look.' });
+export const storedProvider = provider.extend({ warnings: z.array(warning) }).meta({ id: 'StoredProvider' });
+export const providerVersion = z
+  .object({
+    version: z.number().int(),
+    current: z.boolean(),
+    made_by: z.object({ id: z.string(), name: z.string() }).nullable().describe('The API key, as it was called then.'),
+    created_at: time,
+  })
+  .meta({ id: 'ProviderVersion' });
+export const wholeProviderVersion = providerVersion.extend({ definition: z.record(z.string(), z.unknown()) }).meta({ id: 'WholeProviderVersion' });
+export const rollbackBody = z.strictObject({ version: z.number().int().min(1).max(999_999_999) });
 const shownRequest = z.object({
   step: z.string(),
   method: z.string(),
@@ -104,7 +119,7 @@ export const validation = z
   .object({
     valid: z.literal(true),
     id: z.string(),
-    warnings: z.array(z.object({ pointer: z.string(), detail: z.string() })),
+    warnings: z.array(warning),
     methods: z.array(z.object({ id: z.string(), grant: z.string(), requests: z.array(shownRequest) })),
   })
   .meta({ id: 'Validation' });

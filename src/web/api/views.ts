@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Provider } from '../../broker/catalog.ts';
 import type { Integration } from '../../broker/integrations.ts';
 import type { ApiKeyRecord, ConnectionRecord, EventRecord, LinkRecord, ProjectRecord } from '../../broker/records.ts';
+import type { ProviderVersionSummary } from '../../broker/store.ts';
 import type { Test } from '../../broker/tests.ts';
 import { tell } from '../../broker/timeline.ts';
 import { durationText } from '../../protocol/duration.ts';
@@ -41,6 +42,13 @@ export const providerSummaryView = ({ definition, version }: Provider): z.input<
 export const providerView = (provider: Provider): z.input<typeof schemas.provider> => ({
   ...providerSummaryView(provider),
   definition: provider.definition,
+});
+
+export const providerVersionView = ({ version, current, made_by, created_at }: ProviderVersionSummary): z.input<typeof schemas.providerVersion> => ({
+  version,
+  current,
+  made_by,
+  created_at: iso(created_at),
 });
 
 export const integrationView = ({ record, secretCount, inputs, redirectUri }: Integration): z.input<typeof schemas.integration> => ({

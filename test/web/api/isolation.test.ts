@@ -43,7 +43,14 @@ function requestFor(endpoint: Endpoint, id: string): Ask {
       : body === undefined
         ? {}
         : json(body);
-  return { ...content, method: endpoint.method.toUpperCase(), path: endpoint.path.replace(':id', id).replace(':link', ids.tests ?? '') };
+  return {
+    ...content,
+    method: endpoint.method.toUpperCase(),
+    path: endpoint.path
+      .replace(':id', id)
+      .replace(':link', ids.tests ?? '')
+      .replace(':version', '1'),
+  };
 }
 
 /** All that an answer tells but the time. */
