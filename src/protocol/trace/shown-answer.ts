@@ -28,10 +28,12 @@ const longestName = 60;
 const longestValue = 500;
 
 /** The names of headers whose values say something and are no secret, and the form that they must have. */
+const httpDate = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
 const headerForms: Readonly<Record<string, RegExp>> = {
-  'content-type': /^[\w.+-]+\/[\w.+-]+(?: ?; ?[\w-]+="?[\w.-]+"?)*$/,
-  'retry-after': /^[\w ,:+-]{1,40}$/,
-  date: /^[\w ,:+-]{1,40}$/,
+  'content-type':
+    /^(?:application|text)\/(?:json|x-www-form-urlencoded|html|plain|xml|javascript|[a-z.]{1,20}\+json)(?: ?; ?charset="?[A-Za-z0-9-]{1,12}"?)?$/i,
+  'retry-after': new RegExp(`^\\d{1,10}$|${httpDate.source}`),
+  date: httpDate,
 };
 
 /** What an error code looks like: words of the standards and of providers, no text that somebody wrote for people. */
