@@ -51,13 +51,18 @@ async function refreshAll(pool: pg.Pool, refreshes: Refreshes): Promise<number> 
       const view = await refreshes.read(id);
       const claim = view && (await refreshes.claim(view.connection, randomUUID()));
       if (claim === undefined) throw new Error(`${id} could not be claimed`);
-      const { credential_sealed, scopes, extras, refreshable, project_id, integration_id } = claim.connection;
+      const { credential_sealed, scopes, missing_scopes, extras, refreshable, project_id, integration_id } = claim.connection;
       const about = { project_id, integration_id, connection_id: id };
       const times = { ageMs: 0, lifetimeS: 3_600, refreshLifetimeS: null, dueInS: 3_300 };
-      await refreshes.commit(claim, { credential_sealed, scopes, extras, refreshable, times }, [{ ...about, type: 'connection.refreshed' }], {
-        ...about,
-        type: 'connection.recovered',
-      });
+      await refreshes.commit(
+        claim,
+        { credential_sealed, scopes, missing_scopes, extras, refreshable, times },
+        [{ ...about, type: 'connection.refreshed' }],
+        {
+          ...about,
+          type: 'connection.recovered',
+        },
+      );
     }),
   );
   return rows.length;

@@ -61,7 +61,16 @@ async function fill(databaseUrl: string, keys: string): Promise<void> {
     const about = { project_id: 'default', id, integration_id: host, provider_id: host, method: 'web', end_user: { id: `u${n}` } };
     const credential_sealed = await seal.seal(credentialPlace({ project_id: 'default', id, token_version: 1 }), secret);
     const times = { ageMs: 0, lifetimeS: 3_600, refreshLifetimeS: null, dueInS: 3_300 };
-    const rest = { scopes: [], requested_scopes: [], extras: {}, refreshable: true, inputs_sealed: null, metadata: {}, account: null };
+    const rest = {
+      scopes: [],
+      missing_scopes: [],
+      requested_scopes: [],
+      extras: {},
+      refreshable: true,
+      inputs_sealed: null,
+      metadata: {},
+      account: null,
+    };
     await store.connections.insert({ ...about, ...rest, credential_sealed, times }, undefined, []);
   }
   await postgres.close();

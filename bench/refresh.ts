@@ -135,6 +135,7 @@ async function fill(databaseUrl: string, keys: string): Promise<void> {
     const stored = {
       credential_sealed: await seal.seal(credentialPlace({ project_id: 'default', id, token_version: 1 }), secret),
       scopes: ['read', 'write'],
+      missing_scopes: [],
       extras: {},
       refreshable: true,
     };

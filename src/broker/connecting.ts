@@ -77,7 +77,7 @@ const finished = (link: LinkRecord): NewEvent => ({
 
 async function create(world: World, { link, integration, ctx, credential, inputs, account, sentAt }: Saving): Promise<Connected | Failed> {
   const identity = { project_id: link.project_id, id: newId('con'), token_version: 1 };
-  const stored = await storeCredential(world, identity, { method: ctx.method, credential, sentAt });
+  const stored = await storeCredential(world, identity, { method: ctx.method, credential, sentAt, requested: link.scopes });
   const about = { project_id: link.project_id, integration_id: integration.id, connection_id: identity.id };
   const connection = await world.store.connections.insert(
     {
@@ -96,7 +96,12 @@ async function create(world: World, { link, integration, ctx, credential, inputs
     { id: link.id, attempt: link.attempt },
     [
       { ...finished(link), connection_id: identity.id },
-      { ...about, link_id: link.id, type: 'connection.created', data: { end_user: link.end_user.id, scopes: stored.scopes } },
+      {
+        ...about,
+        link_id: link.id,
+        type: 'connection.created',
+        data: { end_user: link.end_user.id, scopes: stored.scopes, missing_scopes: stored.missing_scopes },
+      },
     ],
   );
   if (connection === undefined) return failLink(world, link, 'invalid_callback', 'The flow had ended.');
@@ -112,7 +117,7 @@ async function renew(world: World, { link, integration, ctx, credential, inputs,
       return failLink(world, link, 'account_mismatch', 'Another account was authorized than the one that is connected.');
     }
     const identity = { project_id: link.project_id, id, token_version: old.token_version + 1 };
-    const stored = await storeCredential(world, identity, { method: ctx.method, credential, sentAt });
+    const stored = await storeCredential(world, identity, { method: ctx.method, credential, sentAt, requested: link.scopes });
     const connection = await world.store.connections.renew(
       link.project_id,
       id,
@@ -133,7 +138,7 @@ async function renew(world: World, { link, integration, ctx, credential, inputs,
           connection_id: id,
           link_id: link.id,
           type: 'connection.reconnected',
-          data: { scopes: stored.scopes },
+          data: { scopes: stored.scopes, missing_scopes: stored.missing_scopes },
         },
       ],
     );

@@ -143,7 +143,8 @@ export async function createConnection(world: World, project: string, body: Conn
   }
 
   const identity = { project_id: project, id: newId('con'), token_version: 1 };
-  const stored = await storeCredential(world, identity, { method, credential, sentAt });
+  const requested = 'import' in body ? (body.import.scopes ?? []) : scopes;
+  const stored = await storeCredential(world, identity, { method, credential, sentAt, requested });
   const connection = await world.store.connections.insert(
     {
       project_id: project,
@@ -152,7 +153,7 @@ export async function createConnection(world: World, project: string, body: Conn
       provider_id: integration.provider_id,
       method: methodName,
       end_user: body.end_user,
-      requested_scopes: 'import' in body ? (body.import.scopes ?? []) : scopes,
+      requested_scopes: requested,
       inputs_sealed: await sealInputs(world, connectionInputsPlace(identity), values),
       metadata: body.metadata ?? {},
       account: account ?? null,
@@ -165,7 +166,12 @@ export async function createConnection(world: World, project: string, body: Conn
         type: 'connection.created',
         integration_id: integration.id,
         connection_id: identity.id,
-        data: { end_user: body.end_user.id, scopes: stored.scopes, how: 'import' in body ? 'imported' : body.grant },
+        data: {
+          end_user: body.end_user.id,
+          scopes: stored.scopes,
+          missing_scopes: stored.missing_scopes,
+          how: 'import' in body ? 'imported' : body.grant,
+        },
       },
     ],
   );

@@ -3,6 +3,7 @@ import type { Method } from '../protocol/definition/schema.ts';
 import { durationS } from '../protocol/duration.ts';
 import { GrantryError } from '../protocol/errors.ts';
 import { canRefresh } from '../protocol/refreshable.ts';
+import { missingScopes } from '../protocol/scopes.ts';
 import { credentialPlace } from './places.ts';
 import type { ConnectionRecord } from './records.ts';
 import type { StoredCredential } from './store.ts';
@@ -33,18 +34,20 @@ export function dueInS(method: Method, fields: CredentialFields, random: (bytes:
 
 /**
  * Seals a credential for a row and version.
+ * @param requested the scopes that were asked for
  * @param sentAt when the request that brought it was sent
  */
 export async function storeCredential(
   world: World,
   row: Row,
-  { method, credential, sentAt }: { method: Method; credential: Credential; sentAt: Date },
+  { method, credential, sentAt, requested }: { method: Method; credential: Credential; sentAt: Date; requested: readonly string[] },
 ): Promise<StoredCredential> {
   const fields = credential.reveal();
   const { scopes, extras, lifetimeS, refreshLifetimeS, ...secret } = fields;
   return {
     credential_sealed: await world.seal.seal(credentialPlace(row), JSON.stringify(secret)),
     scopes: [...scopes],
+    missing_scopes: missingScopes(requested, scopes, 'scopes' in method ? method.scopes : undefined),
     extras: { ...extras },
     refreshable: canRefresh(method, fields),
     times: {

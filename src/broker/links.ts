@@ -1,10 +1,11 @@
 import { GrantryError } from '../protocol/errors.ts';
+import { unionOf } from '../protocol/scopes.ts';
 import { findProvider, methodOf } from './catalog.ts';
 import { completeGiven } from './given-inputs.ts';
 import { newId } from './ids.ts';
 import { redirectUriOf } from './integrations.ts';
 import { linkInputsPlace } from './places.ts';
-import type { EndUser, LinkRecord, NewEvent } from './records.ts';
+import type { ConnectionRecord, EndUser, LinkRecord, NewEvent } from './records.ts';
 import { mayReturnTo } from './return-urls.ts';
 import { newSecret, sealInputs, sha256 } from './secrets.ts';
 import type { World } from './world.ts';
@@ -28,12 +29,14 @@ export const eventsOf = ({ purpose }: Pick<LinkRecord, 'purpose'>, events: NewEv
 
 const fault = (pointer: string, detail: string) => new GrantryError('invalid_request', { detail, errors: [{ pointer, detail }] });
 
-async function reconnected(world: World, project: string, body: LinkBody): Promise<void> {
-  if (body.connection_id === undefined) return;
+/** The connection that a link is to renew; undefined when it makes one. */
+async function reconnected(world: World, project: string, body: LinkBody): Promise<ConnectionRecord | undefined> {
+  if (body.connection_id === undefined) return undefined;
   const connection = await world.store.connections.get(project, body.connection_id);
   if (connection === undefined) throw fault('/connection_id', 'There is no such connection.');
   if (connection.integration_id !== body.integration) throw fault('/connection_id', 'This connection belongs to another integration.');
   if (connection.end_user_id !== body.end_user.id) throw fault('/connection_id', 'This connection belongs to another end user.');
+  return connection;
 }
 
 /**
@@ -75,7 +78,8 @@ export async function createLink(
   if (body.endpoint === 'authentication' && !(method.grant === 'oauth1' && method.authentication_endpoint !== undefined)) {
     throw fault('/endpoint', 'This provider has no authentication endpoint.');
   }
-  await reconnected(world, project, body);
+  const connection = await reconnected(world, project, body);
+  const scopes = body.scopes ?? integration.scopes;
 
   const token = newSecret(world);
   const identity = { id: newId('lnk'), project_id: project };
@@ -87,7 +91,8 @@ export async function createLink(
       token_hash: sha256(token),
       end_user: body.end_user,
       return_url: body.return_url ?? null,
-      scopes: body.scopes ?? integration.scopes,
+      // A new authorization takes the place of the old one, so it is asked for what was asked for before, too.
+      scopes: connection === undefined ? scopes : unionOf(connection.requested_scopes, scopes),
       inputs_sealed: await sealInputs(world, linkInputsPlace(identity), given),
       metadata: body.metadata ?? {},
       reconnects: body.connection_id ?? null,
@@ -116,6 +121,11 @@ export async function getLink(world: World, project: string, id: string): Promis
   const link = await world.store.links.get(project, id);
   if (link === undefined) throw new GrantryError('not_found');
   return shownLink(world, link);
+}
+
+/** What a link has connected; undefined when it has not, or it is deleted. */
+export async function connectionOfLink(world: World, { project_id, connection_id }: LinkRecord): Promise<ConnectionRecord | undefined> {
+  return connection_id === null ? undefined : world.store.connections.get(project_id, connection_id);
 }
 
 /** True when nobody can finish the link any more. */

@@ -183,6 +183,7 @@ export type ConnectionRecord = {
   reason_since: Date | null;
   requested_scopes: string[];
   scopes: string[];
+  missing_scopes: string[];
   credential_sealed: string | null;
   inputs_sealed: string | null;
   token_version: number;

@@ -67,7 +67,12 @@ export async function saveRenewed(world: World, claim: Claim, renewed: Renewed):
 
 async function sealed(world: World, { connection: row, lease }: Claim, { ctx, credential, sentAt }: Renewed): Promise<Spilled> {
   const next = { ...row, token_version: row.token_version + 1 };
-  const { times, ...stored } = await storeCredential(world, next, { method: ctx.method, credential, sentAt });
+  const { times, ...stored } = await storeCredential(world, next, {
+    method: ctx.method,
+    credential,
+    sentAt,
+    requested: row.requested_scopes,
+  });
   const { ageMs: _, ...kept } = times;
   const { project_id, integration_id, id, token_version, method, inputs_sealed } = row;
   const about = { project_id, integration_id, connection_id: id, token_version, method, inputs_sealed, lease };

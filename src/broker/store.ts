@@ -169,7 +169,9 @@ export type CredentialTimes = {
   /** Seconds from the request until a refresh is due; null: never. */
   dueInS: number | null;
 };
-export type StoredCredential = Pick<ConnectionRecord, 'credential_sealed' | 'scopes' | 'extras' | 'refreshable'> & { times: CredentialTimes };
+export type StoredCredential = Pick<ConnectionRecord, 'credential_sealed' | 'scopes' | 'missing_scopes' | 'extras' | 'refreshable'> & {
+  times: CredentialTimes;
+};
 
 export type NewConnection = Pick<
   ConnectionRecord,
@@ -194,6 +196,8 @@ export type ConnectionFilter = {
   expires_before?: Date | undefined;
   /** No token was handed out since; one that never was used: made before. */
   unused_since?: Date | undefined;
+  /** True: scopes that were asked for were not granted; false: none is missing. */
+  missing_scopes?: boolean | undefined;
 };
 
 export type Connections = {
@@ -230,8 +234,8 @@ export type TokenRow = Pick<
   | 'status'
   | 'reason'
   | 'reason_since'
-  | 'requested_scopes'
   | 'scopes'
+  | 'missing_scopes'
   | 'credential_sealed'
   | 'token_version'
   | 'issued_at'

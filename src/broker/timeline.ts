@@ -48,6 +48,16 @@ const stays = 'The connection is kept up from now on; nobody has to do anything.
 const wayOf = (how: unknown) =>
   typeof how === 'string' && Object.hasOwn(ways, how) ? (ways[how] ?? null) : 'The customer approved the access at the provider.';
 
+/** What a new authorization lacks of what was asked for, if anything. */
+function lacking(missing: unknown, why: string | null): Pick<Told, 'why' | 'next'> {
+  const scopes = Array.isArray(missing) ? missing.filter((scope) => typeof scope === 'string') : [];
+  if (scopes.length === 0) return { why, next: stays };
+  return {
+    why: `${why === null ? '' : `${why} `}Not all of the permissions that were asked for were granted; these are missing: ${scopes.join(', ')}.`,
+    next: 'It works with the others. To ask for the missing ones again, make a new link for this connection; the customer has to allow them there.',
+  };
+}
+
 function failing({ error, next_attempt_in }: Data): Told {
   const { why, next } = ofRefresh(error);
   const wait = spoken(next_attempt_in);
@@ -92,11 +102,10 @@ const tellers: Record<EventType, (data: Data) => Told> = {
   }),
   'connect_link.connected': () => ({ what: 'The customer finished the link, and the account is connected.', why: null, next: null }),
   'connect_link.failed': ({ error }) => ({ what: 'The account was not connected.', ...ofLink(error) }),
-  'connection.created': ({ how }) => ({ what: 'The connection was made.', why: wayOf(how), next: stays }),
-  'connection.reconnected': () => ({
+  'connection.created': ({ how, missing_scopes }) => ({ what: 'The connection was made.', ...lacking(missing_scopes, wayOf(how)) }),
+  'connection.reconnected': ({ missing_scopes }) => ({
     what: 'The account was connected again.',
-    why: 'The customer approved the access at the provider once more.',
-    next: stays,
+    ...lacking(missing_scopes, 'The customer approved the access at the provider once more.'),
   }),
   'connection.refreshed': refreshed,
   'connection.refresh_failing': failing,

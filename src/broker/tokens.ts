@@ -2,7 +2,6 @@ import type { CredentialFields } from '../protocol/credential.ts';
 import type { Definition } from '../protocol/definition/schema.ts';
 import { GrantryError } from '../protocol/errors.ts';
 import { type Presentation, presentationOf } from '../protocol/present.ts';
-import { missingScopes } from '../protocol/scopes.ts';
 import { definitionInMemory, getProviderVersion } from './catalog.ts';
 import { credentialPlace } from './places.ts';
 import type { ConnectionRecord } from './records.ts';
@@ -92,7 +91,7 @@ function tokenAnswer(row: TokenRow, definition: Definition, secret: SecretFields
     connection_id: row.id,
     expires_at: row.expires_at === null ? null : row.expires_at.toISOString(),
     scopes: row.scopes,
-    missing_scopes: missingScopes(row.requested_scopes, row.scopes),
+    missing_scopes: row.missing_scopes,
     extras: row.extras,
   };
   const present = presentationOf(definition, secret);

@@ -20,6 +20,7 @@ const spilled = z.object({
   stored: z.object({
     credential_sealed: z.string(),
     scopes: z.array(z.string()),
+    missing_scopes: z.array(z.string()),
     extras: z.record(z.string(), z.string()),
     refreshable: z.boolean(),
     times: z.object({ lifetimeS: seconds, refreshLifetimeS: seconds, dueInS: seconds }),

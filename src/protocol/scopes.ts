@@ -43,10 +43,35 @@ export function readScopes(
   return [...scopes];
 }
 
-/** The requested scopes that were not granted. */
-export function missingScopes(requested: readonly string[], granted: readonly string[]): string[] {
-  return requested.filter((scope) => !granted.includes(scope));
+/** By what rules a granted scope is the requested one; see the definition's fields of the same names. */
+export type GrantedRules = {
+  implied: Readonly<Record<string, readonly string[]>>;
+  unreturned: readonly string[];
+  prefix?: string | undefined;
+  ignore_case: boolean;
+};
+
+/** The requested scopes that were not granted; without rules, letter by letter. */
+export function missingScopes(requested: readonly string[], granted: readonly string[], rules?: GrantedRules): string[] {
+  const { implied = {}, unreturned = [], prefix = '', ignore_case = false } = rules ?? {};
+  const plain = (scope: string) => {
+    const bare = prefix !== '' && scope.startsWith(prefix) ? scope.slice(prefix.length) : scope;
+    return ignore_case ? bare.toLowerCase() : bare;
+  };
+  const covers = new Map(Object.entries(implied).map(([scope, covered]) => [plain(scope), covered.map(plain)]));
+  const held = new Set<string>();
+  // Grows while it is walked: what is implied may imply more.
+  const open = [...granted, ...unreturned].map(plain);
+  for (const scope of open) {
+    if (held.has(scope)) continue;
+    held.add(scope);
+    open.push(...(covers.get(scope) ?? []));
+  }
+  return requested.filter((scope) => !held.has(plain(scope)));
 }
+
+/** Both lists without duplicates, in their order. */
+export const unionOf = (first: readonly string[], second: readonly string[]): string[] => [...new Set([...first, ...second])];
 
 function isScope(scope: string): boolean {
   return scope.length <= longest && printable.test(scope);

@@ -262,9 +262,10 @@ describe('connections that nobody uses', () => {
     await world.root.call('PATCH', '/v1/integrations/as', { body: { probe_unused_after: 'P1D' } });
     const id = await connect(world);
     await clear();
-    const { token_version, credential_sealed, scopes, extras, refreshable, requested_scopes, inputs_sealed, account, method } = await row(id);
+    const { token_version, credential_sealed, scopes, missing_scopes, extras, refreshable, requested_scopes, inputs_sealed, account, method } =
+      await row(id);
     const times = { ageMs: 0, lifetimeS: 60, refreshLifetimeS: null, dueInS: null };
-    const renewal = { credential_sealed, scopes, extras, refreshable, times, requested_scopes, inputs_sealed, account, method };
+    const renewal = { credential_sealed, scopes, missing_scopes, extras, refreshable, times, requested_scopes, inputs_sealed, account, method };
     await broker.store.connections.renew('default', id, token_version, renewal, undefined, []);
     expect(await dueIn(id)).toEqual(about(86_400));
     await world.root.call('PATCH', '/v1/integrations/as', { body: { probe_unused_after: null } });

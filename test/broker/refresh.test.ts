@@ -162,6 +162,7 @@ describe('a late answer', () => {
     const next = {
       credential_sealed: await broker.seal.seal(place, JSON.stringify(secret)),
       scopes: ['read'],
+      missing_scopes: [],
       extras: {},
       refreshable: true,
       times: { ageMs: 0, lifetimeS: 3600, refreshLifetimeS: null, dueInS: 3000 },

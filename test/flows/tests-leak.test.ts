@@ -132,16 +132,6 @@ const methods: Record<string, { method: Record<string, unknown>; fields?: Record
     method: { grant: 'oauth1', request_token_endpoint: '{url}/rt', authorization_endpoint: '{url}/authorize', access_token_endpoint: '{url}/at' },
     format: 'form',
   },
-  sha256: {
-    method: {
-      grant: 'oauth1',
-      signature_method: 'HMAC-SHA256',
-      request_token_endpoint: '{url}/rt',
-      authorization_endpoint: '{url}/authorize',
-      access_token_endpoint: '{url}/at',
-    },
-    format: 'form',
-  },
 };
 
 const filled = (value: unknown): unknown => JSON.parse(JSON.stringify(value).replaceAll('{url}', url));

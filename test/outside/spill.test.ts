@@ -42,6 +42,7 @@ const record = (change: Partial<Spilled> = {}): Spilled => ({
   stored: {
     credential_sealed: 'sealed',
     scopes: ['read'],
+    missing_scopes: ['write'],
     extras: { team: 'T1' },
     refreshable: true,
     times: { lifetimeS: 3600, refreshLifetimeS: null, dueInS: 3300 },

@@ -8,12 +8,12 @@ export type MemoryConnections = Pick<Connections, 'insert' | 'get' | 'renew' | '
 export function memoryConnections(tables: Tables): MemoryConnections {
   const { outside, living, change } = tables;
   return {
-    async insert({ times, credential_sealed, scopes, extras, refreshable, ...rest }, _link, events) {
+    async insert({ times, credential_sealed, scopes, missing_scopes, extras, refreshable, ...rest }, _link, events) {
       const now = outside.now();
       const row: ConnectionRecord = {
         ...rest,
         ...healthy,
-        ...credentialColumns(tables, { times, credential_sealed, scopes, extras, refreshable }),
+        ...credentialColumns(tables, { times, credential_sealed, scopes, missing_scopes, extras, refreshable }),
         end_user_id: rest.end_user.id,
         organization_id: rest.end_user.organization_id ?? null,
         token_version: 1,
@@ -30,7 +30,7 @@ export function memoryConnections(tables: Tables): MemoryConnections {
       return row;
     },
     get: async (project, id) => living(id, project),
-    async renew(project, id, version, { times, credential_sealed, scopes, extras, refreshable, ...rest }, _link, events) {
+    async renew(project, id, version, { times, credential_sealed, scopes, missing_scopes, extras, refreshable, ...rest }, _link, events) {
       const row = living(id, project);
       if (row?.token_version !== version) return undefined;
       const renewed = change(
@@ -38,7 +38,7 @@ export function memoryConnections(tables: Tables): MemoryConnections {
         row,
         {
           ...rest,
-          ...credentialColumns(tables, { times, credential_sealed, scopes, extras, refreshable }),
+          ...credentialColumns(tables, { times, credential_sealed, scopes, missing_scopes, extras, refreshable }),
           ...healthy,
           token_version: version + 1,
           updated_at: outside.now(),

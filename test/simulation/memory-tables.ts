@@ -91,11 +91,12 @@ export const healthy = {
 } as const;
 
 /** Lifetimes turned into instants by Postgres's clock, counted back to when the request was sent. */
-export function credentialColumns({ inS }: Tables, { times, credential_sealed, scopes, extras, refreshable }: StoredCredential) {
+export function credentialColumns({ inS }: Tables, { times, credential_sealed, scopes, missing_scopes, extras, refreshable }: StoredCredential) {
   const since = (seconds: number | null) => (seconds === null ? null : inS(seconds - times.ageMs / 1000));
   return {
     credential_sealed,
     scopes,
+    missing_scopes,
     extras,
     refreshable,
     issued_at: inS(-times.ageMs / 1000),

@@ -244,7 +244,7 @@ async function connect({ store, time, chance }: Stage, id: string, provider: Pro
   const stored = await storeCredential(
     { ...world, now } as never,
     { project_id: project, id, token_version: 1 },
-    { method, credential, sentAt: now() },
+    { method, credential, sentAt: now(), requested: [] },
   );
   const row = await store.connections.insert(
     {

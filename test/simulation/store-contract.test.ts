@@ -63,6 +63,7 @@ const failures = {
 const stored = (text: string, lifetimeS: number, ageMs: number): StoredCredential => ({
   credential_sealed: text,
   scopes: ['read'],
+  missing_scopes: ['write'],
   extras: { realm: text },
   refreshable: true,
   times: { ageMs, lifetimeS, refreshLifetimeS: null, dueInS: lifetimeS * 0.8 },

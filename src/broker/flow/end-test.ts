@@ -31,7 +31,7 @@ async function attempt<T>(trace: Trace, step: TestStep['step'], work: () => Prom
 }
 
 async function noteUnderstood({ trace, link, ctx }: Test, fields: CredentialFields): Promise<void> {
-  const missing = missingScopes(link.scopes, fields.scopes);
+  const missing = missingScopes(link.scopes, fields.scopes, 'scopes' in ctx.method ? ctx.method.scopes : undefined);
   // A provider may echo anything anywhere.
   const shown = (text: string) => (trace.masks.secretIn(text) === undefined ? text : trace.masks.hide(text));
   const lacks = missing.length === 0 ? '' : ` It lacks scopes that were asked for: ${missing.join(', ')}.`;

@@ -11,11 +11,12 @@ const t = connections;
 const alive = (project: string, id: string) => and(eq(t.project_id, project), eq(t.id, id), isNull(t.deleted_at));
 
 /** Lifetimes turned into instants by Postgres's clock, counted back to when the request was sent. */
-export function credentialColumns({ credential_sealed, scopes, extras, refreshable, times }: StoredCredential) {
+export function credentialColumns({ credential_sealed, scopes, missing_scopes, extras, refreshable, times }: StoredCredential) {
   const since = (seconds: number | null) => (seconds === null ? null : sql`now() + make_interval(secs => ${seconds - times.ageMs / 1000})`);
   return {
     credential_sealed,
     scopes,
+    missing_scopes,
     extras,
     refreshable,
     issued_at: sql`now() - make_interval(secs => ${times.ageMs / 1000})`,
@@ -88,6 +89,7 @@ const matching = (f: ConnectionFilter) => [
   f.refreshed_before === undefined ? undefined : sql`coalesce(${t.last_refreshed_at}, ${t.created_at}) < ${f.refreshed_before.toISOString()}`,
   f.expires_before === undefined ? undefined : lt(t.expires_at, f.expires_before),
   f.unused_since === undefined ? undefined : sql`coalesce(${t.last_used_at}, ${t.created_at}) < ${f.unused_since.toISOString()}`,
+  f.missing_scopes === undefined ? undefined : f.missing_scopes ? sql`${t.missing_scopes} <> '{}'` : sql`${t.missing_scopes} = '{}'`,
   f.next_refresh_before === undefined ? undefined : lt(t.refresh_due_at, f.next_refresh_before),
 ];
 
@@ -95,7 +97,7 @@ export function connectionStore(db: Database): Connections {
   return {
     insert: (connection, link, events) =>
       allOrNothing(db, async (tx) => {
-        const { credential_sealed, scopes, extras, refreshable, times, ...rest } = connection;
+        const { credential_sealed, scopes, missing_scopes, extras, refreshable, times, ...rest } = connection;
         if (!(await finishLink(tx, link, connection.id))) tx.rollback();
         const held = await tx
           .select({ probe_unused_after_s: integrations.probe_unused_after_s })
@@ -108,7 +110,7 @@ export function connectionStore(db: Database): Connections {
           .insert(t)
           .values({
             ...rest,
-            ...credentialColumns({ credential_sealed, scopes, extras, refreshable, times }),
+            ...credentialColumns({ credential_sealed, scopes, missing_scopes, extras, refreshable, times }),
             end_user_id: rest.end_user.id,
             organization_id: rest.end_user.organization_id ?? null,
             status: 'active',
@@ -119,13 +121,13 @@ export function connectionStore(db: Database): Connections {
         await insertEvents(tx, events);
         return rows[0];
       }),
-    renew: (project, id, version, { times, credential_sealed, scopes, extras, refreshable, ...rest }, link, events) =>
+    renew: (project, id, version, { times, credential_sealed, scopes, missing_scopes, extras, refreshable, ...rest }, link, events) =>
       allOrNothing(db, async (tx) => {
         const rows = await tx
           .update(t)
           .set({
             ...rest,
-            ...credentialColumns({ credential_sealed, scopes, extras, refreshable, times }),
+            ...credentialColumns({ credential_sealed, scopes, missing_scopes, extras, refreshable, times }),
             ...healthy,
             token_version: version + 1,
             probe_due_at: probePause,

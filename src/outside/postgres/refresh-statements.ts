@@ -59,7 +59,7 @@ const since = (seconds: string) => `case when q.${seconds} is null then null els
  */
 export const commitText = `
   with asked as (
-    select * from json_to_recordset($1::json) as q(n int, id text, token_version int, lease uuid, credential_sealed text, scopes text[], extras jsonb,
+    select * from json_to_recordset($1::json) as q(n int, id text, token_version int, lease uuid, credential_sealed text, scopes text[], missing_scopes text[], extras jsonb,
       refreshable boolean, age_s float8, lifetime_s float8, refresh_lifetime_s float8, due_s float8)),
   held as (
     select h.id, h.old_status, q.n from asked q cross join lateral (
@@ -69,7 +69,7 @@ export const commitText = `
       for update) h),
   saved as (
     update connections c set
-      credential_sealed = q.credential_sealed, scopes = q.scopes, extras = q.extras, refreshable = q.refreshable,
+      credential_sealed = q.credential_sealed, scopes = q.scopes, missing_scopes = q.missing_scopes, extras = q.extras, refreshable = q.refreshable,
       issued_at = now() - make_interval(secs => q.age_s), expires_at = ${since('lifetime_s')}, refresh_expires_at = ${since('refresh_lifetime_s')},
       refresh_due_at = ${since('due_s')}, queued_until = null, put_off_since = null, refresh_lease = null, lease_until = null, retry_at = null,
       status = 'active', reason = null, reason_since = null, failure_count = 0, failing_since = null, last_error = null,

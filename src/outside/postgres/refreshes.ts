@@ -43,6 +43,7 @@ const commitRow = ({ claim: { connection, lease }, next }: Commit, n: number) =>
   lease,
   credential_sealed: next.credential_sealed,
   scopes: next.scopes,
+  missing_scopes: next.missing_scopes,
   extras: next.extras,
   refreshable: next.refreshable,
   age_s: next.times.ageMs / 1000,

@@ -201,6 +201,8 @@ export const connections = pgTable(
     reason_since: time('reason_since'),
     requested_scopes: text('requested_scopes').array().notNull(),
     scopes: text('scopes').array().notNull(),
+    /** The requested ones that were not granted, by the definition's rules when the scopes were written. */
+    missing_scopes: text('missing_scopes').array().notNull().default(sql`'{}'::text[]`),
     /** Null once erased. */
     credential_sealed: text('credential_sealed'),
     inputs_sealed: text('inputs_sealed'),

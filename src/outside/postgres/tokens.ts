@@ -11,7 +11,7 @@ import { gather } from '../gathered.ts';
 
 const ms = (column: string) => `(extract(epoch from c.${column}) * 1000)::float8`;
 const connectionColumns = `c.id, c.project_id, c.integration_id, c.provider_id, c.end_user_id, c.status, c.reason, ${ms('reason_since')} as reason_since,
-  json_build_array(c.requested_scopes, c.scopes, c.extras, c.last_error) as json, c.credential_sealed, c.token_version, ${ms('issued_at')} as issued_at,
+  json_build_array(c.missing_scopes, c.scopes, c.extras, c.last_error) as json, c.credential_sealed, c.token_version, ${ms('issued_at')} as issued_at,
   ${ms('expires_at')} as expires_at, c.refreshable, ${ms('retry_at')} as retry_at, ${ms('failing_since')} as failing_since,
   c.failure_count, ${ms('updated_at')} as updated_at,
   (extract(epoch from now()) * 1000)::float8 as now, i.client_id, v.version as own_version`;
@@ -36,9 +36,9 @@ const byProject = {
   text: `select ${connectionColumns} from connections c ${connectionJoins} where c.id = $2 and c.project_id is not distinct from $1 and c.deleted_at is null`,
 };
 
-type Json = [TokenRow['requested_scopes'], TokenRow['scopes'], TokenRow['extras'], TokenRow['last_error']];
+type Json = [TokenRow['missing_scopes'], TokenRow['scopes'], TokenRow['extras'], TokenRow['last_error']];
 type Times = 'reason_since' | 'issued_at' | 'expires_at' | 'retry_at' | 'failing_since' | 'updated_at' | 'now';
-type ConnectionColumns = Omit<TokenRow, Times | 'requested_scopes' | 'scopes' | 'extras' | 'last_error' | 'client_id'> & {
+type ConnectionColumns = Omit<TokenRow, Times | 'missing_scopes' | 'scopes' | 'extras' | 'last_error' | 'client_id'> & {
   reason_since: number | null;
   issued_at: number;
   expires_at: number | null;
@@ -65,7 +65,7 @@ type Found = KeyColumns & (ConnectionColumns | { id: null });
 const dateOf = (epochMs: number | null): Date | null => (epochMs === null ? null : new Date(epochMs));
 
 function rowOf(row: ConnectionColumns): TokenRow {
-  const [requested_scopes, scopes, extras, last_error] = row.json;
+  const [missing_scopes, scopes, extras, last_error] = row.json;
   return {
     id: row.id,
     project_id: row.project_id,
@@ -75,7 +75,7 @@ function rowOf(row: ConnectionColumns): TokenRow {
     status: row.status,
     reason: row.reason,
     reason_since: dateOf(row.reason_since),
-    requested_scopes,
+    missing_scopes,
     scopes,
     extras,
     last_error,

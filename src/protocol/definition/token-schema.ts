@@ -8,6 +8,18 @@ export const scopes = z
     separator: z.string().min(1).max(3).default(' ').describe('Between scopes in the request.'),
     param: param.default('scope').describe('Its name in the request.'),
     required: z.boolean().default(false).describe('At least one scope must be asked for.'),
+    implied: z
+      .record(z.string().min(1).max(300), z.array(z.string().min(1).max(300)).min(1))
+      .default({})
+      .describe('Scopes that a granted one covers, or is another name of: those are not missing.'),
+    unreturned: z.array(z.string().min(1).max(300)).default([]).describe('Scopes that no answer names: once asked for, they count as granted.'),
+    prefix: z
+      .string()
+      .min(1)
+      .max(300)
+      .optional()
+      .describe('What may stand before a scope in the request and not in the answer, or the other way round.'),
+    ignore_case: z.boolean().default(false).describe('The answer may write scopes with other capitals than the request.'),
   })
   .prefault({});
 

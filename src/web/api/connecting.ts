@@ -2,8 +2,9 @@ import type { z } from 'zod';
 import { createConnection, deleteConnection, getConnection, listConnections, refreshNow, setConnectionMetadata } from '../../broker/connections.ts';
 import { listConnectionEvents, listEvents } from '../../broker/events.ts';
 import { confirmLink } from '../../broker/flow/confirm.ts';
-import { createLink, getLink } from '../../broker/links.ts';
+import { connectionOfLink, createLink, getLink } from '../../broker/links.ts';
 import { probeConnection } from '../../broker/probes.ts';
+import type { LinkRecord } from '../../broker/records.ts';
 import { signRequest } from '../../broker/sign.ts';
 import { getToken } from '../../broker/tokens.ts';
 import type { World } from '../../broker/world.ts';
@@ -18,6 +19,9 @@ async function tokenRow(world: World, project: string, id: string | undefined) {
   if (row === undefined) throw new GrantryError('not_found');
   return row;
 }
+
+/** A link with what its connection lacks. */
+const shownLink = async (world: World, link: LinkRecord) => linkView(link, (await connectionOfLink(world, link))?.missing_scopes);
 
 const filterOf = ({ type, after, before }: z.output<typeof s.eventQuery>) => ({ types: type, after, before });
 
@@ -44,7 +48,7 @@ const links: Endpoint[] = [
     summary: 'How a link stands',
     answer: s.link,
     status: 200,
-    handle: async ({ world, project, params }) => linkView(await getLink(world, project, params.id ?? '')),
+    handle: async ({ world, project, params }) => shownLink(world, await getLink(world, project, params.id ?? '')),
   }),
   endpoint({
     method: 'post',
@@ -57,7 +61,7 @@ const links: Endpoint[] = [
     status: 200,
     errors: ['wrong_user', 'link_expired', 'conflict', 'exchange_failed', 'exchange_unknown', 'account_mismatch'],
     handle: async ({ world, project, params, body }) =>
-      linkView(await confirmLink(world, project, params.id ?? '', { nonce: body.nonce, endUserId: body.end_user_id })),
+      shownLink(world, await confirmLink(world, project, params.id ?? '', { nonce: body.nonce, endUserId: body.end_user_id })),
   }),
 ];
 

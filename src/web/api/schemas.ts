@@ -193,7 +193,7 @@ export const linkBody = z.strictObject({
   return_url: z.string().max(2000).optional(),
   scopes: scopeList.optional(),
   inputs: values.optional(),
-  connection_id: idText.optional().describe('Renews this connection.'),
+  connection_id: idText.optional().describe('Renews this connection; asks for its scopes and the ones given here.'),
   verification: z.enum(['browser', 'user']).optional(),
   expires_in: z.number().int().min(60).max(604_800).default(900).describe('Seconds.'),
   metadata: metadata.optional(),
@@ -209,6 +209,7 @@ export const link = z
     end_user: endUser,
     status: linkStatus,
     connection_id: z.string().nullable(),
+    missing_scopes: z.array(z.string()).describe('Of its connection: scopes that were asked for and not granted.'),
     error: z.object({ code: z.string(), detail: z.string() }).nullable(),
     metadata: z.record(z.string(), z.unknown()),
     created_at: time,
@@ -320,6 +321,11 @@ export const connectionQuery = page.extend({
   refreshed_before: instant.optional().describe('Last refreshed (or, when never, made) before this.'),
   next_refresh_before: instant.optional().describe('A refresh is planned before this.'),
   expires_before: instant.optional().describe('The token ends before this.'),
+  missing_scopes: z
+    .enum(['true', 'false'], 'Must be true or false.')
+    .transform((text) => text === 'true')
+    .optional()
+    .describe('true: scopes that were asked for were not granted.'),
   unused_since: instant.optional().describe('No token was handed out since (or, when never, it was made before).'),
 });
 export const connection = z

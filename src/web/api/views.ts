@@ -6,7 +6,6 @@ import type { ProviderVersionSummary } from '../../broker/store.ts';
 import type { Test } from '../../broker/tests.ts';
 import { tell } from '../../broker/timeline.ts';
 import { durationText } from '../../protocol/duration.ts';
-import { missingScopes } from '../../protocol/scopes.ts';
 import type * as schemas from './schemas.ts';
 
 /** Records as the API shows them; what is not named here never leaves. */
@@ -70,12 +69,14 @@ export const integrationView = ({ record, secretCount, inputs, redirectUri }: In
   updated_at: iso(record.updated_at),
 });
 
-export const linkView = (link: LinkRecord): z.input<typeof schemas.link> => ({
+/** @param missing of the link's connection */
+export const linkView = (link: LinkRecord, missing: readonly string[] = []): z.input<typeof schemas.link> => ({
   id: link.id,
   integration: link.integration_id,
   end_user: link.end_user,
   status: link.status === 'exchanging' ? 'authorizing' : link.status,
   connection_id: link.connection_id,
+  missing_scopes: [...missing],
   error: link.error_code === null ? null : { code: link.error_code, detail: link.error_detail ?? '' },
   metadata: link.metadata,
   created_at: iso(link.created_at),
@@ -100,7 +101,7 @@ export const connectionView = (c: ConnectionRecord): z.input<typeof schemas.conn
   status: c.status,
   reason: c.reason,
   scopes: c.scopes,
-  missing_scopes: missingScopes(c.requested_scopes, c.scopes),
+  missing_scopes: c.missing_scopes,
   expires_at: isoOrNull(c.expires_at),
   created_at: iso(c.created_at),
   last_refreshed_at: isoOrNull(c.last_refreshed_at),

@@ -1,6 +1,7 @@
 import type { Request, Response } from 'express';
 import { csrfToken, isBrowserOf, isCsrfToken } from '../../broker/flow/browser.ts';
 import { answerAccount, askedAccount } from '../../broker/flow/confirm.ts';
+import { connectionOfLink } from '../../broker/links.ts';
 import type { World } from '../../broker/world.ts';
 import { decisions, formFields, type LinkFailure } from '../pages/page.ts';
 import { requestIdOf } from '../request-id.ts';
@@ -24,7 +25,10 @@ export async function result(world: World, req: Request, res: Response): Promise
       integration: link.integration_id,
       outcome: link.error_code === null ? 'done' : 'failed',
     });
-  if (link.status === 'connected') return showPage(world, res, { kind: 'connected', project, provider });
+  if (link.status === 'connected') {
+    const missing = (await connectionOfLink(world, link))?.missing_scopes ?? [];
+    return showPage(world, res, { kind: 'connected', project, provider, missing });
+  }
   if (link.error_code !== null) return showPage(world, res, { kind: 'failed', code: link.error_code as LinkFailure, ...known(req, link) });
   const asked = await askedAccount(world, id, browser);
   if (asked === undefined) return showPage(world, res, { kind: 'not_found', requestId: requestIdOf(req) });

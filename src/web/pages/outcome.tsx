@@ -1,6 +1,6 @@
 import { PostForm } from './form.tsx';
 import { linkTarget } from './href.ts';
-import { Foreign, Layout } from './layout.tsx';
+import { Foreign, Layout, Notice } from './layout.tsx';
 import { type ConfirmationPage, type ConnectedPage, decisions, formFields, type TestedPage } from './page.ts';
 
 /** Is the account that was authorized the one that was meant? */
@@ -59,6 +59,20 @@ export function Connected({ page }: { page: ConnectedPage }) {
         <Foreign>{page.project}</Foreign> can now use your <Foreign>{page.provider}</Foreign> account.{' '}
         {back === undefined ? 'You can close this page.' : null}
       </p>
+      {page.missing.length === 0 ? null : (
+        <Notice title="Not everything that was asked for was allowed">
+          <p>
+            <Foreign>{page.project}</Foreign> works without these permissions, or asks you again when it needs them:
+          </p>
+          <ul class="scopes">
+            {page.missing.map((scope) => (
+              <li>
+                <code dir="auto">{scope}</code>
+              </li>
+            ))}
+          </ul>
+        </Notice>
+      )}
       {back === undefined ? null : (
         <a class="button" href={back} rel="noreferrer">
           Return to <Foreign>{page.project}</Foreign>

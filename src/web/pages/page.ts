@@ -63,7 +63,14 @@ export type ConfirmationPage = Parties &
     account: string | undefined;
   };
 
-export type ConnectedPage = { kind: 'connected'; project: string; provider: string; returnTo?: string };
+export type ConnectedPage = {
+  kind: 'connected';
+  project: string;
+  provider: string;
+  /** Scopes that were asked for and not granted. */
+  missing: readonly string[];
+  returnTo?: string;
+};
 
 /** The end of a test of an integration. */
 export type TestedPage = { kind: 'tested'; provider: string; integration: string; outcome: 'done' | 'failed' };

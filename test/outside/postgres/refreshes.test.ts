@@ -65,6 +65,7 @@ const set = (id: string | readonly string[], columns: string) => other.query(`up
 const next = (change: Partial<StoredCredential> = {}): StoredCredential => ({
   credential_sealed: 'next',
   scopes: [],
+  missing_scopes: ['write'],
   extras: {},
   refreshable: true,
   times: { ageMs: 0, lifetimeS: 3600, refreshLifetimeS: null, dueInS: 3300 },

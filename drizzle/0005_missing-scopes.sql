@@ -1,0 +1,1 @@
+ALTER TABLE "connections" ADD COLUMN "missing_scopes" text[] DEFAULT '{}'::text[] NOT NULL;
