@@ -1,6 +1,7 @@
 import { parseDefinitionValue } from '../protocol/definition/parse.ts';
 import type { Definition, Method } from '../protocol/definition/schema.ts';
 import { GrantryError } from '../protocol/errors.ts';
+import { rankOf } from './provider-search.ts';
 import type { IntegrationRecord, MadeBy } from './records.ts';
 import type { World } from './world.ts';
 
@@ -59,27 +60,44 @@ export async function getProvider(world: World, project: string, id: string): Pr
   return provider;
 }
 
-/** Shipped and own definitions by id, filtered; `after` is the last id of the page before. */
+/** The own definitions that hold; from memory, but for those that this process has not seen. */
+async function ownProviders(world: World, project: string): Promise<Provider[]> {
+  const current = await world.store.providers.currentVersions(project);
+  const known = current.map(({ provider_id, version }) => ({ definition: definitionInMemory(world, project, provider_id, version), version }));
+  if (known.every((each): each is { definition: Definition; version: number } => each.definition !== undefined)) return known;
+  const records = await world.store.providers.listCurrent(project);
+  return records.map(({ provider_id, version, definition }) => ({
+    definition: cachedDefinition(world, cacheKey(project, provider_id, version), () => definition),
+    version,
+  }));
+}
+
+/** All definitions that hold in a project, by id. */
+export async function allProviders(world: World, project: string): Promise<Provider[]> {
+  const own = await ownProviders(world, project);
+  const taken = new Set(own.map(({ definition }) => definition.id));
+  const shipped = [...world.shipped.values()].filter(({ id }) => !taken.has(id)).map((definition) => ({ definition, version: null }));
+  return [...own, ...shipped].sort((a, b) => (a.definition.id < b.definition.id ? -1 : 1));
+}
+
+/** Shipped and own definitions, those that fit `q` best first, then by id; `after` is what `next` of the page before was. */
 export async function listProviders(
   world: World,
   project: string,
   { q, grant, limit, after }: { q?: string | undefined; grant?: Method['grant'] | undefined; limit: number; after?: string | undefined },
 ): Promise<{ items: Provider[]; next: string | undefined }> {
-  const all = new Map<string, Provider>([...world.shipped].map(([id, definition]) => [id, { definition, version: null }]));
-  for (const own of await world.store.providers.listCurrent(project)) {
-    const definition = cachedDefinition(world, cacheKey(project, own.provider_id, own.version), () => own.definition);
-    all.set(own.provider_id, { definition, version: own.version });
-  }
-  const wanted = q?.trim().toLowerCase();
-  const matches = [...all.values()]
-    .filter(({ definition: d }) => {
-      if (grant !== undefined && !Object.values(d.methods).some((method) => method.grant === grant)) return false;
-      return wanted === undefined || [d.id, d.name, ...d.aliases, ...d.categories].some((text) => text.toLowerCase().includes(wanted));
+  const place = ({ rank, provider }: { rank: number; provider: Provider }) => `${rank}_${provider.definition.id}`;
+  const matches = (await allProviders(world, project))
+    .filter(({ definition }) => grant === undefined || Object.values(definition.methods).some((method) => method.grant === grant))
+    .flatMap((provider) => {
+      const rank = q === undefined ? 0 : rankOf(provider.definition, q);
+      return rank === undefined ? [] : [{ rank, provider }];
     })
-    .sort((a, b) => (a.definition.id < b.definition.id ? -1 : 1))
-    .filter(({ definition }) => after === undefined || definition.id > after);
+    .sort((a, b) => a.rank - b.rank)
+    .filter((match) => after === undefined || place(match) > after);
   const items = matches.slice(0, limit);
-  return { items, next: matches.length > limit ? items.at(-1)?.definition.id : undefined };
+  const last = items.at(-1);
+  return { items: items.map(({ provider }) => provider), next: matches.length > limit && last !== undefined ? place(last) : undefined };
 }
 
 /** A definition as it is put: parsed (complete, extending nothing), as it was written, and by whom. */

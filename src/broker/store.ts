@@ -51,6 +51,8 @@ export type Providers = {
   current(project: string, id: string): Promise<ProviderVersionRecord | undefined>;
   version(project: string, id: string, version: number): Promise<ProviderVersionRecord | undefined>;
   listCurrent(project: string): Promise<ProviderVersionRecord[]>;
+  /** The same without the definitions. */
+  currentVersions(project: string): Promise<Pick<ProviderVersionRecord, 'provider_id' | 'version'>[]>;
   /** All versions, the newest first; `after` is the last version of the page before. Their definitions are left out. */
   history(project: string, id: string, page: { limit: number; after?: number | undefined }): Promise<ProviderVersionSummary[]>;
   /** Adds the next version and makes it the current one. */

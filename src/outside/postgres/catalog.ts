@@ -32,6 +32,11 @@ export function providerStore(db: Database): Providers {
         .from(providerVersions)
         .where(and(eq(providerVersions.project_id, project), providerVersions.current))
         .orderBy(asc(providerVersions.provider_id)),
+    currentVersions: (project) =>
+      db
+        .select({ provider_id: providerVersions.provider_id, version: providerVersions.version })
+        .from(providerVersions)
+        .where(and(eq(providerVersions.project_id, project), providerVersions.current)),
     history: (project, id, { limit, after }) =>
       db
         .select({

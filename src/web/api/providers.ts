@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { getProvider, listProviders, putProvider, removeProvider } from '../../broker/catalog.ts';
+import { discover } from '../../broker/discover.ts';
 import { dryRun } from '../../broker/dry-run.ts';
 import { getVersion, listVersions, madeBy, providerText, rollbackProvider, versionText } from '../../broker/provider-history.ts';
 import type { World } from '../../broker/world.ts';
@@ -41,7 +42,7 @@ export const providers: readonly Endpoint[] = [
     tag: 'Providers',
     summary: 'The catalogue, shipped and own',
     query: s.page.extend({
-      q: z.string().max(100).optional().describe('Part of the id, name, an alias or a category.'),
+      q: z.string().max(100).optional().describe('Part of the id, name, an alias or a category; what fits best comes first.'),
       grant: grantName.optional(),
     }),
     answer: s.listOf(s.providerSummary),
@@ -65,6 +66,23 @@ export const providers: readonly Endpoint[] = [
     handle: async ({ world, body }) => {
       const definition = definitionFrom(world, body);
       return { valid: true, id: definition.id, warnings: warningsOf(definition, baseIn(world, body)), methods: await dryRun(world, definition) };
+    },
+  }),
+  endpoint({
+    method: 'post',
+    path: '/v1/providers/discover',
+    scope: 'admin',
+    tag: 'Providers',
+    summary: 'Draft a definition from what a server publishes (RFC 8414, OpenID Connect Discovery)',
+    description: 'Nothing is stored. Differences to the definition that there is already are shown.',
+    body: s.discoverBody,
+    answer: s.discovery,
+    status: 200,
+    errors: ['bad_provider_answer', 'provider_unreachable', 'no_answer', 'unsupported'],
+    handle: async ({ world, project, body }) => {
+      const { metadataUrl, scopesSupported, existing, ...found } = await discover(world, project, body);
+      const beside = existing === undefined ? null : { ...providerSummaryView(existing.provider), differences: existing.differences };
+      return { ...found, metadata_url: metadataUrl, scopes_supported: scopesSupported, existing: beside };
     },
   }),
   endpoint({

@@ -108,6 +108,26 @@ export const providerVersion = z
   .meta({ id: 'ProviderVersion' });
 export const wholeProviderVersion = providerVersion.extend({ definition: z.record(z.string(), z.unknown()) }).meta({ id: 'WholeProviderVersion' });
 export const rollbackBody = z.strictObject({ version: z.number().int().min(1).max(999_999_999) });
+export const discoverBody = z.strictObject({
+  issuer: z.string().min(1).max(2_000).describe('As the server writes it, letter by letter.'),
+  provider: z.string().min(1).max(64).optional().describe('The definition to compare with; without it, the one of the same issuer.'),
+});
+const said = z.union([z.string(), z.array(z.string())]).nullable();
+export const discovery = z
+  .object({
+    issuer: z.string(),
+    metadata_url: z.string(),
+    definition: z.record(z.string(), z.unknown()).describe('A draft; nothing is stored.'),
+    yaml: z.string().describe('The same, for PUT.'),
+    scopes_supported: z.array(z.string()).describe('A hint for scopes.default.'),
+    notes: z.array(z.string()),
+    warnings: z.array(warning),
+    existing: providerSummary
+      .extend({ differences: z.array(z.object({ pointer: z.string(), ours: said, theirs: said })) })
+      .nullable()
+      .describe('The definition that there is already, and where it says something else.'),
+  })
+  .meta({ id: 'Discovery' });
 const shownRequest = z.object({
   step: z.string(),
   method: z.string(),

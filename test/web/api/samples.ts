@@ -1,6 +1,7 @@
 /** A body for each call that takes one: right in its form, so that only what a test breaks is wrong. */
 export const bodies: Readonly<Record<string, unknown>> = {
   'post /v1/integrations/:id/test': { scopes: ['read'], inputs: {}, expires_in: 900 },
+  'post /v1/providers/discover': { issuer: 'https://login.example.com' },
   'post /v1/providers/:id/rollback': { version: 1 },
   'post /v1/projects': { id: 'another', name: 'Another' },
   'patch /v1/projects/:id': { name: 'Renamed' },
