@@ -10,7 +10,7 @@ export type TestBody = Pick<LinkBody, 'scopes' | 'inputs' | 'expires_in' | 'endp
 /** Makes the link of a test. Throws `not_found`, and `invalid_request` as `createLink`. */
 export async function createTest(world: World, project: string, integration: string, body: TestBody): Promise<{ link: LinkRecord; url: string }> {
   if ((await world.store.integrations.get(project, integration)) === undefined) throw new GrantryError('not_found');
-  const end_user = { id: 'test', display_name: 'An administrator who tests the integration' };
+  const end_user = { id: 'test', display_name: 'the administrator who tests the integration' };
   return createLink(world, project, { ...body, integration, end_user, skip_page: false }, 'test');
 }
 
@@ -49,9 +49,14 @@ export async function readTest(world: World, project: string, integration: strin
   const link = await getLink(world, project, id);
   if (link.purpose !== 'test' || link.integration_id !== integration) throw new GrantryError('not_found');
   const steps = await world.store.tests.steps(id);
-  const ended = link.status === 'connected' || link.error_code !== null;
-  const failed = link.error_code !== null || steps.slice(lastBegin(steps)).some(({ step }) => step.outcome === 'failed');
-  return { link, outcome: ended ? (failed ? 'failed' : 'passed') : 'waiting', next: nextOf(link), steps };
+  return { link, outcome: outcomeOf(link, steps), next: nextOf(link), steps };
+}
+
+/** What came of a test, by its link and its steps. */
+export function outcomeOf(link: Pick<LinkRecord, 'status' | 'error_code'>, steps: readonly TestStepRecord[]): Test['outcome'] {
+  if (link.error_code !== null) return 'failed';
+  if (link.status !== 'connected') return 'waiting';
+  return steps.slice(lastBegin(steps)).some(({ step }) => step.outcome === 'failed') ? 'failed' : 'passed';
 }
 
 /** Where the last try begins: of an earlier one, which was refused, nothing counts. */

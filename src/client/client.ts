@@ -44,7 +44,14 @@ export type GrantryClient = {
     end_user: { id: string; [field: string]: unknown };
     [field: string]: unknown;
   }): Promise<{ id: string; url: string; status: string; expires_at: string }>;
-  getConnectLink(id: string): Promise<{ id: string; status: string; connection_id: string | null; error: { code: string; detail: string } | null }>;
+  getConnectLink(id: string): Promise<{
+    id: string;
+    status: string;
+    connection_id: string | null;
+    /** Scopes that were asked for and not granted. */
+    missing_scopes: string[];
+    error: { code: string; detail: string } | null;
+  }>;
   /** The token of a connection, fresh for at least `minTtlS` seconds. */
   getToken(connectionId: string, wish?: { minTtlS?: number; force?: boolean }): Promise<Token>;
 };
@@ -55,6 +62,7 @@ export type Token = {
   access_token?: string;
   expires_at: string | null;
   scopes: string[];
+  missing_scopes: string[];
   extras: Record<string, string>;
   present: { in: 'header' | 'query'; name: string; value: string } | null;
 };

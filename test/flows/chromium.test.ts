@@ -178,3 +178,26 @@ test('the link opened in another browser', () =>
     await look('11-other-browser');
     expect(await tab.title()).toBe('This link is open in another browser');
   }));
+
+test('an admin tests an integration, and allows less than was asked for elsewhere', () =>
+  onPhone(async ({ tab, look }) => {
+    const { switches } = scene.providers.authorizationServer;
+    switches.withheldScopes = ['write'];
+    const approve = async (url: string, name: string) => {
+      await tab.goto(url);
+      await look(`${name}-page`);
+      await tab.locator('button[type=submit]').click();
+      await tab.locator('input[name=user]').fill('ada');
+      await tab.getByRole('button', { name: 'Approve' }).click();
+      await tab.waitForURL(/connect\/result/);
+      await look(`${name}-end`);
+    };
+    const made = await scene.root.call<{ url: string; trace: string }>('POST', '/v1/integrations/as/test', { body: { scopes: ['read', 'write'] } });
+    await approve(made.url, 'test');
+    expect(await tab.getByRole('heading', { level: 1 }).innerText()).toBe('The test of as passed');
+    expect(await scene.root.call('GET', made.trace)).toMatchObject({ outcome: 'passed' });
+    const link = await scene.linkTo('as', { scopes: ['read', 'write'] });
+    await approve(link.url, 'less');
+    expect(await tab.locator('.scopes').innerText()).toContain('write');
+    switches.withheldScopes = [];
+  }));

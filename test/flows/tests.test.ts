@@ -54,7 +54,7 @@ test('a flow that works: every step, and nothing that stays', async () => {
   scene.providers.authorizationServer.switches.withheldScopes = ['write'];
   const done = await walk(made);
   scene.providers.authorizationServer.switches.withheldScopes = [];
-  expect([done.status, done.title]).toEqual([200, 'The test of as is done']);
+  expect([done.status, done.title]).toEqual([200, 'The test of as passed']);
 
   const trace = await read(made);
   expect(shape(trace)).toEqual([
@@ -176,7 +176,8 @@ test('without a provider page: client credentials, an API key, a user name and p
   expect(shape(keyTrace)).toEqual(['page ok', 'understood ok', 'probe ok', 'probe ok', 'refresh skipped', 'presentation ok', 'revocation skipped']);
   expect(stepOf(keyTrace, 'presentation')?.request?.headers).toEqual({ 'X-Api-Key': expect.stringMatching(/^<api_key: \d+ characters>$/) });
   const basic = await make('basic');
-  await (await createBrowser().open(basic.url)).submit({ username: 'ada', password: 'not-the-password' });
+  const refused = await (await createBrowser().open(basic.url)).submit({ username: 'ada', password: 'not-the-password' });
+  expect(refused.title).toBe('The test of basic failed');
   const basicTrace = await read(basic);
   expect(basicTrace.outcome).toBe('failed');
   expect(stepOf(basicTrace, 'probe')?.look).toContain('does not take the credential');

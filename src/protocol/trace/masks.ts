@@ -19,50 +19,54 @@ export type Masks = {
 
 /** A shorter secret is looked for as a whole only: it would be found in everything. */
 const leastInside = 6;
+/** A longer text is looked into by nobody, and so not shown. */
+const longest = 4_000;
 
-/** The characters of a base64 text that depend on nothing but these bytes, wherever in the encoded bytes they begin. */
-function base64Cores(value: Buffer): string[] {
-  return [0, 1, 2].flatMap((before) => {
-    const bytes = Buffer.concat([Buffer.alloc(before), value]);
-    const [from, to] = [Math.ceil((before * 8) / 6), Math.floor((bytes.length * 8) / 6)];
-    return [bytes.toString('base64').slice(from, to), bytes.toString('base64url').slice(from, to)];
-  });
+const unescapes: readonly ((text: string) => string)[] = [
+  (text) => text.replace(/(?:%[0-9a-f]{2})+/gi, (run) => Buffer.from(run.replaceAll('%', ''), 'hex').toString('utf8')),
+  (text) => text.replaceAll('+', ' '),
+  (text) =>
+    text.replace(/\\(?:u([0-9a-f]{4})|(.))/gis, (_, code: string | undefined, other: string) =>
+      code === undefined ? other : String.fromCharCode(Number.parseInt(code, 16)),
+    ),
+];
+
+/** A text, and what it says when percent-encoding, + for space and the escapes of JSON are undone, some of them twice. */
+function unescaped(texts: Iterable<string>): Set<string> {
+  const all = new Set(texts);
+  for (let round = 0; round < 2; round += 1) for (const text of [...all]) for (const undo of unescapes) all.add(undo(text));
+  return all;
 }
 
-function percentEncoded(value: string): string[] {
-  const encoded = encodeURIComponent(value.replace(/\p{Surrogate}/gu, '\ufffd'));
-  const strict = encoded.replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16)}`);
-  return [encoded, strict].flatMap((text) => [text, text.replaceAll('%20', '+'), encodeURIComponent(text)]);
+/** What runs of base64 (of both alphabets, begun anywhere) and hex in a text may say. */
+function* decoded(text: string): Generator<string> {
+  for (const [run] of text.matchAll(/[A-Za-z0-9+/_-]{8,}/g))
+    for (const before of [0, 1, 2, 3]) yield Buffer.from(run.slice(before), 'base64').toString('utf8');
+  for (const [run] of text.matchAll(/[0-9a-f]{12,}/gi)) for (const before of [0, 1]) yield Buffer.from(run.slice(before), 'hex').toString('utf8');
 }
 
-/** Each way in which a secret may stand in a text; all but base64 are compared without case. */
-function formsOf(secret: string): { exact: string[]; anyCase: string[] } {
-  const bytes = Buffer.from(secret, 'utf8');
-  const json = JSON.stringify(secret).slice(1, -1);
-  const ascii = json.replace(/[^\x20-\x7e]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
-  const plain = [secret, json, ascii, json.replaceAll('/', '\\/'), ...percentEncoded(secret), bytes.toString('hex')];
-  return { exact: base64Cores(bytes), anyCase: [...new Set(plain.map((text) => text.toLowerCase()))] };
+/** All that a text may say, in small letters. */
+function readings(text: string): string[] {
+  const plain = unescaped([text]);
+  return [...plain, ...unescaped([...plain].flatMap((one) => [...decoded(one)]))].map((one) => one.toLowerCase());
 }
 
 export function createMasks(): Masks {
-  const secrets = new Map<string, { label: string; forms: ReturnType<typeof formsOf> }>();
+  const secrets = new Map<string, string>();
   const allowed = new Set<string>();
   const secretIn = (text: string): string | undefined => {
-    const lower = text.toLowerCase();
-    for (const [secret, { label, forms }] of secrets) {
-      if (
-        secret.length < leastInside
-          ? text === secret
-          : forms.exact.some((form) => text.includes(form)) || forms.anyCase.some((form) => lower.includes(form))
-      )
-        return label;
+    if (text.length > longest) return 'long text';
+    const said = readings(text);
+    for (const [secret, label] of secrets) {
+      const sought = secret.toLowerCase();
+      if (secret.length < leastInside ? text === secret : said.some((one) => one.includes(sought))) return label;
     }
     return undefined;
   };
   const hide = (text: string, label?: string) => (text === '' ? '' : `<${label ?? secretIn(text) ?? 'text'}: ${text.length} characters>`);
   return {
     learn(label, value) {
-      if (value !== undefined && value !== '' && !secrets.has(value)) secrets.set(value, { label, forms: formsOf(value) });
+      if (value !== undefined && value !== '' && !secrets.has(value)) secrets.set(value, label);
     },
     allow: (text) => void allowed.add(text),
     isAllowed: (text) => allowed.has(text),

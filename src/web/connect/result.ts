@@ -2,6 +2,7 @@ import type { Request, Response } from 'express';
 import { csrfToken, isBrowserOf, isCsrfToken } from '../../broker/flow/browser.ts';
 import { answerAccount, askedAccount } from '../../broker/flow/confirm.ts';
 import { connectionOfLink } from '../../broker/links.ts';
+import { outcomeOf } from '../../broker/tests.ts';
 import type { World } from '../../broker/world.ts';
 import { decisions, formFields, type LinkFailure } from '../pages/page.ts';
 import { requestIdOf } from '../request-id.ts';
@@ -18,13 +19,11 @@ export async function result(world: World, req: Request, res: Response): Promise
     return showPage(world, res, { kind: 'not_found', requestId: requestIdOf(req) });
   const project = (await world.store.projects.get(link.project_id))?.name ?? link.project_id;
   const provider = link.snapshot.definition.name;
-  if (link.purpose === 'test' && (link.status === 'connected' || link.error_code !== null))
-    return showPage(world, res, {
-      kind: 'tested',
-      provider,
-      integration: link.integration_id,
-      outcome: link.error_code === null ? 'done' : 'failed',
-    });
+  if (link.purpose === 'test') {
+    const outcome = outcomeOf(link, await world.store.tests.steps(id));
+    if (outcome === 'waiting') return showPage(world, res, { kind: 'not_found', requestId: requestIdOf(req) });
+    return showPage(world, res, { kind: 'tested', provider, integration: link.integration_id, outcome });
+  }
   if (link.status === 'connected') {
     const missing = (await connectionOfLink(world, link))?.missing_scopes ?? [];
     return showPage(world, res, { kind: 'connected', project, provider, missing });

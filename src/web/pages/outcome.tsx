@@ -62,7 +62,7 @@ export function Connected({ page }: { page: ConnectedPage }) {
       {page.missing.length === 0 ? null : (
         <Notice title="Not everything that was asked for was allowed">
           <p>
-            <Foreign>{page.project}</Foreign> works without these permissions, or asks you again when it needs them:
+            <Foreign>{page.project}</Foreign> did not get these permissions, and may ask you for them again:
           </p>
           <ul class="scopes">
             {page.missing.map((scope) => (
@@ -85,13 +85,14 @@ export function Connected({ page }: { page: ConnectedPage }) {
 /** A test has ended; what came of it is in its trace. */
 export function Tested({ page }: { page: TestedPage }) {
   const failed = page.outcome === 'failed';
+  const verdict = failed ? 'failed' : 'passed';
   return (
     <Layout
-      title={`The test of ${page.integration} ${failed ? 'failed' : 'is done'}`}
+      title={`The test of ${page.integration} ${verdict}`}
       tone={failed ? 'bad' : 'good'}
       heading={
         <>
-          The test of <Foreign>{page.integration}</Foreign> {failed ? 'failed' : 'is done'}
+          The test of <Foreign>{page.integration}</Foreign> {verdict}
         </>
       }
     >

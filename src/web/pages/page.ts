@@ -73,7 +73,7 @@ export type ConnectedPage = {
 };
 
 /** The end of a test of an integration. */
-export type TestedPage = { kind: 'tested'; provider: string; integration: string; outcome: 'done' | 'failed' };
+export type TestedPage = { kind: 'tested'; provider: string; integration: string; outcome: 'passed' | 'failed' };
 
 export type FailedPage = Known & {
   kind: 'failed';

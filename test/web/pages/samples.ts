@@ -70,7 +70,7 @@ export const samples: Readonly<Record<string, Page>> = {
   'connected, with less than was asked for': { kind: 'connected', ...names, missing: ['tickets:write', 'users:read'] },
   'connected, with a way back': { kind: 'connected', ...names, missing: [], returnTo: 'https://app.northwind.test/settings?tab=1' },
   'a test': { ...connect, purpose: 'test' },
-  'test done': { kind: 'tested', provider: parties.provider, integration: 'crm', outcome: 'done' },
+  'test passed': { kind: 'tested', provider: parties.provider, integration: 'crm', outcome: 'passed' },
   'test failed': { kind: 'tested', provider: parties.provider, integration: 'crm', outcome: 'failed' },
   ...Object.fromEntries(
     linkFailures.map((code) => [
