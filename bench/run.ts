@@ -1,5 +1,5 @@
 /** npm run bench -- <name>: runs one measurement, or all. */
-const names = ['token', 'start', 'unknown-key', 'refresh', 'due', 'hosts'] as const;
+const names = ['token', 'start', 'unknown-key', 'refresh', 'due', 'hosts', 'catalogue'] as const;
 const wanted = process.argv.slice(2);
 const unknown = wanted.find((name) => !names.some((known) => known === name));
 if (unknown !== undefined) {

@@ -1,4 +1,4 @@
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { configFaults, readConfig } from './config.ts';
 import { createLog } from './outside/log.ts';
@@ -7,7 +7,8 @@ import { GrantryError, isGrantryError } from './protocol/errors.ts';
 
 /** The process: configuration, broker, orderly end. */
 
-const packageRoot = dirname(dirname(fileURLToPath(import.meta.url)));
+const here = dirname(fileURLToPath(import.meta.url));
+const packageRoot = dirname(here);
 
 function explain(error: unknown): string {
   if (isGrantryError(error, 'invalid_request')) return configFaults(error);
@@ -22,7 +23,7 @@ function explain(error: unknown): string {
 async function main(): Promise<void> {
   const config = readConfig(process.env);
   const log = createLog(config.logLevel);
-  const broker = await startBroker({ config, log, packageRoot });
+  const broker = await startBroker({ config, log, packageRoot, compiledProviders: join(here, 'providers.json') });
 
   let stopping = false;
   const stop = async (signal: string): Promise<void> => {

@@ -48,6 +48,8 @@ export type StartOptions = {
   log: Log;
   /** The directory that holds providers/ and drizzle/. */
   packageRoot: string;
+  /** What the build made of providers/; without it, they are parsed. */
+  compiledProviders?: string;
   /** Changes the world before anything uses it: for tests that watch, or end, the process at a certain point. */
   adapt?: (world: World) => World;
 };
@@ -126,14 +128,14 @@ async function restoreSpilled(world: World): Promise<void> {
 }
 
 /** Starts everything that the configuration asks for. On failure nothing is left running. */
-export async function startBroker({ config, log, packageRoot, adapt = (world) => world }: StartOptions): Promise<RunningBroker> {
+export async function startBroker({ config, log, packageRoot, compiledProviders, adapt = (world) => world }: StartOptions): Promise<RunningBroker> {
   const closers = createClosers(log);
   try {
     const ring = await keyRing(config);
     const root =
       config.rootKey.kind === 'given' ? { key: config.rootKey.key, origin: 'found' as const } : await loadOrCreateRootKey(config.rootKey.dir);
     const providers = join(packageRoot, 'providers');
-    const shipped = await loadShippedProviders(providers, join(packageRoot, 'dist', 'providers.json'));
+    const shipped = await loadShippedProviders(providers, compiledProviders);
     const url = await databaseUrl(config, log, (close) => closers.add('embedded postgres', close));
     await migrateDatabase(url, join(packageRoot, 'drizzle'));
     const postgres = openPostgres({ url, max: 10, onError: (error) => log.warn({ error: error.name }, 'a database connection broke') });

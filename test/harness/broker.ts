@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
+import { inject } from 'vitest';
 import { createGrantryClient, type GrantryClient, GrantryProblem } from '../../src/client/client.ts';
 import { readConfig } from '../../src/config.ts';
 import { createLog } from '../../src/outside/log.ts';
@@ -55,7 +56,12 @@ export async function startTestBroker({ database, env = {} }: { database?: TestD
     ...env,
   });
   const logged: string[] = [];
-  const broker = await startBroker({ config, log: createLog(config.logLevel, { write: (line) => logged.push(line) }), packageRoot });
+  const broker = await startBroker({
+    config,
+    log: createLog(config.logLevel, { write: (line) => logged.push(line) }),
+    packageRoot,
+    compiledProviders: inject('compiledProviders'),
+  });
   const url = broker.publicUrl;
   const root = createGrantryClient({ baseUrl: url, apiKey: broker.rootKey });
   const pool = new pg.Pool({ connectionString: own.url, max: 2 });

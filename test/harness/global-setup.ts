@@ -1,8 +1,10 @@
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
 import { startEmbeddedPostgres } from '../../src/outside/embedded-postgres.ts';
+import { compileShippedProviders } from '../../src/outside/shipped-providers.ts';
 import { findChromium } from './chromium-program.ts';
 import { startTestRedis } from './redis-server.ts';
 import { spawnTied } from './tied.ts';
@@ -18,6 +20,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
     startTestRedis(),
     findChromium(),
   ]);
+  const compiledProviders = join(dataDir, 'providers.json');
+  await compileShippedProviders(fileURLToPath(new URL('../../providers', import.meta.url)), compiledProviders);
+  project.provide('compiledProviders', compiledProviders);
   project.provide('postgresUrl', postgres.url);
   project.provide('redis', redis);
   project.provide('chromium', chromium);
