@@ -1,12 +1,16 @@
 import { optionalEndpointUrl } from '../grants/endpoint.ts';
 import { grantFor } from '../grants/index.ts';
 import type { Credential } from '../protocol/credential.ts';
+import { apiOf } from '../protocol/definition/api.ts';
+import type { Api } from '../protocol/definition/schema.ts';
+import { isFilled } from '../protocol/definition/variables.ts';
 import type { DoorRequest, DoorResponse } from '../protocol/door.ts';
 import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { ApiRequest, GrantContext, PresentedRequest } from '../protocol/grant.ts';
-import { expandHeaders } from '../protocol/parameters.ts';
+import { expandHeaders, expandParameters } from '../protocol/parameters.ts';
 import { pointerValue } from '../protocol/pointer.ts';
 import { extraValues } from '../protocol/present.ts';
+import { withQuery } from '../protocol/query.ts';
 import { expandText } from '../protocol/template.ts';
 import { templateValues } from '../protocol/template-values.ts';
 
@@ -15,21 +19,36 @@ import { templateValues } from '../protocol/template-values.ts';
 /** What templates of calls may name: the grant's values, and what was kept beside the credential. */
 const valuesOf = (ctx: GrantContext, credential: Credential) => ({ ...templateValues(ctx), ...extraValues(credential.reveal().extras) });
 
+/** The API as the credential of this flow or connection meets it. */
+export const contextApi = (ctx: GrantContext): Api => apiOf(ctx.definition, ctx.method);
+
 /**
- * Adds the credential and the headers that each call of this provider needs; one whose template came out empty is left out.
- * Throws `invalid_request` when a header's value is missing or is not one line of printable ASCII.
+ * Adds the credential and the headers and parameters that each call of this provider needs; one whose template came out empty is left out, and a
+ * parameter that the address has already stays. Throws `invalid_request` when a header's value is missing or is not one line of printable ASCII.
  */
 export function presentCredential(ctx: GrantContext, credential: Credential, request: ApiRequest): PresentedRequest {
-  const presented = grantFor(ctx.method).present(ctx, credential, request);
+  const api = contextApi(ctx);
+  const values = valuesOf(ctx, credential);
+  const presented = grantFor(ctx.method).present(ctx, credential, {
+    ...request,
+    url: withMissing(request.url, expandParameters(api.params, values)),
+  });
   const present = new Set(Object.keys(presented.headers).map((name) => name.toLowerCase()));
-  const expanded = expandHeaders(ctx.definition.api.headers, valuesOf(ctx, credential));
-  const others = Object.entries(expanded).filter(([name]) => !present.has(name.toLowerCase()));
+  const others = Object.entries(expandHeaders(api.headers, values)).filter(([name]) => !present.has(name.toLowerCase()));
   return { url: presented.url, headers: { ...Object.fromEntries(others), ...presented.headers } };
+}
+
+function withMissing(url: string, params: readonly [string, string][]): string {
+  const { searchParams } = new URL(url);
+  return withQuery(
+    url,
+    params.filter(([name]) => !searchParams.has(name)),
+  );
 }
 
 /** The provider's API base, completed; undefined when the definition has none. Throws `address_refused`, `invalid_request`. */
 export function apiBase(ctx: GrantContext, credential: Credential): string | undefined {
-  return optionalEndpointUrl(ctx, ctx.definition.api.base_url, valuesOf(ctx, credential));
+  return optionalEndpointUrl(ctx, contextApi(ctx).base_url, valuesOf(ctx, credential));
 }
 
 /** True when the probe takes credentials of this method: a definition may limit it to some. */
@@ -37,19 +56,54 @@ function isProbedWith({ definition, method }: GrantContext, methods: readonly st
   return methods === undefined || methods.some((name) => definition.methods[name] === method);
 }
 
-/** Sends the probe; undefined when the definition has none. `answerBody`: whether anybody reads it. Throws what the door throws. */
+/**
+ * Sends the probe; undefined when the definition has none. `answerBody`: whether the caller reads it; where the definition says what a good
+ * answer holds, it is read in any case. `works`: the provider has taken the credential. Throws what the door throws.
+ */
 export async function sendProbe(
   ctx: GrantContext,
   credential: Credential,
   answerBody: NonNullable<DoorRequest['answerBody']>,
-): Promise<DoorResponse | undefined> {
-  const { probe } = ctx.definition.api;
+): Promise<(DoorResponse & { works: boolean }) | undefined> {
+  const { probe } = contextApi(ctx);
   if (probe === undefined || !isProbedWith(ctx, probe.methods)) return undefined;
-  const path = expandText(probe.path, valuesOf(ctx, credential));
+  const values = valuesOf(ctx, credential);
+  const path = expandText(probe.path, values);
   const base = /^https?:\/\//.test(path) ? '' : apiBase(ctx, credential)?.replace(/\/+$/, '');
   if (base === undefined) return undefined;
-  const { url, headers } = presentCredential(ctx, credential, { method: probe.method, url: base + path });
-  return ctx.door({ method: probe.method, url, headers: { accept: 'application/json', ...headers }, answerBody });
+  const { method, success } = probe;
+  const body = probeBody(probe, { ...values, access_token: credential.reveal().access_token });
+  const { url, headers } = presentCredential(ctx, credential, { method, url: base + path });
+  const answer = await ctx.door({
+    method,
+    url,
+    headers: { accept: 'application/json', ...body?.headers, ...headers, ...expandHeaders(probe.headers, values) },
+    ...(body !== undefined && { body: body.text }),
+    answerBody: success === undefined ? answerBody : 'read',
+  });
+  const isGood = answer.status >= 200 && answer.status < 300;
+  return { ...answer, works: isGood && (success === undefined || holds(jsonOf(answer.body), success)) };
+}
+
+type Probe = NonNullable<Api['probe']>;
+
+function probeBody({ json, form }: Probe, values: Readonly<Record<string, string>>): { text: string; headers: Record<string, string> } | undefined {
+  if (json !== undefined) return { text: JSON.stringify(filled(json, values)), headers: { 'content-type': 'application/json' } };
+  if (form === undefined) return undefined;
+  const text = new URLSearchParams(expandParameters(form, values)).toString();
+  return { text, headers: { 'content-type': 'application/x-www-form-urlencoded' } };
+}
+
+function filled(value: unknown, values: Readonly<Record<string, string>>): unknown {
+  if (typeof value === 'string') return isFilled(value) ? expandText(value, values) : value;
+  if (Array.isArray(value)) return value.map((inner) => filled(inner, values));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, filled(inner, values)]));
+}
+
+function holds(answer: unknown, { pointer, equals }: NonNullable<Probe['success']>): boolean {
+  const value = pointerValue(answer, pointer);
+  return equals === undefined ? value !== undefined && value !== null : value === equals;
 }
 
 /** Credentials that nobody has looked at before they are used: a person typed them. */
@@ -60,10 +114,10 @@ const typedGrants: ReadonlySet<string> = new Set(['api_key', 'basic']);
  * Throws `invalid_grant` when the probe says that a typed credential (API key, password) is none.
  */
 export async function readAccount(ctx: GrantContext, credential: Credential): Promise<string | undefined> {
-  const { account } = ctx.definition.api;
+  const { account } = contextApi(ctx);
   const typed = typedGrants.has(ctx.method.grant);
   if (account === undefined && !typed) return undefined;
-  let answer: DoorResponse | undefined;
+  let answer: Awaited<ReturnType<typeof sendProbe>>;
   try {
     answer = await sendProbe(ctx, credential, account === undefined ? 'ignored' : 'read');
   } catch (error) {
@@ -71,7 +125,7 @@ export async function readAccount(ctx: GrantContext, credential: Credential): Pr
     throw error;
   }
   if (typed && answer?.status === 401) throw new GrantryError('invalid_grant', { detail: 'The provider does not accept what was given.' });
-  if (answer === undefined || answer.status !== 200 || account === undefined) return undefined;
+  if (answer === undefined || answer.status !== 200 || !answer.works || account === undefined) return undefined;
   const value = pointerValue(jsonOf(answer.body), account);
   return typeof value === 'string' || typeof value === 'number' ? String(value).slice(0, 300) : undefined;
 }

@@ -50,7 +50,7 @@ async function ask(world: World, connection: ConnectionRecord, door: Door): Prom
   const answer = await sendProbe(ctx, await openCredential(world, connection), ctx.method.grant === 'oauth1' ? 'read' : 'ignored');
   if (answer === undefined) throw new GrantryError('unsupported', { detail: 'The definition of this provider has no probe.' });
   const { status } = answer;
-  const outcome = status >= 200 && status < 300 ? 'works' : status === 401 ? 'refused' : 'unclear';
+  const outcome = answer.works ? 'works' : status === 401 ? 'refused' : 'unclear';
   return { outcome, status, connection, blames: blamesCredential(ctx, answer) };
 }
 

@@ -232,6 +232,7 @@ export type TokenRow = Pick<
   | 'project_id'
   | 'integration_id'
   | 'provider_id'
+  | 'method'
   | 'end_user_id'
   | 'status'
   | 'reason'

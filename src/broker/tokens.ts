@@ -1,5 +1,6 @@
 import type { CredentialFields } from '../protocol/credential.ts';
-import type { Definition } from '../protocol/definition/schema.ts';
+import { apiOf } from '../protocol/definition/api.ts';
+import type { Api, Definition } from '../protocol/definition/schema.ts';
 import { GrantryError } from '../protocol/errors.ts';
 import { type Presentation, presentationOf } from '../protocol/present.ts';
 import { definitionInMemory, getProviderVersion } from './catalog.ts';
@@ -86,6 +87,12 @@ async function definitionOf(world: World, { project_id, provider_id, own_version
   return getProviderVersion(world, project_id, provider_id, own_version);
 }
 
+/** A definition that has lost the method of a connection still says how its API is called. */
+function apiOfRow(definition: Definition, { method }: TokenRow): Api {
+  const known = Object.hasOwn(definition.methods, method) ? definition.methods[method] : undefined;
+  return known === undefined ? definition.api : apiOf(definition, known);
+}
+
 function tokenAnswer(row: TokenRow, definition: Definition, secret: SecretFields): TokenAnswer {
   const common: Common = {
     connection_id: row.id,
@@ -94,7 +101,7 @@ function tokenAnswer(row: TokenRow, definition: Definition, secret: SecretFields
     missing_scopes: row.missing_scopes,
     extras: row.extras,
   };
-  const present = presentationOf(definition, secret);
+  const present = presentationOf(apiOfRow(definition, row), secret);
   if (present === undefined) {
     return {
       ...common,

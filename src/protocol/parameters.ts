@@ -19,7 +19,7 @@ export function nameParameters(
     if (value === undefined || omit.includes(name)) continue;
     named.set(Object.hasOwn(rename, name) ? (rename[name] ?? name) : name, value);
   }
-  for (const [name, value] of expandAll(params, values)) named.set(name, value);
+  for (const [name, value] of expandParameters(params, values)) named.set(name, value);
   return named;
 }
 
@@ -28,13 +28,14 @@ export function nameParameters(
  * be one header line of printable ASCII.
  */
 export function expandHeaders(templates: Templates, values: Values): Record<string, string> {
-  const expanded = expandAll(templates, values);
+  const expanded = expandParameters(templates, values);
   const bad = expanded.find(([, value]) => !/^[\t\x20-\x7e]*$/.test(value));
   if (bad !== undefined) throw new GrantryError('invalid_request', { detail: `The value of the header ${bad[0]} is not printable ASCII.` });
   return Object.fromEntries(expanded);
 }
 
-function expandAll(templates: Templates, values: Values): [string, string][] {
+/** Expands the values of parameters; one that a template made empty is left out. Throws `invalid_request` when a value is missing. */
+export function expandParameters(templates: Templates, values: Values): [string, string][] {
   return Object.entries(templates)
     .map(([name, template]): [string, string] => [name, expandText(template, values)])
     .filter(([name, value]) => value !== '' || templates[name] === '');

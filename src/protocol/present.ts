@@ -1,6 +1,7 @@
 import { basic } from './client-authentication.ts';
 import type { CredentialFields } from './credential.ts';
-import type { Definition } from './definition/schema.ts';
+import { apiOf } from './definition/api.ts';
+import type { Api } from './definition/schema.ts';
 import { GrantryError } from './errors.ts';
 import type { ApiRequest, GrantContext, PresentedRequest } from './grant.ts';
 import { expandHeaders } from './parameters.ts';
@@ -11,21 +12,20 @@ import { templateValues } from './template-values.ts';
 export type Presentation = { in: 'header' | 'query'; name: string; value: string };
 
 /** Where and how a provider wants a token (`api.token` of its definition; RFC 6750 section 2.1 when that says nothing). */
-function tokenPresentation(definition: Definition, token: string): Presentation {
-  const { in: where, name, scheme } = definition.api.token;
+function tokenPresentation({ token: { in: where, name, scheme } }: Api, token: string): Presentation {
   if (where === 'query') return { in: where, name, value: token };
   return { in: where, name, value: scheme === '' ? token : `${scheme} ${token}` };
 }
 
 /** The same for a whole credential: RFC 7617 for user name and password; undefined for OAuth 1.0a, which signs each request. */
 export function presentationOf(
-  definition: Definition,
+  api: Api,
   { kind, access_token, secret }: Pick<CredentialFields, 'kind' | 'access_token' | 'secret'>,
 ): Presentation | undefined {
   switch (kind) {
     case 'oauth2':
     case 'api_key':
-      return tokenPresentation(definition, access_token);
+      return tokenPresentation(api, access_token);
     case 'basic':
       return { in: 'header', name: 'Authorization', value: basic(access_token, secret ?? '') };
     case 'oauth1':
@@ -42,9 +42,10 @@ export function presentRequest(
   fields: CredentialFields,
   request: ApiRequest,
 ): PresentedRequest {
-  const presentation = presentationOf(ctx.definition, fields);
+  const api = apiOf(ctx.definition, ctx.method);
+  const presentation = presentationOf(api, fields);
   if (presentation === undefined) throw new GrantryError('unsupported', { detail: 'OAuth 1.0a signs requests; it has no token to present.' });
-  const headers = expandHeaders(ctx.definition.api.headers, { ...templateValues(ctx), ...extraValues(fields.extras) });
+  const headers = expandHeaders(api.headers, { ...templateValues(ctx), ...extraValues(fields.extras) });
   if (presentation.in === 'query') return { url: withQuery(request.url, [[presentation.name, presentation.value]]), headers };
   const others = Object.entries(headers).filter(([name]) => name.toLowerCase() !== presentation.name.toLowerCase());
   return { url: request.url, headers: { ...Object.fromEntries(others), [presentation.name]: presentation.value } };

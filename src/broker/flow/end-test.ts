@@ -6,7 +6,7 @@ import { pointerValue } from '../../protocol/pointer.ts';
 import { canRefresh } from '../../protocol/refreshable.ts';
 import { missingScopes } from '../../protocol/scopes.ts';
 import { showRequest } from '../../protocol/trace/shown-request.ts';
-import { apiBase, presentCredential, sendProbe } from '../account.ts';
+import { apiBase, contextApi, presentCredential, sendProbe } from '../account.ts';
 import type { LinkRecord, TestStep } from '../records.ts';
 import type { World } from '../world.ts';
 import { type Failed, failLink } from './context.ts';
@@ -68,7 +68,11 @@ async function probe({ trace, ctx }: Test, credential: Credential): Promise<void
       const look = probeAdvice[answer.status] ?? 'Look at api.probe, and at what came back.';
       return trace.note({ step: 'probe', outcome: 'failed', what: `The probe was answered with HTTP status ${answer.status}.`, look });
     }
-    const { account } = ctx.definition.api;
+    const { account, probe: call } = contextApi(ctx);
+    if (!answer.works) {
+      const look = `The answer does not hold what says that all is well: ${call?.success?.pointer} (api.probe.success).`;
+      return trace.note({ step: 'probe', outcome: 'failed', what: 'The probe was answered with a failure inside a good HTTP status.', look });
+    }
     const named = account === undefined ? undefined : pointerValue(jsonOf(answer.body), account);
     if (account !== undefined && typeof named !== 'string' && typeof named !== 'number') {
       const look = `The answer to the probe has no text or number at ${account} (api.account).`;

@@ -1,4 +1,5 @@
 import { grantFor } from '../../grants/index.ts';
+import { apiOf } from '../../protocol/definition/api.ts';
 import { completeInputs } from '../../protocol/definition/inputs.ts';
 import type { Input } from '../../protocol/definition/schema.ts';
 import { type Fault, GrantryError, isGrantryError } from '../../protocol/errors.ts';
@@ -41,7 +42,7 @@ function nextHost(link: LinkRecord, inputs: Record<string, string>): string {
       ? method.authorization_endpoint
       : 'token_endpoint' in method
         ? method.token_endpoint
-        : link.snapshot.definition.api.base_url;
+        : apiOf(link.snapshot.definition, method).base_url;
   if (template === undefined) return link.snapshot.definition.name;
   const declared = { ...link.snapshot.definition.inputs, ...method.inputs };
   const filled = template.replace(/\{([^{}]+)\}/g, (_, name: string) => inputs[name] ?? declared[name]?.default ?? '…');

@@ -10,7 +10,7 @@ import { gather } from '../gathered.ts';
  */
 
 const ms = (column: string) => `(extract(epoch from c.${column}) * 1000)::float8`;
-const connectionColumns = `c.id, c.project_id, c.integration_id, c.provider_id, c.end_user_id, c.status, c.reason, ${ms('reason_since')} as reason_since,
+const connectionColumns = `c.id, c.project_id, c.integration_id, c.provider_id, c.method, c.end_user_id, c.status, c.reason, ${ms('reason_since')} as reason_since,
   json_build_array(c.missing_scopes, c.scopes, c.extras, c.last_error) as json, c.credential_sealed, c.token_version, ${ms('issued_at')} as issued_at,
   ${ms('expires_at')} as expires_at, c.refreshable, ${ms('retry_at')} as retry_at, ${ms('failing_since')} as failing_since,
   c.failure_count, ${ms('updated_at')} as updated_at,
@@ -71,6 +71,7 @@ function rowOf(row: ConnectionColumns): TokenRow {
     project_id: row.project_id,
     integration_id: row.integration_id,
     provider_id: row.provider_id,
+    method: row.method,
     end_user_id: row.end_user_id,
     status: row.status,
     reason: row.reason,

@@ -1,11 +1,12 @@
 import { type Fault, isGrantryError } from '../errors.ts';
 import { templateNames } from '../template.ts';
+import { apiOf } from './api.ts';
 import { consistencyFaults } from './consistency.ts';
 import { declarationFaults } from './declarations.ts';
 import { type Path, pointerOf } from './faults.ts';
 import { declaredInputs } from './inputs.ts';
 import { parameterFaults } from './parameters.ts';
-import type { Definition, Input } from './schema.ts';
+import type { Api, Definition, Input, Method } from './schema.ts';
 import { urlTemplateDetails } from './url-template.ts';
 import { apiPlaces, methodPlaces, type Place } from './variables.ts';
 
@@ -50,35 +51,61 @@ function headerFaults(headers: Readonly<Record<string, string>>, path: Path, tak
     .map((name) => fault([...path, name], `${name} is set by the broker.`));
 }
 
-function apiFaults({ api, methods }: Definition): Fault[] {
+function apiFaults(api: Api, methods: Definition['methods'], path: Path): Fault[] {
   const { base_url, token, headers, probe, account } = api;
   const header = token.in === 'header';
+  const taken = header ? [token.name.toLowerCase()] : [];
   const relative = probe?.path.startsWith('/') === true;
+  const bodies = [probe?.json, probe?.form].filter((body) => body !== undefined).length;
   return [
-    ...(header && !/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(token.name) ? [fault(['api', 'token', 'name'], 'Is not a header name.')] : []),
-    ...headerFaults(headers, ['api', 'headers'], header ? [token.name.toLowerCase()] : []),
-    ...(relative && base_url === undefined ? [fault(['api', 'probe', 'path'], 'Needs api.base_url, or must be a whole URL.')] : []),
-    ...(account !== undefined && probe === undefined ? [fault(['api', 'account'], 'Needs api.probe, whose answer it points into.')] : []),
+    ...(header && !/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(token.name) ? [fault([...path, 'token', 'name'], 'Is not a header name.')] : []),
+    ...headerFaults(headers, [...path, 'headers'], taken),
+    ...headerFaults(probe?.headers ?? {}, [...path, 'probe', 'headers'], [...taken, ...(bodies > 0 ? ['content-type'] : [])]),
+    ...(bodies > 0 && probe?.method !== 'POST' ? [fault([...path, 'probe', 'method'], 'A probe with a body must be a POST.')] : []),
+    ...(bodies > 1 ? [fault([...path, 'probe', 'form'], 'A probe has one body: json or form.')] : []),
+    ...(probe?.success !== undefined && probe.method === 'HEAD'
+      ? [fault([...path, 'probe', 'success'], 'The answer to HEAD has no body: method must be GET or POST.')]
+      : []),
+    ...(relative && base_url === undefined ? [fault([...path, 'probe', 'path'], 'Needs api.base_url, or must be a whole URL.')] : []),
+    ...(account !== undefined && probe === undefined ? [fault([...path, 'account'], 'Needs api.probe, whose answer it points into.')] : []),
     ...(probe?.methods ?? []).flatMap((name, index) =>
-      Object.hasOwn(methods, name) ? [] : [fault(['api', 'probe', 'methods', index], `There is no method ${name}.`)],
+      Object.hasOwn(methods, name) ? [] : [fault([...path, 'probe', 'methods', index], `There is no method ${name}.`)],
     ),
   ];
 }
 
-/** The inputs that every method knows: those that `api`, which they share, may name. */
-function sharedInputs({ inputs, methods }: Definition): Inputs {
-  const all = Object.values(methods).map((method) => declaredInputs({ inputs }, method));
-  const [first = {}, ...rest] = all;
+/** The inputs that all of these methods know: those that an `api` which they share may name. */
+function sharedInputs(inputs: Inputs, methods: readonly Method[]): Inputs {
+  const [first = inputs, ...rest] = methods.map((method) => declaredInputs({ inputs }, method));
   return Object.fromEntries(Object.entries(first).filter(([name]) => rest.every((other) => Object.hasOwn(other, name))));
+}
+
+/** The `api` of the definition, for the methods that have none of their own, and those of the others. */
+function allApiFaults(definition: Definition, options: Options): Fault[] {
+  const { api, inputs, methods } = definition;
+  const sharing = Object.values(methods).filter((method) => method.api === undefined);
+  const shared = sharedInputs(inputs, sharing);
+  const common =
+    sharing.length === 0
+      ? []
+      : [...apiFaults(api, methods, ['api']), ...apiPlaces(api, sharing, ['api']).flatMap((place) => placeFaults(place, shared, options))];
+  const own = Object.entries(methods).flatMap(([name, method]) => {
+    if (method.api === undefined) return [];
+    const merged = apiOf(definition, method);
+    const path = ['methods', name, 'api'];
+    return [
+      ...apiFaults(merged, methods, path),
+      ...apiPlaces(merged, [method], path).flatMap((place) => placeFaults(place, declaredInputs(definition, method), options)),
+    ];
+  });
+  return [...common, ...own];
 }
 
 /** Everything that the schema alone cannot say of a definition: all faults at once, none when it is sound. */
 export function definitionFaults(definition: Definition, options: Options): Fault[] {
-  const shared = sharedInputs(definition);
   return [
     ...declarationFaults(definition.inputs, ['inputs'], options),
-    ...apiFaults(definition),
-    ...apiPlaces(definition).flatMap((place) => placeFaults(place, shared, options)),
+    ...allApiFaults(definition, options),
     ...Object.entries(definition.methods).flatMap(([name, method]) => {
       const path = ['methods', name];
       const inputs = declaredInputs(definition, method);

@@ -1,6 +1,7 @@
 import { isPublicHost, parseOutsideUrl } from '../address.ts';
 import { type Fault, isGrantryError } from '../errors.ts';
 import { templateNames } from '../template.ts';
+import { apiOf } from './api.ts';
 import { pointerOf } from './faults.ts';
 import { matchesPattern } from './pattern.ts';
 import type { Definition, Input, Method } from './schema.ts';
@@ -78,7 +79,7 @@ export function completeInputs(
  */
 export function hasOpenHost(definition: Definition, method: Method): boolean {
   const inputs = declaredInputs(definition, method);
-  const places = [...methodPlaces(method, []), ...apiPlaces(definition)].filter(({ kind }) => kind === 'url');
+  const places = [...methodPlaces(method, []), ...apiPlaces(apiOf(definition, method), [method], [])].filter(({ kind }) => kind === 'url');
   return places.some(({ template }) =>
     templateNames(template).some((name) => Object.hasOwn(inputs, name) && (inputs[name]?.host === true || inputs[name]?.url === true)),
   );

@@ -24,6 +24,66 @@ export const inputSchema = z
   })
   .describe('A value that completes the definition.');
 
+const found = z.strictObject({
+  pointer: pointer.describe('Into the answer.'),
+  equals: z.union([z.string(), z.number(), z.boolean()]).optional().describe('What must stand there; without it, anything but null.'),
+});
+const probe = z
+  .strictObject({
+    method: z.enum(['GET', 'POST', 'HEAD']).default('GET').describe('How it is made.'),
+    path: z.string().min(1).max(500).describe('Below base_url, or a whole URL.'),
+    methods: z.array(methodId).min(1).optional().describe('Only for credentials of these methods; all when left out.'),
+    headers: headers.default({}).describe('Further headers of this call.'),
+    json: z
+      .record(param, z.json())
+      .optional()
+      .describe('Its body, as JSON. A text that is nothing but {name} is filled in; all others are sent as they stand.'),
+    form: params.optional().describe('Its body, as a form.'),
+    success: found.optional().describe('For an API that answers errors with status 200: without this value the answer says nothing.'),
+  })
+  .describe('A cheap call that proves that a credential works.');
+const apiFields = {
+  base_url: url,
+  token: z
+    .strictObject({
+      in: z.enum(['header', 'query']).default('header').describe('Where the API wants the token.'),
+      name: param.default('Authorization').describe('Of the header or the query parameter.'),
+      scheme: z
+        .string()
+        .max(40)
+        .regex(/^[!-~]*$/, 'no spaces')
+        .default('Bearer')
+        .describe('Empty: the bare token.'),
+    })
+    .describe('How a credential is presented.'),
+  headers: headers.describe('What each call needs besides.'),
+  params: params.describe('Query parameters that each call needs besides; one that is there already stays.'),
+  probe,
+  account: pointer.describe("Where the probe's answer names the account; a reconnect must name the same."),
+};
+const api = z
+  .strictObject({
+    ...apiFields,
+    base_url: apiFields.base_url.optional(),
+    token: apiFields.token.prefault({}),
+    headers: apiFields.headers.default({}),
+    params: apiFields.params.default({}),
+    probe: apiFields.probe.optional(),
+    account: apiFields.account.optional(),
+  })
+  .prefault({});
+const methodApi = z
+  .strictObject({
+    base_url: apiFields.base_url.nullish(),
+    token: apiFields.token.optional(),
+    headers: apiFields.headers.optional(),
+    params: apiFields.params.optional(),
+    probe: apiFields.probe.nullish(),
+    account: apiFields.account.nullish(),
+  })
+  .optional()
+  .describe('Where the API differs for credentials of this method: each field replaces the one of `api`; null takes it away.');
+
 const callbackSignature = z.strictObject({
   algorithm: z.enum(['hmac_sha256_hex']).describe('Over the other parameters, sorted, as name=value joined by &.'),
   param: param.describe('The parameter that holds the signature.'),
@@ -35,7 +95,7 @@ const state = z
   .describe('not_echoed: the provider sends no state back; the flow is found by its cookie, on an own callback.');
 const denied = z.array(z.string().min(1).max(100)).default([]).describe('error values that mean the end user declined, besides access_denied.');
 const inputs = z.record(name, inputSchema).default({}).describe('Values that complete the definition, by the name that {name} stands for.');
-const common = { label: text.optional().describe('What the connect page calls this method.'), inputs };
+const common = { label: text.optional().describe('What the connect page calls this method.'), inputs, api: methodApi };
 const authorization = z
   .strictObject({
     params: params.default({}).describe('Further parameters of the authorization URL; may hold {name} of an input.'),
@@ -176,34 +236,6 @@ export const methodSchema = z.discriminatedUnion('grant', [
   basicSchema,
 ]);
 
-const api = z
-  .strictObject({
-    base_url: url.optional(),
-    token: z
-      .strictObject({
-        in: z.enum(['header', 'query']).default('header').describe('Where the API wants the token.'),
-        name: param.default('Authorization').describe('Of the header or the query parameter.'),
-        scheme: z
-          .string()
-          .max(40)
-          .regex(/^[!-~]*$/, 'no spaces')
-          .default('Bearer')
-          .describe('Empty: the bare token.'),
-      })
-      .prefault({}),
-    headers: headers.default({}).describe('What each call needs besides.'),
-    probe: z
-      .strictObject({
-        method: z.enum(['GET', 'POST', 'HEAD']).default('GET').describe('How it is made.'),
-        path: z.string().min(1).max(500).describe('Below base_url, or a whole URL.'),
-        methods: z.array(methodId).min(1).optional().describe('Only for credentials of these methods; all when left out.'),
-      })
-      .optional()
-      .describe('A cheap call that proves that a credential works.'),
-    account: pointer.optional().describe("Where the probe's answer names the account; a reconnect must name the same."),
-  })
-  .prefault({});
-
 export const definitionSchema = z.strictObject({
   $schema: z.string().optional(),
   id: id.describe('How integrations name it, and the name of its file.'),
@@ -229,6 +261,7 @@ export const definitionSchema = z.strictObject({
 
 export type Definition = z.output<typeof definitionSchema>;
 export type DefinitionInput = z.input<typeof definitionSchema>;
+export type Api = z.output<typeof api>;
 export type Input = z.output<typeof inputSchema>;
 export type Method = z.output<typeof methodSchema>;
 export type AuthorizationCodeMethod = z.output<typeof authorizationCodeSchema>;

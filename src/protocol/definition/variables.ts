@@ -1,5 +1,5 @@
 import type { Path } from './faults.ts';
-import type { Definition, Method } from './schema.ts';
+import type { Api, Method } from './schema.ts';
 
 /** Names that the broker fills itself; no input may be called so. */
 export const builtInNames: ReadonlySet<string> = new Set(['client_id', 'scope', 'redirect_uri', 'access_token', 'refresh_token', 'extras']);
@@ -96,20 +96,35 @@ export function methodPlaces(method: Method, path: Path): Place[] {
   }
 }
 
-/** The templates of `api`: what all methods share. */
-export function apiPlaces({ api, methods }: Pick<Definition, 'api' | 'methods'>): Place[] {
-  const all = Object.values(methods);
+/** The templates of an API that these methods share, with their paths below `at`. */
+export function apiPlaces(api: Api, all: readonly Method[], at: Path): Place[] {
   const kept = all.flatMap(keptNames);
   // Anybody can write a callback: what was kept from one never chooses the host that is given the token.
   const written = new Set(all.flatMap(fromCallback));
   const leading = all.flatMap(fromAnswer).filter((name) => !written.has(name));
-  const path = api.probe?.path;
   const traits = { kept, leading };
-  const probe =
-    path === undefined ? [] : path.startsWith('/') ? [text(['api', 'probe', 'path'], path, { kept })] : url(['api', 'probe', 'path'], path, traits);
+  const call = { ...optional, kept, builtIns: ['client_id'] };
+  const path = api.probe?.path;
+  const probe = [...at, 'probe'];
   return [
-    ...url(['api', 'base_url'], api.base_url, { ...traits, ...optional }),
-    ...each(['api', 'headers'], api.headers, { ...optional, kept, builtIns: ['client_id'] }),
-    ...probe,
+    ...url([...at, 'base_url'], api.base_url, { ...traits, ...optional }),
+    ...each([...at, 'headers'], api.headers, call),
+    ...each([...at, 'params'], api.params, call),
+    ...(path?.startsWith('/') ? [text([...probe, 'path'], path, { kept })] : url([...probe, 'path'], path, traits)),
+    ...each([...probe, 'headers'], api.probe?.headers, call),
+    ...each([...probe, 'form'], api.probe?.form, { ...call, builtIns: [...call.builtIns, 'access_token'] }),
+    ...filledTexts(api.probe?.json, [...probe, 'json']).map(([where, template]) =>
+      text(where, template, { kept, builtIns: ['client_id', 'access_token'] }),
+    ),
   ];
 }
+
+/** The texts of a JSON body that are nothing but a variable, with their paths. */
+function filledTexts(value: unknown, path: Path): [Path, string][] {
+  if (typeof value === 'string') return isFilled(value) ? [[path, value]] : [];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, inner]) => filledTexts(inner, [...path, name]));
+}
+
+/** `{name}` and nothing else; a GraphQL query has more in its braces. */
+export const isFilled = (text: string): boolean => /^\{[A-Za-z_][A-Za-z0-9_.]*\}$/.test(text);

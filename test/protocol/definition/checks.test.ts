@@ -30,6 +30,10 @@ describe('a sound definition', () => {
     ['a kept value that is the API', '/api/base_url', '{extras.home}/v1'],
     ['a probe that is a whole URL', '/api/probe/path', 'https://{tenant}.acme.com/me/{extras.account}'],
     ['the client id in the headers of the API', '/api/headers/Client-Id', '{client_id}'],
+    ['parameters of each call', '/api/params', { key: '{client_id}', account: '{extras.account}', x: '{extra}' }],
+    ['a probe with a body', '/api/probe', { path: '/graphql', method: 'POST', json: { query: '{ viewer { id } }', token: '{access_token}' } }],
+    ['an API of a method', `${web}/api`, { base_url: '{extras.home}/v1', token: { name: 'X-Key', scheme: '' }, probe: { path: '/{extras.realm}' } }],
+    ['a method without probe and account', `${web}/api`, { probe: null, account: null }],
     ['no code challenge', `${web}/code_challenge_method`, 'none'],
     ['out of band with state', `${signed}/callback`, { mode: 'oob', verifier: 'absent', state: 'echoed' }],
     ['an input with all of it', '/inputs/region', { label: 'R', enum: ['eu', 'us'], default: 'eu', pattern: '[a-z]{2}', optional: true }],
@@ -44,6 +48,28 @@ describe('a sound definition', () => {
 
 /** What is put where, and the pointer and words of the one fault that comes of it. */
 const refusals: [string, string, unknown, string, RegExp][] = [
+  // The API of a method.
+  ['a header that is the token', `${web}/api`, { headers: { authorization: 'x' } }, `${web}/api/headers/authorization`, /set by the broker/],
+  ['an account without a probe', `${web}/api`, { probe: null }, `${web}/api/account`, /Needs api.probe/],
+  ['a probe without its base', `${web}/api`, { base_url: null }, `${web}/api/probe/path`, /Needs api.base_url/],
+  [
+    'a value that this method does not keep',
+    '/methods/signed/api',
+    { base_url: '{extras.home}/v1' },
+    '/methods/signed/api/base_url',
+    /not a value that is kept/,
+  ],
+  ['an undeclared name in a parameter of each call', '/api/params/x', '{nobody}', '/api/params/x', /\{nobody\}/],
+  ['a body of a GET', '/api/probe/json', { a: 1 }, '/api/probe/method', /must be a POST/],
+  ['two bodies', '/api/probe', { path: '/me', method: 'POST', json: {}, form: {} }, '/api/probe/form', /one body/],
+  [
+    'an undeclared name in a body',
+    '/api/probe',
+    { path: '/me', method: 'POST', json: { a: { b: '{nobody}' } } },
+    '/api/probe/json/a/b',
+    /\{nobody\}/,
+  ],
+  ['a body of HEAD', '/api/probe', { path: '/me', method: 'HEAD', success: { pointer: '/ok' } }, '/api/probe/success', /HEAD has no body/],
   // Templates and their names.
   ['a brace that stands alone', `${web}/token_endpoint`, 'https://acme.com/{tenant', `${web}/token_endpoint`, /brace/],
   ['a name that is none', `${web}/token/params/x`, '{a-b}', `${web}/token/params/x`, /not a variable name/],
