@@ -1,4 +1,5 @@
 import { grantFor } from '../grants/index.ts';
+import { optionsOf } from '../protocol/definition/choices.ts';
 import { completeInputs, declaredInputs } from '../protocol/definition/inputs.ts';
 import type { Definition, Method } from '../protocol/definition/schema.ts';
 import type { DoorRequest, DoorResponse } from '../protocol/door.ts';
@@ -96,11 +97,11 @@ async function runMethod(world: World, definition: Definition, name: string, met
   };
   const declared = declaredInputs(definition, method);
   const examples = Object.fromEntries(
-    Object.entries(declared).map(([input, { example, default: given, host, url, secret, enum: choices }]) => [
+    Object.entries(declared).map(([input, { example, default: given, host, url, secret, ...listed }]) => [
       input,
       example ??
         given ??
-        choices?.[0] ??
+        optionsOf(listed)?.[0] ??
         (url ? `https://provider.example.com/${input}` : host ? 'provider.example.com' : secret ? `<${input}>`.replace(/[<>]/g, '') : 'example'),
     ]),
   );

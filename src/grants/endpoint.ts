@@ -1,3 +1,4 @@
+import { templateInputs } from '../protocol/definition/choices.ts';
 import type { Method } from '../protocol/definition/schema.ts';
 import type { GrantContext } from '../protocol/grant.ts';
 import { expandUrl, templateNames } from '../protocol/template.ts';
@@ -5,8 +6,7 @@ import { templateValues } from '../protocol/template-values.ts';
 
 /** An endpoint of the method as it is called. Throws `invalid_request` or `address_refused`. */
 export function endpointUrl(ctx: GrantContext<Method>, template: string, values = templateValues(ctx)): string {
-  const inputs = { ...ctx.definition.inputs, ...ctx.method.inputs };
-  return expandUrl(template, values, { inputs, allowPrivateHosts: ctx.allowPrivateHosts });
+  return expandUrl(template, values, { inputs: templateInputs(ctx.definition, ctx.method), allowPrivateHosts: ctx.allowPrivateHosts });
 }
 
 /** The same for an endpoint that may be left out: undefined too when it is made of an optional input that nobody gave. */

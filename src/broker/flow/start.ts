@@ -1,5 +1,6 @@
 import { grantFor } from '../../grants/index.ts';
 import { apiOf } from '../../protocol/definition/api.ts';
+import { chosenValues } from '../../protocol/definition/choices.ts';
 import { completeInputs } from '../../protocol/definition/inputs.ts';
 import type { Input } from '../../protocol/definition/schema.ts';
 import { type Fault, GrantryError, isGrantryError } from '../../protocol/errors.ts';
@@ -45,7 +46,10 @@ function nextHost(link: LinkRecord, inputs: Record<string, string>): string {
         : apiOf(link.snapshot.definition, method).base_url;
   if (template === undefined) return link.snapshot.definition.name;
   const declared = { ...link.snapshot.definition.inputs, ...method.inputs };
-  const filled = template.replace(/\{([^{}]+)\}/g, (_, name: string) => inputs[name] ?? declared[name]?.default ?? '…');
+  const defaults = Object.entries(declared).flatMap(([name, input]) => (input.default === undefined ? [] : [[name, input.default]]));
+  const given: Record<string, string> = { ...Object.fromEntries(defaults), ...inputs };
+  const values = { ...chosenValues(declared, given), ...given };
+  const filled = template.replace(/\{([^{}]+)\}/g, (_, name: string) => values[name] ?? '…');
   return /^https?:\/\/([^/?#]+)/.exec(filled)?.[1] ?? filled;
 }
 

@@ -1,10 +1,10 @@
 import { type Fault, isGrantryError } from '../errors.ts';
 import { templateNames } from '../template.ts';
 import { apiOf } from './api.ts';
+import { templateInputs } from './choices.ts';
 import { consistencyFaults } from './consistency.ts';
 import { declarationFaults } from './declarations.ts';
 import { type Path, pointerOf } from './faults.ts';
-import { declaredInputs } from './inputs.ts';
 import { parameterFaults } from './parameters.ts';
 import type { Api, Definition, Input, Method } from './schema.ts';
 import { urlTemplateDetails } from './url-template.ts';
@@ -76,7 +76,7 @@ function apiFaults(api: Api, methods: Definition['methods'], path: Path): Fault[
 
 /** The inputs that all of these methods know: those that an `api` which they share may name. */
 function sharedInputs(inputs: Inputs, methods: readonly Method[]): Inputs {
-  const [first = inputs, ...rest] = methods.map((method) => declaredInputs({ inputs }, method));
+  const [first = templateInputs({ inputs }, { inputs: {} }), ...rest] = methods.map((method) => templateInputs({ inputs }, method));
   return Object.fromEntries(Object.entries(first).filter(([name]) => rest.every((other) => Object.hasOwn(other, name))));
 }
 
@@ -95,7 +95,7 @@ function allApiFaults(definition: Definition, options: Options): Fault[] {
     const path = ['methods', name, 'api'];
     return [
       ...apiFaults(merged, methods, path),
-      ...apiPlaces(merged, [method], path).flatMap((place) => placeFaults(place, declaredInputs(definition, method), options)),
+      ...apiPlaces(merged, [method], path).flatMap((place) => placeFaults(place, templateInputs(definition, method), options)),
     ];
   });
   return [...common, ...own];
@@ -108,7 +108,7 @@ export function definitionFaults(definition: Definition, options: Options): Faul
     ...allApiFaults(definition, options),
     ...Object.entries(definition.methods).flatMap(([name, method]) => {
       const path = ['methods', name];
-      const inputs = declaredInputs(definition, method);
+      const inputs = templateInputs(definition, method);
       return [
         // Names like 1 would be put first by JavaScript, and the first method is the default.
         ...(/^\d+$/.test(name) ? [fault(path, "A method's name must not be a number.")] : []),

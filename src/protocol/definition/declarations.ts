@@ -13,11 +13,13 @@ function inputFaults(name: string, input: Input, options: { allowPrivateHosts: b
     [['example'], example],
     [['default'], input.default],
     ...(input.enum ?? []).map((value, index): [Path, string] => [['enum', index], value]),
+    ...Object.keys(input.choices ?? {}).map((value): [Path, string] => [['choices', value], value]),
   ];
   return [
     ...(builtInNames.has(name) ? [[[], `${name} is a built-in name; choose another.`] satisfies [Path, string]] : []),
     ...(broken === undefined ? [] : [[['pattern'], broken] satisfies [Path, string]]),
     ...(input.host && input.url ? [[['url'], 'An input is a host or a URL, not both.'] satisfies [Path, string]] : []),
+    ...choiceFaults(name, input),
     ...(input.secret && input.default !== undefined ? [[['default'], 'A secret has no default.'] satisfies [Path, string]] : []),
     ...values.flatMap(([field, value]): [Path, string][] => {
       const detail = value === undefined ? undefined : inputDetail(checked, value, options);
@@ -26,9 +28,53 @@ function inputFaults(name: string, input: Input, options: { allowPrivateHosts: b
   ];
 }
 
+function choiceFaults(name: string, { enum: values, choices, secret, optional, default: standard }: Input): [Path, string][] {
+  if (choices === undefined) return [];
+  const options = Object.entries(choices);
+  const all = [...new Set(options.flatMap(([, { sets }]) => Object.keys(sets)))];
+  return [
+    ...(values === undefined ? [] : [[['enum'], 'Say choices or enum, not both.'] satisfies [Path, string]]),
+    ...(secret ? [[['secret'], 'What is chosen from a list is no secret.'] satisfies [Path, string]] : []),
+    ...(optional && standard === undefined
+      ? [[['optional'], 'What choices bring along is always needed: give a default.'] satisfies [Path, string]]
+      : []),
+    ...(options.length === 0 ? [[['choices'], 'At least one choice is needed.'] satisfies [Path, string]] : []),
+    ...options.flatMap(([value, { sets }]): [Path, string][] => {
+      const at = ['choices', value, 'sets'];
+      const missing = all.filter((each) => !Object.hasOwn(sets, each));
+      const taken = Object.keys(sets).filter((each) => builtInNames.has(each) || each === name);
+      return [
+        ...(missing.length > 0 ? [[at, `Every choice sets the same values; here ${missing.join(', ')} is missing.`] satisfies [Path, string]] : []),
+        ...taken.map((each): [Path, string] => [[...at, each], `${each} is taken; choose another name.`]),
+      ];
+    }),
+  ];
+}
+
+/** Names that a choice sets and that are an input, or are set by another one. */
+function takenFaults(inputs: Readonly<Record<string, Input>>): [Path, string][] {
+  const setBy = new Map<string, string>();
+  return Object.entries(inputs).flatMap(([name, { choices = {} }]) =>
+    Object.entries(choices).flatMap(([value, { sets }]) =>
+      Object.keys(sets).flatMap((each): [Path, string][] => {
+        const other = setBy.get(each) ?? name;
+        setBy.set(each, other);
+        const detail =
+          Object.hasOwn(inputs, each) && each !== name
+            ? `${each} is an input already.`
+            : other === name
+              ? undefined
+              : `${each} is set by ${other} already.`;
+        return detail === undefined ? [] : [[[name, 'choices', value, 'sets', each], detail]];
+      }),
+    ),
+  );
+}
+
 /** What is wrong with the inputs that a definition declares at `path`: names, patterns, and values that do not fit them. */
 export function declarationFaults(inputs: Readonly<Record<string, Input>>, path: Path, options: { allowPrivateHosts: boolean }): Fault[] {
-  return Object.entries(inputs).flatMap(([name, input]) =>
-    inputFaults(name, input, options).map(([field, detail]) => ({ pointer: pointerOf([...path, name, ...field]), detail })),
+  const found = Object.entries(inputs).flatMap(([name, input]) =>
+    inputFaults(name, input, options).map(([field, detail]): [Path, string] => [[name, ...field], detail]),
   );
+  return [...found, ...takenFaults(inputs)].map(([at, detail]) => ({ pointer: pointerOf([...path, ...at]), detail }));
 }

@@ -2,6 +2,7 @@ import { isPublicHost, parseOutsideUrl } from '../address.ts';
 import { type Fault, isGrantryError } from '../errors.ts';
 import { templateNames } from '../template.ts';
 import { apiOf } from './api.ts';
+import { isOpenHost, optionsOf, templateInputs } from './choices.ts';
 import { pointerOf } from './faults.ts';
 import { matchesPattern } from './pattern.ts';
 import type { Definition, Input, Method } from './schema.ts';
@@ -40,7 +41,8 @@ export function inputDetail(input: Input, value: string, { allowPrivateHosts }: 
   const longest = input.secret || input.url ? 2_000 : 256;
   if (value.length > longest) return `Must have at most ${longest} characters.`;
   if (/[\p{Cc}\p{Cs}\u2028\u2029]/u.test(value)) return 'Must not hold control characters.';
-  if (input.enum !== undefined && !input.enum.includes(value)) return `Must be one of ${input.enum.join(', ')}.`;
+  const options = optionsOf(input);
+  if (options !== undefined && !options.includes(value)) return `Must be one of ${options.join(', ')}.`;
   if (input.host && !isPublicHost(value) && !(allowPrivateHosts && hostName.test(value))) return 'Must be a full public host name in lower case.';
   if (input.pattern !== undefined && !matchesPattern(input.pattern, value)) {
     return input.example === undefined ? 'Does not have the expected form.' : `Does not have the expected form, as in ${input.example}.`;
@@ -75,12 +77,15 @@ export function completeInputs(
 
 /**
  * True when whoever fills in the inputs decides which host is called: an endpoint of the method, or the API, stands on
- * an input with `host: true` or `url: true`. Such a method always gets a callback of its own.
+ * an input with `host: true` or `url: true` that is not chosen from a list. Such a method always gets a callback of its own.
  */
 export function hasOpenHost(definition: Definition, method: Method): boolean {
-  const inputs = declaredInputs(definition, method);
+  const inputs = templateInputs(definition, method);
   const places = [...methodPlaces(method, []), ...apiPlaces(apiOf(definition, method), [method], [])].filter(({ kind }) => kind === 'url');
   return places.some(({ template }) =>
-    templateNames(template).some((name) => Object.hasOwn(inputs, name) && (inputs[name]?.host === true || inputs[name]?.url === true)),
+    templateNames(template).some((name) => {
+      const input = Object.hasOwn(inputs, name) ? inputs[name] : undefined;
+      return input !== undefined && isOpenHost(input);
+    }),
   );
 }

@@ -16,9 +16,22 @@ export const inputSchema = z
     default: z.string().max(256).optional().describe('Taken when nothing is given.'),
     pattern: z.string().max(200).optional().describe('A regular expression over character classes; no groups.'),
     enum: z.array(z.string().max(256)).min(1).max(200).optional().describe('The values to choose from.'),
+    choices: z
+      .record(
+        z.string().min(1).max(100),
+        z.strictObject({
+          label: text.optional().describe('What the form calls it; its own name without.'),
+          sets: z.record(name, z.string().max(500)).describe('Values by the name that {name} stands for; every choice sets the same ones.'),
+        }),
+      )
+      .optional()
+      .describe('The values to choose from, and what each of them brings along, as the hosts of a region.'),
     secret: z.boolean().default(false).describe('Typed as a password, sealed, and never shown again.'),
     optional: z.boolean().default(false).describe('The form may leave it empty.'),
-    host: z.boolean().default(false).describe('The value is a full public host name; in an endpoint of a method only an admin may set it.'),
+    host: z
+      .boolean()
+      .default(false)
+      .describe('The value is a full public host name; unless it is chosen from a list, only an admin may set one in an endpoint of a method.'),
     url: z.boolean().default(false).describe('The value is a whole https URL; in an endpoint of a method only an admin may set it.'),
     asked_of: z.enum(['end_user', 'integration']).default('end_user').describe('integration: only an admin may set it.'),
   })

@@ -1,5 +1,6 @@
 import { isGrantryError } from '../errors.ts';
 import { expandUrl } from '../template.ts';
+import { optionsOf } from './choices.ts';
 import type { Input } from './schema.ts';
 
 export type UrlRules = {
@@ -25,15 +26,21 @@ function leads(template: string, rules: UrlRules): boolean {
 }
 
 function hostDetails(host: string, rules: UrlRules): string[] {
-  const names = [...host.matchAll(variable)].map(([, name = '']) => name);
+  const names = namesIn(host);
   if (names.length === 0) return [];
   const inputs = names.map((name) => inputOf(rules, name));
   if (inputs.some((input) => input === undefined)) return ['Only declared inputs may stand in the host.'];
   if (inputs.some((input) => input?.secret)) return ['A secret must not stand in the host.'];
   if (inputs.some((input) => input?.url)) return ['An input with url: true may stand at the very beginning only.'];
-  if (inputs.some((input) => input?.host)) return host === `{${names[0]}}` ? [] : ['An input with host: true must be the whole host.'];
+  if (inputs.some((input) => input?.host && optionsOf(input) === undefined))
+    return host === `{${names[0]}}` ? [] : ['An input with host: true must be the whole host.'];
+  return [...new Set(listedHosts(host, rules).flatMap((listed) => freeDetails(listed, rules)))];
+}
 
+/** What is wrong with a host whose only variables are those of which anybody may say one label. */
+function freeDetails(host: string, rules: UrlRules): string[] {
   const labels = host.replace(variable, '{}').split('.');
+  if (!labels.includes('{}') && !labels.some((label) => label.includes('{'))) return [];
   if (labels.some((label) => label.includes('{') && label !== '{}')) return ['A variable in the host must be a whole label, between dots.'];
   const suffix = labels.slice(labels.lastIndexOf('{}') + 1);
   if (rules.allowPrivateHosts) return [];
@@ -41,18 +48,48 @@ function hostDetails(host: string, rules: UrlRules): string[] {
   return ['Behind a variable the host needs a fixed domain of its own (as in {name}.example.com), or the input must say host: true.'];
 }
 
-function sampleOf(template: string, rules: UrlRules): string | undefined {
-  const names = [...template.matchAll(variable)].map(([, name = '']) => name);
+/** More than a person would list. */
+const mostHosts = 200;
+
+/** The host with each value that the definition lists for its variables. */
+function listedHosts(host: string, rules: UrlRules): string[] {
+  return namesIn(host).reduce(
+    (hosts, name) => {
+      const options = optionsOf(inputOf(rules, name) ?? {});
+      return options === undefined ? hosts : hosts.flatMap((each) => options.map((value) => each.replaceAll(`{${name}}`, value))).slice(0, mostHosts);
+    },
+    [host],
+  );
+}
+
+const namesIn = (text: string): string[] => [...new Set([...text.matchAll(variable)].map(([, name = '']) => name))];
+
+/** What comes of the template with values as they may be given; each one that is listed for a host is tried. */
+function sampleDetails(template: string, rules: UrlRules): string[] {
+  const [authority = ''] = /^[a-z]+:\/\/[^/?#]*/i.exec(template) ?? [];
+  const inHost = namesIn(authority);
   const value = (name: string) => {
     const input = inputOf(rules, name);
-    if (name.startsWith('extras.') || input?.url) return 'https://sample.com/sample';
-    return input?.host ? 'sample.com' : 'sample';
+    if (name.startsWith('extras.') || (input?.url && optionsOf(input) === undefined)) return 'https://sample.com/sample';
+    return (input && optionsOf(input)?.find((option) => option !== '')) ?? (input?.host ? 'sample.com' : 'sample');
   };
+  const common = Object.fromEntries(namesIn(template).map((name) => [name, value(name)]));
+  const samples = inHost.reduce<Record<string, string>[]>(
+    (all, name) =>
+      all
+        .flatMap((each) => (optionsOf(inputOf(rules, name) ?? {}) ?? [value(name)]).map((option) => ({ ...each, [name]: option })))
+        .slice(0, mostHosts),
+    [common],
+  );
+  return [...new Set(samples.flatMap((values) => sampleDetail(template, values, rules)))];
+}
+
+function sampleDetail(template: string, values: Record<string, string>, rules: UrlRules): string[] {
   try {
-    expandUrl(template, Object.fromEntries(names.map((name) => [name, value(name)])), rules);
-    return undefined;
+    expandUrl(template, values, rules);
+    return [];
   } catch (error) {
-    if (isGrantryError(error)) return error.message;
+    if (isGrantryError(error)) return [error.message];
     throw error;
   }
 }
@@ -72,6 +109,5 @@ export function urlTemplateDetails(template: string, rules: UrlRules): string[] 
     const details = hostDetails(host, rules);
     if (details.length > 0) return details;
   }
-  const detail = sampleOf(template, rules);
-  return detail === undefined ? [] : [detail];
+  return sampleDetails(template, rules);
 }

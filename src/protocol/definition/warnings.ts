@@ -1,4 +1,5 @@
 import { templateNames } from '../template.ts';
+import { isOpenHost } from './choices.ts';
 import { type Path, pointerOf } from './faults.ts';
 import { declaredInputs } from './inputs.ts';
 import type { Definition, Method } from './schema.ts';
@@ -100,12 +101,12 @@ function methodWarnings(definition: Definition, method: Method, path: Path): Fou
       'scope_separator_unusual',
       'Scopes are separated by a space (RFC 6749), by some with a comma. Check this one against the documentation.',
     ],
-    ...Object.entries(declaredInputs(definition, method)).map(([name, { host, url }]): Found => {
+    ...Object.entries(declaredInputs(definition, method)).map(([name, input]): Found => {
       const at = Object.hasOwn(method.inputs, name) ? [...path, 'inputs', name] : ['inputs', name];
       const detail = named.has(name)
         ? 'An open host: who fills it in chooses who is sent the client secret, so only an admin may, and integrations get a callback of their own.'
         : 'An open host: who fills it in chooses who is sent the token. If all hosts end alike, write that end into the address instead.';
-      return [host || url, at, 'open_host', detail];
+      return [isOpenHost(input), at, 'open_host', detail];
     }),
   ];
 }

@@ -4,6 +4,7 @@ import { type OutOfBand, returnOutOfBand, waitingOutOfBand } from '../../broker/
 import { type OpenLink, openLink, startFlow } from '../../broker/flow/start.ts';
 import type { LinkRecord } from '../../broker/records.ts';
 import type { World } from '../../broker/world.ts';
+import { optionsOf } from '../../protocol/definition/choices.ts';
 import type { Fault } from '../../protocol/errors.ts';
 import { setFlowCookie } from '../cookies.ts';
 import { formFields, type PageInput } from '../pages/page.ts';
@@ -24,6 +25,7 @@ function inputsOf({ missing }: OpenLink, { given, faults }: { given: Record<stri
   return missing.map(({ name, input }) => {
     const error = faults.find(({ pointer }) => pointer === `/inputs/${name}`)?.detail;
     const value = given[name];
+    const options = optionsOf(input);
     return {
       name,
       label: input.label,
@@ -31,7 +33,7 @@ function inputsOf({ missing }: OpenLink, { given, faults }: { given: Record<stri
       optional: input.optional,
       ...(input.description !== undefined && { description: input.description }),
       ...(input.example !== undefined && { example: input.example }),
-      ...(input.enum !== undefined && { choices: input.enum }),
+      ...(options !== undefined && { choices: options.map((option) => ({ value: option, label: input.choices?.[option]?.label ?? option })) }),
       ...(value !== undefined && !input.secret && { value }),
       ...(error !== undefined && { error }),
     };

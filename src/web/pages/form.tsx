@@ -33,8 +33,8 @@ function Control({ input, id, describedBy, focused }: { input: PageInput; id: st
       <select {...shared}>
         <option value="">Choose one</option>
         {choices.map((choice) => (
-          <option value={choice} selected={choice === value}>
-            {choice}
+          <option value={choice.value} selected={choice.value === value}>
+            {choice.label}
           </option>
         ))}
       </select>

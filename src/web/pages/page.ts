@@ -14,7 +14,7 @@ export type PageInput = {
   secret: boolean;
   optional: boolean;
   /** The only values there are. */
-  choices?: readonly string[];
+  choices?: readonly { value: string; label: string }[];
   value?: string;
   /** What is wrong with the value that was sent. */
   error?: string;

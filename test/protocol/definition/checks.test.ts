@@ -4,6 +4,14 @@ import { faultsOf, put, sample, type Tree } from './samples.ts';
 
 const check = (tree: Tree, allowPrivateHosts = false) => faultsOf(() => parseDefinitionValue(tree, { allowPrivateHosts }));
 const web = '/methods/web';
+const region = (value: string, over: Tree = {}) => ({
+  label: 'Region',
+  choices: {
+    [value]: { label: 'North', sets: { login: 'login.acme.com', short: 'n' } },
+    south: { sets: { login: 'login.acme-south.com', short: 's' } },
+  },
+  ...over,
+});
 const signed = '/methods/signed';
 
 describe('a sound definition', () => {
@@ -34,6 +42,11 @@ describe('a sound definition', () => {
     ['a probe with a body', '/api/probe', { path: '/graphql', method: 'POST', json: { query: '{ viewer { id } }', token: '{access_token}' } }],
     ['an API of a method', `${web}/api`, { base_url: '{extras.home}/v1', token: { name: 'X-Key', scheme: '' }, probe: { path: '/{extras.realm}' } }],
     ['a method without probe and account', `${web}/api`, { probe: null, account: null }],
+    ['a listed host', '/inputs/site', { label: 'S', host: true, enum: ['login.acme.com', 'login.acme.de'] }],
+    ['a choice of hosts', '/inputs/tenant', region('north')],
+    ['a listed part of a label', `${web}/token_endpoint`, 'https://login{env}.acme.com/token'],
+    ['a listed ending', `${web}/token_endpoint`, 'https://login.acme.{ending}/token'],
+    ['a listed host beside a label that anybody may say', `${web}/token_endpoint`, 'https://{tenant}.acme.{ending}/token'],
     ['no code challenge', `${web}/code_challenge_method`, 'none'],
     ['out of band with state', `${signed}/callback`, { mode: 'oob', verifier: 'absent', state: 'echoed' }],
     ['an input with all of it', '/inputs/region', { label: 'R', enum: ['eu', 'us'], default: 'eu', pattern: '[a-z]{2}', optional: true }],
@@ -46,8 +59,68 @@ describe('a sound definition', () => {
   });
 });
 
+describe('choices', () => {
+  it('may bring along what stands anywhere in an address', () => {
+    const tree = put(put(sample(), '/inputs/region', region('north')), `${web}/token_endpoint`, 'https://{login}/token');
+    expect(check(tree)).toEqual([]);
+    expect(check(put(tree, '/api/base_url', 'https://api-{short}.acme.com/v1'))).toEqual([]);
+  });
+
+  it.each([
+    ['a private host', 'internal', /not a public one/],
+    ['another path', 'com/evil', /one of the values that the definition lists/],
+    ['another port', 'com:81', /one of the values that the definition lists/],
+    ['user info', 'com@evil.com', /one of the values that the definition lists/],
+  ])('must not lead to %s, whichever of them does', (_, value, words) => {
+    const tree = put(put(sample(), '/inputs/ending/enum', ['com', value]), `${web}/token_endpoint`, 'https://login.acme.{ending}/token');
+    expect(check(tree)).toEqual([{ pointer: `${web}/token_endpoint`, detail: expect.stringMatching(words) }]);
+  });
+
+  it('set no name twice', () => {
+    const tree = put(put(sample(), '/inputs/region', region('north')), '/inputs/zone', region('east'));
+    expect(check(tree).map(({ pointer, detail }) => [pointer, detail])).toContainEqual([
+      '/inputs/zone/choices/east/sets/login',
+      'login is set by region already.',
+    ]);
+  });
+});
+
 /** What is put where, and the pointer and words of the one fault that comes of it. */
 const refusals: [string, string, unknown, string, RegExp][] = [
+  // Choices.
+  [
+    'a choice that sets less',
+    '/inputs/region',
+    region('x', { choices: { a: { sets: { y: '1' } }, b: { sets: {} } } }),
+    '/inputs/region/choices/b/sets',
+    /here y is missing/,
+  ],
+  ['choices beside an enum', '/inputs/region', region('x', { enum: ['x', 'south'] }), '/inputs/region/enum', /not both/],
+  ['a secret choice', '/inputs/region', region('x', { secret: true }), '/inputs/region/secret', /no secret/],
+  ['no choices', '/inputs/region', region('x', { choices: {} }), '/inputs/region/choices', /At least one/],
+  ['an optional choice', '/inputs/region', region('x', { optional: true }), '/inputs/region/optional', /give a default/],
+  ['a default that is no choice', '/inputs/region', region('x', { default: 'west' }), '/inputs/region/default', /one of x, south/],
+  [
+    'a choice that sets an input',
+    '/inputs/region',
+    region('x', { choices: { a: { sets: { key: '1' } } } }),
+    '/inputs/region/choices/a/sets/key',
+    /an input already/,
+  ],
+  [
+    'a choice that sets itself',
+    '/inputs/region',
+    region('x', { choices: { a: { sets: { region: '1' } } } }),
+    '/inputs/region/choices/a/sets/region',
+    /is taken/,
+  ],
+  [
+    'a choice that sets a built-in',
+    '/inputs/region',
+    region('x', { choices: { a: { sets: { client_id: '1' } } } }),
+    '/inputs/region/choices/a/sets/client_id',
+    /is taken/,
+  ],
   // The API of a method.
   ['a header that is the token', `${web}/api`, { headers: { authorization: 'x' } }, `${web}/api/headers/authorization`, /set by the broker/],
   ['an account without a probe', `${web}/api`, { probe: null }, `${web}/api/account`, /Needs api.probe/],
@@ -55,8 +128,8 @@ const refusals: [string, string, unknown, string, RegExp][] = [
   [
     'a value that this method does not keep',
     '/methods/signed/api',
-    { base_url: '{extras.home}/v1' },
-    '/methods/signed/api/base_url',
+    { headers: { 'X-Home': '{extras.home}' } },
+    '/methods/signed/api/headers/X-Home',
     /not a value that is kept/,
   ],
   ['an undeclared name in a parameter of each call', '/api/params/x', '{nobody}', '/api/params/x', /\{nobody\}/],

@@ -14,6 +14,8 @@ export function sample(): Tree {
       site: { label: 'Site', host: true, example: 'login.acme.com' },
       server: { label: 'Server', url: true, example: 'https://login.acme.com/base' },
       extra: { label: 'Extra', optional: true },
+      ending: { label: 'Country', enum: ['com', 'de'] },
+      env: { label: 'Environment', enum: ['', '-test'] },
     },
     api: { base_url: 'https://{tenant}.acme.com/v1', headers: { 'X-App': 'a' }, probe: { path: '/me' }, account: '/id' },
     methods: {

@@ -39,7 +39,7 @@ const hostile: Record<string, Page> = {
       example: text,
       value: text,
       error: text,
-      choices: [text],
+      choices: [{ value: text, label: text }],
       secret: false,
       optional: true,
     })),

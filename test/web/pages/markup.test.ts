@@ -135,7 +135,19 @@ describe('the connect page', () => {
   it('offers the choices, and marks the one that was made', () => {
     const page = samples.connect;
     if (page?.kind !== 'connect') throw new Error('no connect sample');
-    const { html } = renderPage({ ...page, inputs: [{ name: 'r', label: 'R', secret: false, optional: false, choices: ['a', 'b'], value: 'b' }] });
+    const { html } = renderPage({
+      ...page,
+      inputs: [
+        {
+          name: 'r',
+          label: 'R',
+          secret: false,
+          optional: false,
+          choices: ['a', 'b'].map((choice) => ({ value: choice, label: choice })),
+          value: 'b',
+        },
+      ],
+    });
     expect(named(html, 'option').map((option) => [attribute(option, 'value'), attribute(option, 'selected') !== undefined])).toEqual([
       ['', false],
       ['a', false],

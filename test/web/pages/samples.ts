@@ -18,7 +18,14 @@ const subdomain: PageInput = {
 };
 const inputs: PageInput[] = [
   { ...subdomain, value: 'acme!', error: 'Only letters, digits and hyphens.' },
-  { name: 'region', label: 'Region', secret: false, optional: true, choices: ['Europe', 'United States'], value: 'Mars' },
+  {
+    name: 'region',
+    label: 'Region',
+    secret: false,
+    optional: true,
+    choices: ['Europe', 'United States'].map((choice) => ({ value: choice, label: choice })),
+    value: 'Mars',
+  },
   { name: 'api_key', label: 'API key', description: 'Found in your account settings.', secret: true, optional: false, value: 'typed-before' },
 ];
 
