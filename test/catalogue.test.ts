@@ -1,0 +1,78 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { schemaFields, usedFields } from '../scripts/catalogue/fields.ts';
+import { reportOf } from '../scripts/catalogue/report.ts';
+import { readDocument } from '../src/protocol/definition/document.ts';
+import { parseDefinitionValue } from '../src/protocol/definition/parse.ts';
+import { isPlainObject, type PlainObject } from '../src/protocol/definition/plain.ts';
+import { packageRoot } from './harness/broker.ts';
+import { sample } from './protocol/definition/samples.ts';
+
+const complete = parseDefinitionValue(sample(), { allowPrivateHosts: false });
+
+it('knows every field of the schema by its path, once', () => {
+  const fields = schemaFields();
+  expect(new Set(fields).size).toBe(fields.length);
+  expect(fields).toEqual(
+    expect.arrayContaining([
+      'documentation',
+      'api.base_url',
+      'api.token.scheme',
+      'inputs.*.host',
+      'inputs.*.secret',
+      'methods.*.token.format',
+      'methods.*.signature_method',
+      'methods.*.response.success.pointer',
+      'methods.*.callback.signature.algorithm',
+    ]),
+  );
+  for (const group of ['api', 'methods', 'methods.*.token', 'methods.*.response.success', 'methods.*.grant', 'methods.*.inputs', '$schema', 'id'])
+    expect(fields).not.toContain(group);
+});
+
+it('what is as usual, or empty, is not used; every field that is used is a field', () => {
+  const used = usedFields(complete);
+  expect([...used].filter((field) => !schemaFields().includes(field))).toEqual([]);
+  for (const field of ['inputs.*.host', 'methods.*.issuer', 'methods.*.authorization.rename', 'methods.*.callback.keep', 'api.account', 'inputs'])
+    expect([field, used.has(field)]).toEqual([field, true]);
+  for (const field of ['methods.*.code_challenge_method', 'methods.*.token.headers', 'methods.*.token.format', 'api.token.scheme', 'aliases'])
+    expect([field, used.has(field)]).toEqual([field, false]);
+});
+
+it('counts, and names what nobody uses', () => {
+  const { text, unused } = reportOf([{ definition: complete, base: undefined }]);
+  expect(text).toContain('1 definitions');
+  expect(text).toMatch(/ 1 {2}authorization_code\n/);
+  expect(text).toMatch(/ 1 {2}no documentation named\n/);
+  expect(text).toMatch(/ 1 {2}methods\.\*\.issuer +acme\n/);
+  expect(unused).toContain('methods.*.token.format');
+  expect(unused).toContain('extends');
+  expect(unused).not.toContain('methods.*.issuer');
+  expect(reportOf([{ definition: complete, base: 'other' }]).unused).not.toContain('extends');
+});
+
+/** What the schema has and no definition says, until it is used or removed. */
+const pending = new Set([
+  'methods.*.callback.signature.key',
+  'methods.*.refresh.response.refresh_token_expires_in',
+  'methods.*.response.format',
+  'methods.*.response.token_type_required',
+]);
+
+it('every field is used by a definition', () => {
+  const texts = ['providers', 'providers/drafts']
+    .filter((dir) => existsSync(`${packageRoot}/${dir}`))
+    .flatMap((dir) =>
+      readdirSync(`${packageRoot}/${dir}`)
+        .filter((file) => file.endsWith('.yaml'))
+        .map((file) => readFileSync(`${packageRoot}/${dir}/${file}`, 'utf8')),
+    );
+  const written = new Map(
+    texts.map(readDocument).flatMap((value): [string, PlainObject][] => (isPlainObject(value) ? [[String(value.id), value]] : [])),
+  );
+  const entries = [...written.values()].map((value) => ({
+    definition: parseDefinitionValue(value, { allowPrivateHosts: false, base: (id) => written.get(id) }),
+    base: typeof value.extends === 'string' ? value.extends : undefined,
+  }));
+  expect(reportOf(entries).unused.filter((field) => !pending.has(field))).toEqual([]);
+});
