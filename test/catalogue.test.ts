@@ -53,6 +53,15 @@ it('counts, and names what nobody uses', () => {
 
 /** What the schema has and no definition says, until it is used or removed. */
 const pending = new Set([
+  'methods.*.api',
+  'inputs.*.choices',
+  'inputs.*.choices.*.sets',
+  'api.params',
+  'api.probe.headers',
+  'api.probe.json',
+  'api.probe.form',
+  'api.probe.success.pointer',
+  'api.probe.success.equals',
   'methods.*.callback.signature.key',
   'methods.*.refresh.response.refresh_token_expires_in',
   'methods.*.response.format',

@@ -31,8 +31,10 @@ type Node = {
 /** Which fields must be there says nothing of a provider; `$schema` is for editors. */
 const unsaid = new Set(['$schema', 'id', 'name', 'grant', 'label', 'methods']);
 
-/** The path of a field below `path`; an input is the same wherever it is declared. */
-const below = (path: string, name: string) => (path === '' || name === 'inputs' ? name : `${path}.${name}`);
+/** The path of a field below `path`; an input is the same wherever it is declared, and so is an API. */
+const below = (path: string, name: string) => (path === '' || name === 'inputs' || name === 'api' ? name : `${path}.${name}`);
+/** What is told besides, though it is only a group. */
+const ownApi = 'methods.*.api';
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
@@ -48,7 +50,8 @@ export function schemaFields(): string[] {
     for (const branch of branches(at)) {
       for (const [name, inner] of Object.entries(branch.properties ?? {})) {
         const here = below(path, name);
-        const isGroup = inner.properties !== undefined;
+        const isGroup = branches(inner).some(({ properties }) => properties !== undefined);
+        if (`${path}.${name}` === ownApi) found.add(ownApi);
         if (!isGroup && !unsaid.has(name)) found.add(here);
         walk(inner, here);
       }
@@ -72,8 +75,15 @@ export function usedFields(definition: unknown): Set<string> {
       const here = below(path, name);
       const given = value[name];
       if (given === undefined) continue;
+      if (`${path}.${name}` === ownApi) used.add(ownApi);
       const isEmpty = JSON.stringify(given) === '{}' || JSON.stringify(given) === '[]';
-      if (inner.properties === undefined && !unsaid.has(name) && !isEmpty && JSON.stringify(given) !== JSON.stringify(inner.default)) used.add(here);
+      if (
+        !branches(inner).some(({ properties }) => properties !== undefined) &&
+        !unsaid.has(name) &&
+        !isEmpty &&
+        JSON.stringify(given) !== JSON.stringify(inner.default)
+      )
+        used.add(here);
       walk(inner, given, here);
     }
     const inner = values(branch);
