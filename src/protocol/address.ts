@@ -37,14 +37,14 @@ export function isPublicHost(hostname: string): boolean {
  */
 export function parseOutsideUrl(text: string, { allowPrivateHosts }: { allowPrivateHosts: boolean }): URL {
   const refuse = (detail: string) => new GrantryError('address_refused', { detail });
-  if (/[^\u0021-\u007e]|\\/.test(text)) throw refuse('The address holds characters that do not belong in a URL.');
+  if (/[^\u0021-\u007e]|\\/.test(text)) throw refuse('The address holds characters that do not belong in a URL: encode them, as %20 for a space.');
   // `https:host` and `https:///host` are read as https://host by some and as a path by others.
   if (!/^[a-z]+:\/\/[^/]/i.test(text) || !URL.canParse(text)) throw refuse('The address is not an absolute URL.');
   const url = new URL(text);
   const authority = text.split(/[/?#]/, 3)[2] ?? '';
-  if (authority.includes('@')) throw refuse('The address must not hold a user name or password.');
-  if (text.includes('#')) throw refuse('The address must not hold a fragment.');
+  if (authority.includes('@')) throw refuse('The address must not hold a user name or password: leave out what stands before @.');
+  if (text.includes('#')) throw refuse('The address must not hold a fragment: leave out # and what is behind it.');
   if (url.protocol !== 'https:' && !(allowPrivateHosts && url.protocol === 'http:')) throw refuse('The address must begin with https://.');
-  if (!allowPrivateHosts && !isPublicHost(url.hostname)) throw refuse('The host is not a public one.');
+  if (!allowPrivateHosts && !isPublicHost(url.hostname)) throw refuse('The host is not a public one: give one that everybody can reach.');
   return url;
 }

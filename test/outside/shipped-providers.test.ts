@@ -41,7 +41,7 @@ it('tells the faults of all files at once', async () => {
       errors: [
         { pointer: '/broken.yaml', detail: expect.stringMatching(/^Line 1, column \d+: /) },
         { pointer: '/misnamed.yaml/id', detail: 'Must be misnamed, as the file is called.' },
-        { pointer: '/private.yaml/methods/app/token_endpoint', detail: 'The host is not a public one.' },
+        { pointer: '/private.yaml/methods/app/token_endpoint', detail: 'The host is not a public one: give one that everybody can reach.' },
       ],
     },
   });

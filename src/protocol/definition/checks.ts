@@ -5,6 +5,7 @@ import { templateInputs } from './choices.ts';
 import { consistencyFaults } from './consistency.ts';
 import { declarationFaults } from './declarations.ts';
 import { type Path, pointerOf } from './faults.ts';
+import { nearest } from './nearest.ts';
 import { parameterFaults } from './parameters.ts';
 import type { Api, Definition, Input, Method } from './schema.ts';
 import { urlTemplateDetails } from './url-template.ts';
@@ -15,12 +16,18 @@ type Inputs = Readonly<Record<string, Input>>;
 
 const fault = (path: Path, detail: string): Fault => ({ pointer: pointerOf(path), detail });
 
+/** What to write instead of a name that nobody declares. */
+function declareHint(name: string, inputs: Inputs): string {
+  const near = nearest(name, Object.keys(inputs));
+  return near === undefined ? ' Declare it under inputs, or write the value itself.' : ` Did you mean {${near}}?`;
+}
+
 function nameDetail(name: string, { place, inputs }: { place: Place; inputs: Inputs }): string | undefined {
   if (place.builtIns.includes(name)) return undefined;
   if (name.startsWith('extras.'))
     return place.kept.includes(name.slice('extras.'.length)) ? undefined : `{${name}} is not a value that is kept, or has none here.`;
   const input = Object.hasOwn(inputs, name) ? inputs[name] : undefined;
-  if (input === undefined) return `{${name}} is not a declared input, or has no value here.`;
+  if (input === undefined) return `{${name}} is not a declared input, or has no value here.${declareHint(name, inputs)}`;
   if (place.shown && input.secret) return `{${name}} is secret, and the end user's browser would show it.`;
   const empty = input.optional && input.default === undefined;
   if (empty && !place.mayBeAbsent) return `{${name}} is optional and has no default, and here a value is needed.`;
@@ -48,7 +55,7 @@ const transportHeaders = new Set(['host', 'content-length', 'transfer-encoding',
 function headerFaults(headers: Readonly<Record<string, string>>, path: Path, taken: readonly string[]): Fault[] {
   return Object.keys(headers)
     .filter((name) => transportHeaders.has(name.toLowerCase()) || taken.includes(name.toLowerCase()))
-    .map((name) => fault([...path, name], `${name} is set by the broker.`));
+    .map((name) => fault([...path, name], `${name} is set by the broker: leave it out.`));
 }
 
 function apiFaults(api: Api, methods: Definition['methods'], path: Path): Fault[] {
@@ -69,7 +76,9 @@ function apiFaults(api: Api, methods: Definition['methods'], path: Path): Fault[
     ...(relative && base_url === undefined ? [fault([...path, 'probe', 'path'], 'Needs api.base_url, or must be a whole URL.')] : []),
     ...(account !== undefined && probe === undefined ? [fault([...path, 'account'], 'Needs api.probe, whose answer it points into.')] : []),
     ...(probe?.methods ?? []).flatMap((name, index) =>
-      Object.hasOwn(methods, name) ? [] : [fault([...path, 'probe', 'methods', index], `There is no method ${name}.`)],
+      Object.hasOwn(methods, name)
+        ? []
+        : [fault([...path, 'probe', 'methods', index], `There is no method ${name}; there are ${Object.keys(methods).join(', ')}.`)],
     ),
   ];
 }

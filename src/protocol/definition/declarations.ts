@@ -18,9 +18,9 @@ function inputFaults(name: string, input: Input, options: { allowPrivateHosts: b
   return [
     ...(builtInNames.has(name) ? [[[], `${name} is a built-in name; choose another.`] satisfies [Path, string]] : []),
     ...(broken === undefined ? [] : [[['pattern'], broken] satisfies [Path, string]]),
-    ...(input.host && input.url ? [[['url'], 'An input is a host or a URL, not both.'] satisfies [Path, string]] : []),
+    ...(input.host && input.url ? [[['url'], 'An input is a host or a URL, not both: leave one of them out.'] satisfies [Path, string]] : []),
     ...choiceFaults(name, input),
-    ...(input.secret && input.default !== undefined ? [[['default'], 'A secret has no default.'] satisfies [Path, string]] : []),
+    ...(input.secret && input.default !== undefined ? [[['default'], 'A secret has no default: leave it out.'] satisfies [Path, string]] : []),
     ...values.flatMap(([field, value]): [Path, string][] => {
       const detail = value === undefined ? undefined : inputDetail(checked, value, options);
       return detail === undefined ? [] : [[field, detail]];

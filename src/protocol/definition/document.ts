@@ -1,4 +1,18 @@
-import { Composer, type CST, type Document, isAlias, isMap, isNode, isScalar, isSeq, Lexer, LineCounter, Parser, stringify } from 'yaml';
+import {
+  Composer,
+  type CST,
+  type Document,
+  type ErrorCode,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  Lexer,
+  LineCounter,
+  Parser,
+  stringify,
+} from 'yaml';
 import type { Fault } from '../errors.ts';
 import { invalidDefinition, type Path, pointerOf } from './faults.ts';
 import { copyPlain, type Plain } from './plain.ts';
@@ -26,18 +40,29 @@ function syntaxOf(text: string, lines: LineCounter): CST.Token[] {
   return tokens;
 }
 
+/** What to do about it, by the parser's codes. */
+const remedies: Partial<Record<ErrorCode, string>> = {
+  DUPLICATE_KEY: '. Keep one of them.',
+  TAB_AS_INDENT: '. Use spaces.',
+  TAG_RESOLVE_FAILED: '. Leave the tag out; a text that begins with ! needs quotes.',
+  NON_STRING_KEY: '. Write the name as a text, in quotes if it is a number.',
+};
+
 function compose(text: string): Document {
   const lines = new LineCounter();
   const tokens = syntaxOf(text, lines);
   const composer = new Composer({ version: '1.2', schema: 'core', uniqueKeys: true, stringKeys: true, resolveKnownTags: false });
   const [document, ...rest] = [...composer.compose(tokens)];
-  if (document === undefined || rest.length > 0) throw refuse('The text must hold one document.');
+  if (document === undefined || rest.length > 0) throw refuse('The text must hold one document. Send one definition, without --- in between.');
   const problems = [...document.errors, ...document.warnings];
   if (problems.length === 0) return document;
   throw invalidDefinition(
-    problems.map(({ pos, message }) => {
+    problems.map(({ pos, message, code }) => {
       const { line, col } = lines.linePos(pos[0]);
-      return { pointer: '', detail: `Line ${line}, column ${col}: ${message}` };
+      return {
+        pointer: '',
+        detail: `Line ${line}, column ${col}: ${message}${remedies[code] ?? '. Check the indentation, and put texts with signs such as : # @ { [ in quotes.'}`,
+      };
     }),
   );
 }
@@ -46,10 +71,10 @@ function compose(text: string): Document {
 function readNode(node: unknown, path: Path, faults: Fault[]): unknown {
   const fault = (detail: string) => faults.push({ pointer: pointerOf(path), detail });
   if (isAlias(node)) {
-    fault('Aliases (*name) are not allowed.');
+    fault('Aliases (*name) are not allowed. Write the value out.');
     return undefined;
   }
-  if (isNode(node) && node.tag !== undefined) fault('Tags (!name) are not allowed.');
+  if (isNode(node) && node.tag !== undefined) fault('Tags (!name) are not allowed. Leave it out; a text that begins with ! needs quotes.');
   if (isScalar(node)) return node.value;
   if (isSeq(node)) return node.items.map((item, index) => readNode(item, [...path, index], faults));
   if (!isMap(node)) return null;

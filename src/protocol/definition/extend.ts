@@ -25,12 +25,12 @@ function chainOf(definition: PlainObject, base: Base): PlainObject[] {
   const chain = [definition];
   const seen = new Set<string>();
   for (let id = definition.extends; typeof id === 'string'; id = chain.at(-1)?.extends) {
-    if (seen.has(id)) throw refuse(`${id} extends itself in the end.`);
+    if (seen.has(id)) throw refuse(`${id} extends itself in the end. Let one of the circle extend nothing.`);
     if (chain.length > maxChain) throw refuse(`More than ${maxChain} definitions extend each other.`);
     seen.add(id);
     const found = base(id);
     const next = found === undefined ? undefined : copyPlain(found);
-    if (!isPlainObject(next)) throw refuse(`There is no provider ${id}.`);
+    if (!isPlainObject(next)) throw refuse(`There is no provider ${id}. Name a shipped one, or write the definition out and leave extends out.`);
     chain.push(next);
   }
   return chain;

@@ -1,5 +1,7 @@
 import type { z } from 'zod';
 import { type Fault, GrantryError } from '../errors.ts';
+import { fieldsAt, homeOf } from './known-fields.ts';
+import { nearest } from './nearest.ts';
 
 export type Path = readonly PropertyKey[];
 
@@ -17,7 +19,7 @@ export function invalidDefinition(faults: readonly Fault[]): GrantryError {
 const kinds: Record<string, string> = {
   string: 'a text (in YAML, put it in quotes)',
   boolean: 'true or false',
-  array: 'a list',
+  array: 'a list, as in [one, two]',
   object: 'a mapping of fields',
   record: 'a mapping of names to values',
 };
@@ -36,16 +38,41 @@ function sizeDetail(issue: z.core.$ZodIssueTooBig | z.core.$ZodIssueTooSmall): s
   return issue.code === 'too_big' ? `Holds too much: at most ${issue.maximum} ${unit}.` : 'Must not be empty.';
 }
 
+/** A hint at the value that was probably meant. */
+function meant(given: unknown, values: readonly unknown[]): string {
+  const near = typeof given === 'string' ? nearest(given, values.map(String)) : undefined;
+  return near === undefined ? '' : ` Did you mean ${near}?`;
+}
+
+function unknownField(key: string, path: Path, value: unknown): string {
+  const fields = fieldsAt(path, value);
+  const near = nearest(key, fields);
+  const home = homeOf(key);
+  const hint =
+    near !== undefined
+      ? `Did you mean ${near}?`
+      : home !== undefined
+        ? `It belongs below ${home === '' ? 'the definition itself' : home}.`
+        : `There are ${fields.join(', ')}.`;
+  return `There is no field of this name here. ${hint}`;
+}
+
+function typeDetail(expected: string, path: Path, value: unknown): string {
+  const fields = expected === 'object' ? fieldsAt(path, value) : [];
+  return `Must be ${kinds[expected] ?? expected}${fields.length > 0 ? `: ${fields.join(', ')}` : ''}.`;
+}
+
 function detailOf(issue: z.core.$ZodIssue, value: unknown): string {
-  const missing = at(value, issue.path) === undefined;
+  const given = at(value, issue.path);
+  const missing = given === undefined;
   switch (issue.code) {
     case 'invalid_type':
-      return missing ? 'Is required.' : `Must be ${kinds[issue.expected] ?? issue.expected}.`;
+      return missing ? 'Is required.' : typeDetail(issue.expected, issue.path, value);
     case 'invalid_value':
-      return missing ? 'Is required.' : oneOf(issue.values);
+      return missing ? `Is required. ${oneOf(issue.values)}` : oneOf(issue.values) + meant(given, issue.values);
     case 'invalid_union':
       if (!('options' in issue) || !Array.isArray(issue.options)) return 'Must be a text, a number, or true or false.';
-      return `${missing ? 'Is required. ' : ''}${oneOf(issue.options)}`;
+      return `${missing ? 'Is required. ' : ''}${oneOf(issue.options)}${meant(given, issue.options)}`;
     case 'invalid_key':
       return `This name must be: ${issue.issues.map((inner) => inner.message).join('; ')}.`;
     case 'invalid_format':
@@ -63,6 +90,6 @@ function detailOf(issue: z.core.$ZodIssue, value: unknown): string {
 export function faultsOf(issues: readonly z.core.$ZodIssue[], value: unknown): Fault[] {
   return issues.flatMap((issue) => {
     if (issue.code !== 'unrecognized_keys') return [{ pointer: pointerOf(issue.path), detail: detailOf(issue, value) }];
-    return issue.keys.map((key) => ({ pointer: pointerOf([...issue.path, key]), detail: 'There is no field of this name here.' }));
+    return issue.keys.map((key) => ({ pointer: pointerOf([...issue.path, key]), detail: unknownField(key, issue.path, value) }));
   });
 }

@@ -21,13 +21,13 @@ const reserved = new Set([
 function reservedFaults(params: Readonly<Record<string, string>>, path: Path, more: readonly string[] = []): Found[] {
   return Object.keys(params)
     .filter((name) => reserved.has(name) || more.includes(name) || name.startsWith('oauth_'))
-    .map((name) => [[...path, name], `${name} is set by the broker.`]);
+    .map((name) => [[...path, name], `${name} is set by the broker: leave it out.`]);
 }
 
 /** Contradictions between what is renamed, left out and added. `standard`: what the broker sends here by itself. */
 function rewritingFaults({ params, rename, omit }: Rewriting, path: Path, standard: readonly string[]): Found[] {
   const sent = new Map<string, string>();
-  const unknown = (name: string) => `There is no parameter ${name} in this request.`;
+  const unknown = (name: string) => `There is no parameter ${name} in this request; there are ${standard.join(', ')}.`;
   const found: Found[] = omit.flatMap((name, index): Found[] => {
     if (!standard.includes(name)) return [[[...path, 'omit', index], unknown(name)]];
     return omit.indexOf(name) === index ? [] : [[[...path, 'omit', index], `${name} is left out twice.`]];

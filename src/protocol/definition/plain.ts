@@ -27,7 +27,7 @@ export function copyPlain(value: unknown): Plain {
   };
   const member = (name: string, inner: unknown, path: Path): [string, Plain][] => {
     if (inner === undefined) return [];
-    if (forbidden.has(name)) refuse([...path, name], 'This name is not allowed.');
+    if (forbidden.has(name)) refuse([...path, name], 'This name is not allowed. Choose another.');
     return forbidden.has(name) ? [] : [[name, copy(inner, [...path, name])]];
   };
   const copy = (inner: unknown, path: Path): Plain => {

@@ -256,7 +256,7 @@ export const definitionSchema = z.strictObject({
   documentation: z
     .string()
     .max(500)
-    .regex(/^https:\/\//, 'an https URL')
+    .regex(/^https:\/\//, 'an https URL, as in https://acme.com/docs')
     .optional()
     .describe('Where these facts can be checked.'),
   status: z.enum(['live', 'legacy', 'retired']).default('live').describe('retired: the service has ended.'),

@@ -30,7 +30,7 @@ function hostDetails(host: string, rules: UrlRules): string[] {
   if (names.length === 0) return [];
   const inputs = names.map((name) => inputOf(rules, name));
   if (inputs.some((input) => input === undefined)) return ['Only declared inputs may stand in the host.'];
-  if (inputs.some((input) => input?.secret)) return ['A secret must not stand in the host.'];
+  if (inputs.some((input) => input?.secret)) return ['A secret must not stand in the host: take an input that is none.'];
   if (inputs.some((input) => input?.url)) return ['An input with url: true may stand at the very beginning only.'];
   if (inputs.some((input) => input?.host && optionsOf(input) === undefined))
     return host === `{${names[0]}}` ? [] : ['An input with host: true must be the whole host.'];

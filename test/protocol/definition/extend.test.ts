@@ -86,20 +86,22 @@ methods:
     ['in a circle', { a: { extends: 'b' }, b: { extends: 'a' } }],
   ])('refuses what extends %s', (_, all) => {
     expect(faultsOf(() => extendDefinition({ extends: 'a' }, definitions(all)))).toEqual([
-      { pointer: '/extends', detail: 'a extends itself in the end.' },
+      { pointer: '/extends', detail: 'a extends itself in the end. Let one of the circle extend nothing.' },
     ]);
   });
 
   it.each(['nobody', '__proto__', 'constructor', 'toString'])('refuses a base that is not there: %s', (id) => {
     const value = { id: 'x', name: 'X', extends: id };
     expect(faultsOf(() => extendDefinition(value, (name) => (name === 'base' ? {} : undefined)))).toEqual([
-      { pointer: '/extends', detail: `There is no provider ${id}.` },
+      { pointer: '/extends', detail: `There is no provider ${id}. Name a shipped one, or write the definition out and leave extends out.` },
     ]);
   });
 
   it('refuses a base with names that reach a prototype', () => {
     const all = definitions({ a: JSON.parse('{"__proto__":{"polluted":1}}') });
-    expect(faultsOf(() => extendDefinition({ extends: 'a' }, all))).toEqual([{ pointer: '/__proto__', detail: 'This name is not allowed.' }]);
+    expect(faultsOf(() => extendDefinition({ extends: 'a' }, all))).toEqual([
+      { pointer: '/__proto__', detail: 'This name is not allowed. Choose another.' },
+    ]);
     expect(Reflect.get({}, 'polluted')).toBeUndefined();
   });
 });

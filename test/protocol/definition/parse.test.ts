@@ -38,11 +38,11 @@ describe('parseDefinition', () => {
     put(tree, '/methods/signed/signature_method', 'MD5');
     put(tree, '/inputs/tenant/pattern', '(a)');
     expect(told(tree)).toEqual([
-      '/methods/web/token/parms There is no field of this name here.',
+      '/methods/web/token/parms There is no field of this name here. Did you mean params?',
       '/methods/signed/signature_method Must be one of HMAC-SHA1, HMAC-SHA256, RSA-SHA1, PLAINTEXT.',
-      '/nmae There is no field of this name here.',
+      '/nmae There is no field of this name here. Did you mean name?',
       '/inputs/tenant/pattern "(" is not allowed in a pattern at this place; no groups, alternatives or references.',
-      '/methods/web/token_endpoint {nobody} is not a declared input, or has no value here.',
+      '/methods/web/token_endpoint {nobody} is not a declared input, or has no value here. Declare it under inputs, or write the value itself.',
       '/methods/web/revocation_endpoint The address must begin with https://.',
     ]);
   });
@@ -50,48 +50,64 @@ describe('parseDefinition', () => {
   it('does not blame the API for a method that could not be looked at', () => {
     const tree = put(put(sample(), '/api/base_url', '{extras.home}'), '/methods/web/grant', 'oauth2');
     expect(told(tree)).toEqual([
-      '/methods/web/grant Must be one of authorization_code, client_credentials, oauth1, credential_exchange, api_key, basic.',
+      '/methods/web/grant Must be one of authorization_code, client_credentials, oauth1, credential_exchange, api_key, basic. Did you mean oauth1?',
     ]);
   });
 
   it.each<[string, unknown, string]>([
-    ['/id', 'Acme Inc', '/id Must be: lower-case letters, digits and inner hyphens, 64 at most.'],
+    ['/id', 'Acme Inc', '/id Must be: lower-case letters, digits and inner hyphens, 64 at most, as in acme-crm.'],
     ['/name', undefined, '/name Is required.'],
     ['/name', '', '/name Must not be empty.'],
     ['/name', 'x'.repeat(501), '/name Holds too much: at most 500 characters.'],
     ['/name', 7, '/name Must be a text (in YAML, put it in quotes).'],
     ['/status', 'dead', '/status Must be one of live, legacy, retired.'],
-    ['/documentation', 'http://x.com', '/documentation Must be: an https URL.'],
+    ['/documentation', 'http://x.com', '/documentation Must be: an https URL, as in https://acme.com/docs.'],
     ['/methods', {}, '/methods Must be: at least one method.'],
     ['/methods', [], '/methods Must be a mapping of names to values.'],
-    ['/methods/Web', { grant: 'api_key' }, '/methods/Web This name must be: lower-case letters, digits and inner hyphens or _, 64 at most.'],
+    [
+      '/methods/Web',
+      { grant: 'api_key' },
+      '/methods/Web This name must be: lower-case letters, digits and inner hyphens or _, 64 at most, as in web-app.',
+    ],
     [
       '/methods/web/grant',
       undefined,
       '/methods/web/grant Is required. Must be one of authorization_code, client_credentials, oauth1, credential_exchange, api_key, basic.',
     ],
     ['/methods/web/token_endpoint', undefined, '/methods/web/token_endpoint Is required.'],
-    ['/methods/web/callback/keep', 'realm', '/methods/web/callback/keep Must be a list.'],
-    ['/methods/web/response/access_token', 'access_token', '/methods/web/response/access_token Must be: a JSON pointer (RFC 6901).'],
-    ['/methods/web/response/lifetime', '1h', '/methods/web/response/lifetime Must be: an ISO 8601 duration of days, hours, minutes and seconds.'],
+    ['/methods/web/callback/keep', 'realm', '/methods/web/callback/keep Must be a list, as in [one, two].'],
+    [
+      '/methods/web/response/access_token',
+      'access_token',
+      '/methods/web/response/access_token Must be: a JSON pointer (RFC 6901), as in /data/access_token.',
+    ],
+    [
+      '/methods/web/response/lifetime',
+      '1h',
+      '/methods/web/response/lifetime Must be: an ISO 8601 duration of days, hours, minutes and seconds, as in PT1H or P30D.',
+    ],
     [
       '/methods/web/response/success',
       { pointer: '/ok', equals: null },
       '/methods/web/response/success/equals Must be a text, a number, or true or false.',
     ],
-    ['/methods/web/token/headers', { 'a b': 'x' }, '/methods/web/token/headers/a b This name must be: a header name.'],
-    ['/methods/web/token/headers', { a: 'x\r\ny: z' }, '/methods/web/token/headers/a Must be: printable ASCII.'],
-    ['/inputs/a~b', { label: 'x' }, '/inputs/a~0b This name must be: a letter or _, then letters, digits or _.'],
+    [
+      '/methods/web/token/headers',
+      { 'a b': 'x' },
+      '/methods/web/token/headers/a b This name must be: a header name: letters, digits and hyphens, as in Acme-Version.',
+    ],
+    ['/methods/web/token/headers', { a: 'x\r\ny: z' }, '/methods/web/token/headers/a Must be: printable ASCII, without accents and line breaks.'],
+    ['/inputs/a~b', { label: 'x' }, '/inputs/a~0b This name must be: a letter or _, then letters, digits or _, as in tenant_id.'],
     ['/inputs/a', { label: 'x', secret: 'yes' }, '/inputs/a/secret Must be true or false.'],
-    ['/api', 'x', '/api Must be a mapping of fields.'],
+    ['/api', 'x', '/api Must be a mapping of fields: base_url, token, headers, params, probe, account.'],
     ['/extends', 7, '/extends Must be a text (in YAML, put it in quotes).'],
-    ['/extends', 'nobody', '/extends There is no provider nobody.'],
+    ['/extends', 'nobody', '/extends There is no provider nobody. Name a shipped one, or write the definition out and leave extends out.'],
   ])('says of %s in words what is wrong', (path, value, expected) => {
     expect(told(put(sample(), path, value))).toContain(expected);
   });
 
   it.each([null, 1, 'x', true, [], [sample()]])('refuses %j as a whole', (value) => {
-    expect(told(value)).toEqual([' Must be a mapping of fields.']);
+    expect(told(value)).toEqual([expect.stringMatching(/^ Must be a mapping of fields: .*methods\.$/)]);
   });
 });
 

@@ -1,0 +1,520 @@
+import { expect, it } from 'vitest';
+import { parseDefinition } from '../../../src/protocol/definition/parse.ts';
+import { faultsOf, put, type Tree } from './samples.ts';
+
+/** Broken definitions: each is refused at the right place, with a sentence that says what to write instead. A list that grows ends in …. */
+
+const sound = (): Tree => ({
+  id: 'acme',
+  name: 'Acme',
+  methods: { web: { grant: 'authorization_code', authorization_endpoint: 'https://acme.com/authorize', token_endpoint: 'https://acme.com/token' } },
+});
+const changed = (...changes: [path: string, value: unknown][]) =>
+  JSON.stringify(changes.reduce((tree, [path, value]) => put(tree, path, value), sound()));
+const bases: Tree = { one: { id: 'one', extends: 'two' }, two: { id: 'two', extends: 'one' } };
+const options = { allowPrivateHosts: false, base: (id: string) => Object.getOwnPropertyDescriptor(bases, id)?.value };
+
+const broken: [what: string, text: string, pointer: string, detail: string][] = [
+  ['typo top', changed(['/nmae', 'x']), '/nmae', 'There is no field of this name here. Did you mean name?'],
+  [
+    'typo method',
+    changed(['/methods/web/authorisation_endpoint', 'https://a.com']),
+    '/methods/web/authorisation_endpoint',
+    'There is no field of this name here. Did you mean authorization_endpoint?',
+  ],
+  [
+    'typo camel',
+    changed(['/methods/web/tokenEndpoint', 'https://a.com']),
+    '/methods/web/tokenEndpoint',
+    'There is no field of this name here. Did you mean token_endpoint?',
+  ],
+  [
+    'typo nested',
+    changed(['/methods/web/token', { parms: {} }]),
+    '/methods/web/token/parms',
+    'There is no field of this name here. Did you mean params?',
+  ],
+  [
+    'typo scopes',
+    changed(['/methods/web/scopes', { separater: ',' }]),
+    '/methods/web/scopes/separater',
+    'There is no field of this name here. Did you mean separator?',
+  ],
+  [
+    'field at wrong place',
+    changed(['/methods/web/base_url', 'https://a.com']),
+    '/methods/web/base_url',
+    'There is no field of this name here. There are …',
+  ],
+  ['pkce', changed(['/methods/web/pkce', true]), '/methods/web/pkce', 'There is no field of this name here. There are …'],
+  ['unknown far', changed(['/methods/web/zzzzzz', true]), '/methods/web/zzzzzz', 'There is no field of this name here. There are …'],
+  [
+    'enum near',
+    changed(['/methods/web/code_challenge_method', 's256']),
+    '/methods/web/code_challenge_method',
+    'Must be one of S256, plain, none. Did you mean S256?',
+  ],
+  [
+    'auth method near',
+    changed(['/methods/web/token_endpoint_auth_method', 'client_secret_basci']),
+    '/methods/web/token_endpoint_auth_method',
+    'Must be one of client_secret_basic, basic_raw, client_secret_post, private_key_jwt, none. Did you mean client_secret_basic?',
+  ],
+  [
+    'auth basic',
+    changed(['/methods/web/token_endpoint_auth_method', 'basic']),
+    '/methods/web/token_endpoint_auth_method',
+    'Must be one of client_secret_basic, basic_raw, client_secret_post, private_key_jwt, none.',
+  ],
+  [
+    'grant oauth2',
+    changed(['/methods/web/grant', 'oauth2']),
+    '/methods/web/grant',
+    'Must be one of authorization_code, client_credentials, oauth1, credential_exchange, api_key, basic. Did you mean oauth1?',
+  ],
+  [
+    'grant typo',
+    changed(['/methods/web/grant', 'authorization-code']),
+    '/methods/web/grant',
+    'Must be one of authorization_code, client_credentials, oauth1, credential_exchange, api_key, basic. Did you mean authorization_code?',
+  ],
+  [
+    'grant missing',
+    changed(['/methods/web/grant', undefined]),
+    '/methods/web/grant',
+    'Is required. Must be one of authorization_code, client_credentials, oauth1, credential_exchange, api_key, basic.',
+  ],
+  ['id missing', changed(['/id', undefined]), '/id', 'Is required.'],
+  ['id number', changed(['/id', 42]), '/id', 'Must be a text (in YAML, put it in quotes).'],
+  ['id upper', changed(['/id', 'Acme']), '/id', 'Must be: lower-case letters, digits and inner hyphens, 64 at most, as in acme-crm.'],
+  ['id space', changed(['/id', 'acme inc']), '/id', 'Must be: lower-case letters, digits and inner hyphens, 64 at most, as in acme-crm.'],
+  ['id long', changed(['/id', 'a'.repeat(65)]), '/id', 'Must be: lower-case letters, digits and inner hyphens, 64 at most, as in acme-crm.'],
+  ['name empty', changed(['/name', '']), '/name', 'Must not be empty.'],
+  ['name list', changed(['/name', ['Acme']]), '/name', 'Must be a text (in YAML, put it in quotes).'],
+  ['no methods', changed(['/methods', undefined]), '/methods', 'Is required.'],
+  ['empty methods', changed(['/methods', {}]), '/methods', 'Must be: at least one method.'],
+  ['methods list', changed(['/methods', [{}]]), '/methods', 'Must be a mapping of names to values.'],
+  ['method name number', changed(['/methods/1', { grant: 'api_key' }]), '/methods/1', "A method's name must not be a number."],
+  [
+    'method name upper',
+    changed(['/methods/Web App', { grant: 'api_key' }]),
+    '/methods/Web App',
+    'This name must be: lower-case letters, digits and inner hyphens or _, 64 at most, as in web-app.',
+  ],
+  ['token_endpoint missing', changed(['/methods/web/token_endpoint', undefined]), '/methods/web/token_endpoint', 'Is required.'],
+  ['http', changed(['/methods/web/token_endpoint', 'http://acme.com/token']), '/methods/web/token_endpoint', 'The address must begin with https://.'],
+  [
+    'private',
+    changed(['/methods/web/token_endpoint', 'https://10.0.0.1/token']),
+    '/methods/web/token_endpoint',
+    'The host is not a public one: give one that everybody can reach.',
+  ],
+  [
+    'localhost',
+    changed(['/methods/web/token_endpoint', 'https://localhost/token']),
+    '/methods/web/token_endpoint',
+    'The host is not a public one: give one that everybody can reach.',
+  ],
+  [
+    'userinfo',
+    changed(['/methods/web/token_endpoint', 'https://me:pw@acme.com/token']),
+    '/methods/web/token_endpoint',
+    'The address must not hold a user name or password: leave out what stands before @.',
+  ],
+  [
+    'fragment',
+    changed(['/methods/web/token_endpoint', 'https://acme.com/token#x']),
+    '/methods/web/token_endpoint',
+    'The address must not hold a fragment: leave out # and what is behind it.',
+  ],
+  ['relative', changed(['/methods/web/token_endpoint', '/token']), '/methods/web/token_endpoint', 'The address must begin with https://.'],
+  ['no scheme', changed(['/methods/web/token_endpoint', 'acme.com/token']), '/methods/web/token_endpoint', 'The address must begin with https://.'],
+  [
+    'umlaut',
+    changed(['/methods/web/token_endpoint', 'https://ächme.com/token']),
+    '/methods/web/token_endpoint',
+    'The address holds characters that do not belong in a URL: encode them, as %20 for a space.',
+  ],
+  [
+    'space in url',
+    changed(['/methods/web/token_endpoint', 'https://acme.com/to ken']),
+    '/methods/web/token_endpoint',
+    'The address holds characters that do not belong in a URL: encode them, as %20 for a space.',
+  ],
+  [
+    'undeclared',
+    changed(['/methods/web/token_endpoint', 'https://acme.com/{tenant}/token']),
+    '/methods/web/token_endpoint',
+    '{tenant} is not a declared input, or has no value here. Declare it under inputs, or write the value itself.',
+  ],
+  [
+    'undeclared near',
+    changed(['/inputs', { tenant: { label: 'T' } }], ['/methods/web/token_endpoint', 'https://acme.com/{tennant}/token']),
+    '/methods/web/token_endpoint',
+    '{tennant} is not a declared input, or has no value here. Did you mean {tenant}?',
+  ],
+  [
+    'unclosed',
+    changed(['/methods/web/token_endpoint', 'https://acme.com/{tenant/token']),
+    '/methods/web/token_endpoint',
+    'A brace in the template stands alone.',
+  ],
+  [
+    'op template',
+    changed(['/methods/web/token_endpoint', 'https://acme.com/{+tenant}/token']),
+    '/methods/web/token_endpoint',
+    '{+tenant} is not a variable name.',
+  ],
+  [
+    'host template tail',
+    changed(['/inputs', { site: { label: 'T' } }], ['/methods/web/token_endpoint', 'https://{site}/token']),
+    '/methods/web/token_endpoint',
+    'Behind a variable the host needs a fixed domain of its own (as in {name}.example.com), or the input must say host: true.',
+  ],
+  [
+    'host template tld',
+    changed(['/inputs', { site: { label: 'T' } }], ['/methods/web/token_endpoint', 'https://{site}.com/token']),
+    '/methods/web/token_endpoint',
+    'Behind a variable the host needs a fixed domain of its own (as in {name}.example.com), or the input must say host: true.',
+  ],
+  [
+    'host co.uk',
+    changed(['/inputs', { site: { label: 'T' } }], ['/methods/web/token_endpoint', 'https://{site}.co.uk/token']),
+    '/methods/web/token_endpoint',
+    'Behind a variable the host needs a fixed domain of its own (as in {name}.example.com), or the input must say host: true.',
+  ],
+  [
+    'host part label',
+    changed(['/inputs', { site: { label: 'T' } }], ['/methods/web/token_endpoint', 'https://api-{site}.acme.com/token']),
+    '/methods/web/token_endpoint',
+    'A variable in the host must be a whole label, between dots.',
+  ],
+  [
+    'secret host',
+    changed(['/inputs', { site: { label: 'T', secret: true } }], ['/methods/web/token_endpoint', 'https://{site}.acme.com/token']),
+    '/methods/web/token_endpoint',
+    'A secret must not stand in the host: take an input that is none.',
+  ],
+  [
+    'host:true in part',
+    changed(['/inputs', { site: { label: 'T', host: true } }], ['/methods/web/token_endpoint', 'https://{site}.acme.com/token']),
+    '/methods/web/token_endpoint',
+    'An input with host: true must be the whole host.',
+  ],
+  [
+    'url input in middle',
+    changed(['/inputs', { site: { label: 'T', url: true } }], ['/methods/web/token_endpoint', 'https://acme.com.{site}/token']),
+    '/methods/web/token_endpoint',
+    'An input with url: true may stand at the very beginning only.',
+  ],
+  [
+    'url input then',
+    changed(['/inputs', { site: { label: 'T', url: true } }], ['/methods/web/token_endpoint', '{site}.evil.com/token']),
+    '/methods/web/token_endpoint',
+    'Behind a variable that is a whole URL the address goes on with / or ?.',
+  ],
+  [
+    'secret in authorization',
+    changed(['/inputs', { k: { label: 'T', secret: true } }], ['/methods/web/authorization', { params: { k: '{k}' } }]),
+    '/methods/web/authorization/params/k',
+    "{k} is secret, and the end user's browser would show it.",
+  ],
+  [
+    'reserved param',
+    changed(['/methods/web/authorization', { params: { state: 'x' } }]),
+    '/methods/web/authorization/params/state',
+    'state is set by the broker: leave it out.',
+  ],
+  [
+    'reserved param client_secret',
+    changed(['/methods/web/token', { params: { client_secret: 'x' } }]),
+    '/methods/web/token/params/client_secret',
+    'client_secret is set by the broker: leave it out.',
+  ],
+  [
+    'rename unknown',
+    changed(['/methods/web/authorization', { rename: { clientid: 'x' } }]),
+    '/methods/web/authorization/rename/clientid',
+    'There is no parameter clientid in this request; there are …',
+  ],
+  [
+    'omit state',
+    changed(['/methods/web/authorization', { omit: ['state'] }]),
+    '/methods/web/authorization/omit/0',
+    'Without state the callback must say state: not_echoed.',
+  ],
+  [
+    'omit unknown',
+    changed(['/methods/web/token', { omit: ['foo'] }]),
+    '/methods/web/token/omit/0',
+    'There is no parameter foo in this request; there are …',
+  ],
+  [
+    'header host',
+    changed(['/methods/web/token', { headers: { Host: 'x' } }]),
+    '/methods/web/token/headers/Host',
+    'Host is set by the broker: leave it out.',
+  ],
+  [
+    'header auth',
+    changed(['/methods/web/token', { headers: { Authorization: 'x' } }]),
+    '/methods/web/token/headers/Authorization',
+    'Authorization is set by the broker: leave it out.',
+  ],
+  [
+    'header name',
+    changed(['/api', { headers: { 'X App': 'x' } }]),
+    '/api/headers/X App',
+    'This name must be: a header name: letters, digits and hyphens, as in Acme-Version.',
+  ],
+  [
+    'header value',
+    changed(['/api', { headers: { 'X-App': 'ä' } }]),
+    '/api/headers/X-App',
+    'Must be: printable ASCII, without accents and line breaks.',
+  ],
+  [
+    'pattern group',
+    changed(['/inputs', { t: { label: 'T', pattern: '(a|b)' } }]),
+    '/inputs/t/pattern',
+    '"(" is not allowed in a pattern at this place; no groups, alternatives or references.',
+  ],
+  [
+    'pattern broken',
+    changed(['/inputs', { t: { label: 'T', pattern: '[a' } }]),
+    '/inputs/t/pattern',
+    '"[" is not allowed in a pattern at this place; no groups, alternatives or references.',
+  ],
+  [
+    'example not fit',
+    changed(['/inputs', { t: { label: 'T', pattern: '[a-z]+', example: 'A1' } }]),
+    '/inputs/t/example',
+    'Does not have the expected form.',
+  ],
+  [
+    'default not in enum',
+    changed(['/inputs', { t: { label: 'T', enum: ['eu', 'us'], default: 'EU' } }]),
+    '/inputs/t/default',
+    'Must be one of eu, us.',
+  ],
+  [
+    'secret default',
+    changed(['/inputs', { t: { label: 'T', secret: true, default: 'x' } }]),
+    '/inputs/t/default',
+    'A secret has no default: leave it out.',
+  ],
+  [
+    'host and url',
+    changed(['/inputs', { t: { label: 'T', host: true, url: true } }]),
+    '/inputs/t/url',
+    'An input is a host or a URL, not both: leave one of them out.',
+  ],
+  ['builtin name', changed(['/inputs', { client_id: { label: 'T' } }]), '/inputs/client_id', 'client_id is a built-in name; choose another.'],
+  ['input no label', changed(['/inputs', { t: {} }]), '/inputs/t/label', 'Is required.'],
+  ['input as text', changed(['/inputs', { t: 'T' }]), '/inputs/t', 'Must be a mapping of fields: …'],
+  [
+    'input bad name',
+    changed(['/inputs', { 'my-tenant': { label: 'T' } }]),
+    '/inputs/my-tenant',
+    'This name must be: a letter or _, then letters, digits or _, as in tenant_id.',
+  ],
+  ['scopes text', changed(['/methods/web/scopes', 'read write']), '/methods/web/scopes', 'Must be a mapping of fields: …'],
+  ['scopes list', changed(['/methods/web/scopes', ['read']]), '/methods/web/scopes', 'Must be a mapping of fields: …'],
+  [
+    'scopes default text',
+    changed(['/methods/web/scopes', { default: 'read write' }]),
+    '/methods/web/scopes/default',
+    'Must be a list, as in [one, two].',
+  ],
+  [
+    'scope with separator',
+    changed(['/methods/web/scopes', { default: ['read write'] }]),
+    '/methods/web/scopes/default/0',
+    'Holds the separator: list the scopes one by one.',
+  ],
+  [
+    'pointer',
+    changed(['/methods/web/response', { access_token: 'access_token' }]),
+    '/methods/web/response/access_token',
+    'Must be: a JSON pointer (RFC 6901), as in /data/access_token.',
+  ],
+  [
+    'lifetime',
+    changed(['/methods/web/response', { lifetime: 3600 }]),
+    '/methods/web/response/lifetime',
+    'Must be a text (in YAML, put it in quotes).',
+  ],
+  [
+    'lifetime text',
+    changed(['/methods/web/response', { lifetime: '1h' }]),
+    '/methods/web/response/lifetime',
+    'Must be: an ISO 8601 duration of days, hours, minutes and seconds, as in PT1H or P30D.',
+  ],
+  ['lifetime zero', changed(['/methods/web/response', { lifetime: 'PT0S' }]), '/methods/web/response/lifetime', 'Must be longer than nothing.'],
+  [
+    'keep token',
+    changed(['/methods/web/response', { keep: { t: '/access_token' } }]),
+    '/methods/web/response/keep/t',
+    'A token is not kept as an extra.',
+  ],
+  [
+    'error_codes',
+    changed(['/methods/web/response', { error_codes: { a: 'expired' } }]),
+    '/methods/web/response/error_codes/a',
+    'Must be one of invalid_grant, invalid_client, provider_unavailable.',
+  ],
+  ['bool text', changed(['/methods/web/scopes', { required: 'yes' }]), '/methods/web/scopes/required', 'Must be true or false.'],
+  [
+    'params number',
+    changed(['/methods/web/authorization', { params: { max_age: 0 } }]),
+    '/methods/web/authorization/params/max_age',
+    'Must be a text (in YAML, put it in quotes).',
+  ],
+  ['documentation', changed(['/documentation', 'acme.com/docs']), '/documentation', 'Must be: an https URL, as in https://acme.com/docs.'],
+  ['status', changed(['/status', 'beta']), '/status', 'Must be one of live, legacy, retired.'],
+  [
+    'categories',
+    changed(['/categories', ['CRM Tools']]),
+    '/categories/0',
+    'Must be: lower-case letters, digits and inner hyphens, 64 at most, as in acme-crm.',
+  ],
+  [
+    'issuer query',
+    changed(['/methods/web/issuer', 'https://acme.com?x=1']),
+    '/methods/web/issuer',
+    'An issuer has no query and no fragment (RFC 8414 section 2).',
+  ],
+  ['probe rel', changed(['/api', { probe: { path: '/me' } }]), '/api/probe/path', 'Needs api.base_url, or must be a whole URL.'],
+  [
+    'probe method',
+    changed(['/api', { base_url: 'https://acme.com', probe: { path: '/me', methods: ['wbe'] } }]),
+    '/api/probe/methods/0',
+    'There is no method wbe; there are …',
+  ],
+  ['account w/o probe', changed(['/api', { account: '/id' }]), '/api/account', 'Needs api.probe, whose answer it points into.'],
+  ['extras unkept', changed(['/api', { base_url: '{extras.url}' }]), '/api/base_url', '{extras.url} is not a value that is kept, or has none here.'],
+  [
+    'extends nobody',
+    changed(['/extends', 'nobody']),
+    '/extends',
+    'There is no provider nobody. Name a shipped one, or write the definition out and leave extends out.',
+  ],
+  [
+    'extends near',
+    changed(['/extends', 'acmee']),
+    '/extends',
+    'There is no provider acmee. Name a shipped one, or write the definition out and leave extends out.',
+  ],
+  ['extends cycle', changed(['/extends', 'one']), '/extends', 'one extends itself in the end. Let one of the circle extend nothing.'],
+  ['extends number', changed(['/extends', 7]), '/extends', 'Must be a text (in YAML, put it in quotes).'],
+  ['null', 'null', '', 'Must be a mapping of fields: …'],
+  ['list', '- a', '', 'Must be a mapping of fields: …'],
+  ['empty', '', '', 'The text must hold one document. Send one definition, without --- in between.'],
+  ['text', 'acme', '', 'Must be a mapping of fields: …'],
+  ['dup', 'id: a\nname: A\nid: b', '', 'Line 3, column 1: Map keys must be unique. Keep one of them.'],
+  ['tab', 'id: a\n\tname: A', '', 'Line 2, column 1: Tabs are not allowed as indentation. Use spaces.'],
+  ['alias', 'id: &x a\nname: *x', '/name', 'Aliases (*name) are not allowed. Write the value out.'],
+  ['bomb', 'a: &a [x,x]\nb: &b [*a,*a]\nc: [*b,*b]', '/b/0', 'Aliases (*name) are not allowed. Write the value out.'],
+  ['tag', 'id: !js a', '', 'Line 1, column 5: Unresolved tag: !js. Leave the tag out; a text that begins with ! needs quotes.'],
+  ['two docs', 'id: a\n---\nid: b', '', 'The text must hold one document. Send one definition, without --- in between.'],
+  [
+    'unclosed',
+    'id: [a',
+    '',
+    'Line 1, column 7: Flow sequence in block collection must be sufficiently indented and end with a ]. Check the indentation, and put texts with signs such as : # @ { [ in quotes.',
+  ],
+  [
+    'colon',
+    'name: Acme: the best\nid: acme',
+    '',
+    'Line 1, column 7: Nested mappings are not allowed in compact mappings. Check the indentation, and put texts with signs such as : # @ { [ in quotes.',
+  ],
+  ['proto', '{"__proto__": {"a":1}}', '/__proto__', 'This name is not allowed. Choose another.'],
+  [
+    'indent',
+    'id: a\nmethods:\n  web:\n   grant: api_key\n  - x',
+    '',
+    'Line 5, column 1: A block sequence may not be used as an implicit map key. Check the indentation, and put texts with signs such as : # @ { [ in quotes.',
+  ],
+  [
+    'quote',
+    'name: "Acme\nid: a',
+    '',
+    'Line 2, column 6: Missing closing "quote. Check the indentation, and put texts with signs such as : # @ { [ in quotes.',
+  ],
+  [
+    'at',
+    'name: @acme\nid: a',
+    '',
+    'Line 1, column 7: Plain value cannot start with reserved character @. Check the indentation, and put texts with signs such as : # @ { [ in quotes.',
+  ],
+  [
+    'oob with keep',
+    JSON.stringify({
+      id: 'a',
+      name: 'A',
+      methods: {
+        o: {
+          grant: 'oauth1',
+          request_token_endpoint: 'https://a.com/r',
+          authorization_endpoint: 'https://a.com/a',
+          access_token_endpoint: 'https://a.com/t',
+          callback: { mode: 'oob', keep: ['x'] },
+        },
+      },
+    }),
+    '/methods/o/callback/keep',
+    'Out of band nothing comes back that could be kept.',
+  ],
+  [
+    'plaintext sig',
+    JSON.stringify({
+      id: 'a',
+      name: 'A',
+      methods: {
+        o: {
+          grant: 'oauth1',
+          request_token_endpoint: 'https://a.com/r',
+          authorization_endpoint: 'https://a.com/a',
+          access_token_endpoint: 'https://a.com/t',
+          signature_method: 'HMAC-MD5',
+        },
+      },
+    }),
+    '/methods/o/signature_method',
+    'Must be one of HMAC-SHA1, HMAC-SHA256, RSA-SHA1, PLAINTEXT.',
+  ],
+  [
+    'api_key no input',
+    JSON.stringify({ id: 'a', name: 'A', methods: { k: { grant: 'api_key' } } }),
+    '/methods/k/value',
+    '{api_key} is not a declared input, or has no value here. Declare it under inputs, or write the value itself.',
+  ],
+  [
+    'basic no input',
+    JSON.stringify({ id: 'a', name: 'A', methods: { k: { grant: 'basic' } } }),
+    '/methods/k/username',
+    '{username} is not a declared input, or has no value here. Declare it under inputs, or write the value itself.',
+  ],
+  [
+    'api_key with token_endpoint',
+    JSON.stringify({
+      id: 'a',
+      name: 'A',
+      methods: { k: { grant: 'api_key', token_endpoint: 'https://a.com', inputs: { api_key: { label: 'K' } } } },
+    }),
+    '/methods/k/token_endpoint',
+    'There is no field of this name here. It belongs below /methods/<name>.',
+  ],
+];
+
+it('what they are made of is sound', () => {
+  expect(faultsOf(() => parseDefinition(changed(), options))).toEqual([]);
+  expect(broken.length).toBeGreaterThanOrEqual(60);
+  expect(new Set(broken.map(([, text]) => text)).size).toBe(broken.length);
+});
+
+it.each(broken)('%s', (_, text, pointer, detail) => {
+  expect(faultsOf(() => parseDefinition(text, options))[0]).toEqual({ pointer, detail: expect.stringContaining(detail.replace('…', '')) });
+  expect(detail).toMatch(/^\S.*[.?…]$/);
+});
