@@ -142,7 +142,7 @@ describe('an address that the broker may not call', () => {
   test('is pointed at in the answer', async () => {
     expect(await problemOf(register({ url: 'https://u:p@receiver.example.com/' }))).toMatchObject({
       status: 400,
-      problem: { errors: [{ pointer: '/url', detail: 'The address must not hold a user name or password.' }] },
+      problem: { errors: [{ pointer: '/url', detail: 'The address must not hold a user name or password: leave out what stands before @.' }] },
     });
   });
 });
