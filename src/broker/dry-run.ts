@@ -1,4 +1,6 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { grantFor } from '../grants/index.ts';
+import { clientNeeds } from '../protocol/client-authentication.ts';
 import { optionsOf } from '../protocol/definition/choices.ts';
 import { completeInputs, declaredInputs } from '../protocol/definition/inputs.ts';
 import type { Definition, Method } from '../protocol/definition/schema.ts';
@@ -77,6 +79,13 @@ const secretParts: [RegExp, string][] = [
 ];
 const mask = (text: string): string => secretParts.reduce((masked, [pattern, word]) => masked.replace(pattern, word), text);
 
+/** A key that nobody has, so that what is signed can be shown. */
+function placeholderKey(method: Method): Record<string, unknown> {
+  const { privateKey } =
+    method.grant === 'oauth1' ? generateKeyPairSync('rsa', { modulusLength: 2048 }) : generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return { ...privateKey.export({ format: 'jwk' }), kid: 'KEY', ...(method.grant !== 'oauth1' && { alg: 'ES256' }) };
+}
+
 async function runMethod(world: World, definition: Definition, name: string, method: Method): Promise<DryRun> {
   const requests: ShownRequest[] = [];
   let step = 'start';
@@ -106,7 +115,11 @@ async function runMethod(world: World, definition: Definition, name: string, met
     ]),
   );
   const { values } = completeInputs(definition, method, examples, { allowPrivateHosts: true });
-  const client = { client_id: placeholder.client_id, client_secret: placeholder.client_secret };
+  const client = {
+    client_id: placeholder.client_id,
+    client_secret: placeholder.client_secret,
+    ...(clientNeeds(method).key && { private_key_jwk: placeholderKey(method) }),
+  };
   const ctx = { ...grantContext(recording, { definition, method: name, client, inputs: { ...examples, ...values } }), allowPrivateHosts: true };
   const grant = grantFor(method);
   const skip = (error: unknown) => {

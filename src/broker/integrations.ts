@@ -1,3 +1,4 @@
+import { clientNeeds } from '../protocol/client-authentication.ts';
 import { completeInputs, hasOpenHost } from '../protocol/definition/inputs.ts';
 import type { Definition, Method } from '../protocol/definition/schema.ts';
 import { type Fault, GrantryError } from '../protocol/errors.ts';
@@ -56,14 +57,6 @@ function invalid(errors: readonly Fault[]): GrantryError {
 
 type ClientParts = { client_id: string; client_secrets: readonly string[]; private_key_jwk: Record<string, unknown> | undefined };
 
-/** True when the provider gets to see the client secret, or what is made with it. */
-function usesSecret(method: Method): boolean {
-  if (method.grant === 'api_key' || method.grant === 'basic') return false;
-  if (method.grant === 'oauth1') return method.signature_method !== 'RSA-SHA1';
-  const { token_endpoint_auth_method: authentication } = method;
-  return authentication !== 'none' && authentication !== 'private_key_jwt';
-}
-
 /** What the method needs of the client registration; faults point into the body. */
 function clientFaults(method: Method, { client_id, client_secrets, private_key_jwk }: ClientParts): Fault[] {
   const faults: Fault[] = [];
@@ -71,18 +64,13 @@ function clientFaults(method: Method, { client_id, client_secrets, private_key_j
   const need = (field: keyof typeof given) => {
     if (!given[field]) faults.push({ pointer: `/${field}`, detail: `This method needs ${field}.` });
   };
-  if (client_secrets.length > 1 && !usesSecret(method))
+  if (client_secrets.length > 1 && !clientNeeds(method).secret)
     faults.push({ pointer: '/client_secrets', detail: 'This method sends no client secret, so there is nothing to try in order.' });
+  const needs = clientNeeds(method);
   if (method.grant === 'api_key' || method.grant === 'basic') return faults;
-  if (method.grant === 'oauth1') {
-    need('client_id');
-    need(method.signature_method === 'RSA-SHA1' ? 'private_key_jwk' : 'client_secret');
-    return faults;
-  }
-  const authentication = method.token_endpoint_auth_method;
-  if (method.grant !== 'credential_exchange' || authentication !== 'none') need('client_id');
-  if (authentication === 'private_key_jwt') need('private_key_jwk');
-  else if (authentication !== 'none') need('client_secret');
+  if (method.grant !== 'credential_exchange' || method.token_endpoint_auth_method !== 'none') need('client_id');
+  if (needs.key) need('private_key_jwk');
+  if (needs.secret) need('client_secret');
   return faults;
 }
 

@@ -11,12 +11,20 @@ const lifetimeS = 60;
  * The signed JWT of private_key_jwt (RFC 7523 sections 2.2 and 3): asymmetric, one minute, one use, and one audience as a single
  * string, so that it is of no use at another server. Throws `invalid_client` when the registration's key cannot sign.
  *
+ * @param issuer `iss`, where it is not the client id
  * @param audience the issuer, or the exact URL that the assertion is sent to
+ * @param claims further ones, which never replace those of the RFC
  * @param jti at least 128 random bits
  */
 export async function clientAssertion(
   { client_id, private_key_jwk }: ClientRegistration,
-  { audience, now, jti }: { audience: string; now: Date; jti: Uint8Array },
+  {
+    issuer = client_id,
+    audience,
+    claims = {},
+    now,
+    jti,
+  }: { issuer?: string; audience: string; claims?: Readonly<Record<string, string>>; now: Date; jti: Uint8Array },
 ): Promise<string> {
   const { alg, kid } = private_key_jwk ?? {};
   if (private_key_jwk === undefined || typeof alg !== 'string' || !algorithms.has(alg) || typeof kid !== 'string' || kid === '') {
@@ -24,9 +32,9 @@ export async function clientAssertion(
   }
   const issuedAt = Math.floor(now.getTime() / 1000);
   try {
-    return await new SignJWT()
+    return await new SignJWT({ ...claims })
       .setProtectedHeader({ alg, kid, typ: 'JWT' })
-      .setIssuer(client_id)
+      .setIssuer(issuer)
       .setSubject(client_id)
       .setAudience(audience)
       .setJti(Buffer.from(jti).toString('base64url'))

@@ -1,4 +1,4 @@
-import { type ClientAuthentication, clientAuthentication } from '../protocol/client-authentication.ts';
+import { type ClientAuthentication, clientAuthentication, secretValue } from '../protocol/client-authentication.ts';
 import type { Credential, CredentialFields } from '../protocol/credential.ts';
 import { GrantryError } from '../protocol/errors.ts';
 import type { GrantContext } from '../protocol/grant.ts';
@@ -37,7 +37,7 @@ export async function revokeCredential(ctx: GrantContext<TokenMethod>, credentia
   const authentication = await authenticate(ctx, fields, url);
   const standard = revocation.params === undefined ? tokenParameters(fields) : {};
   const params = nameParameters({ ...standard, ...authentication.params }, { rename: {}, omit: [], params: revocation.params ?? {}, values });
-  const headers = { ...expandHeaders(revocation.headers, values), ...authentication.headers };
+  const headers = { ...expandHeaders(revocation.headers, { ...values, ...secretValue(revocation.headers, ctx.client) }), ...authentication.headers };
   const request =
     revocation.format === 'none'
       ? { method: revocation.method, url: authentication.url, headers: { accept: 'application/json', ...headers } }
@@ -62,7 +62,7 @@ async function authenticate(ctx: GrantContext<TokenMethod>, fields: CredentialFi
     case 'client_secret_basic':
       return { ...clientAuthentication(authentication, ctx.client), url };
     case 'client':
-      return { ...(await authenticateClient(ctx, url)), url };
+      return { ...(await authenticateClient(ctx, { url })), url };
     case 'access_token':
       return { ...presentRequest(ctx, fields, { method: ctx.method.revocation.method, url }), params: {} };
     case 'none':

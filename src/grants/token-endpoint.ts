@@ -1,8 +1,15 @@
-import { type ClientAuthentication, clientAuthentication } from '../protocol/client-authentication.ts';
+import { assertionAsSecret, type ClientAuthentication, clientAuthentication, secretValue } from '../protocol/client-authentication.ts';
 import type { CredentialFields } from '../protocol/credential.ts';
-import type { AuthorizationCodeMethod, ClientCredentialsMethod, CredentialExchangeMethod, TokenResponseMap } from '../protocol/definition/schema.ts';
+import type {
+  AuthorizationCodeMethod,
+  ClientAuthenticationMethod,
+  ClientCredentialsMethod,
+  CredentialExchangeMethod,
+  TokenResponseMap,
+} from '../protocol/definition/schema.ts';
 import type { GrantContext } from '../protocol/grant.ts';
-import { expandHeaders, nameParameters } from '../protocol/parameters.ts';
+import { expandHeaders, expandParameters, nameParameters } from '../protocol/parameters.ts';
+import { expandText } from '../protocol/template.ts';
 import { templateValues } from '../protocol/template-values.ts';
 import { parseTokenAnswer } from '../protocol/token-answer.ts';
 import { tokenRequest } from '../protocol/token-request.ts';
@@ -14,7 +21,7 @@ export type TokenMethod = AuthorizationCodeMethod | ClientCredentialsMethod | Cr
 
 export type TokenCall = {
   /** Address, method, format and the answer's fields, where they are not those of the first request. */
-  readonly to?: Pick<TokenMethod['refresh'], 'endpoint' | 'method' | 'format' | 'response'>;
+  readonly to?: Pick<TokenMethod['refresh'], 'endpoint' | 'method' | 'format' | 'response' | 'token_endpoint_auth_method'>;
   /** The parameters under their standard names; client authentication is added. */
   readonly standard: Readonly<Record<string, string | undefined>>;
   /** The definition's own parameters: templates. */
@@ -38,15 +45,15 @@ export async function requestToken(
 ): Promise<CredentialFields> {
   const { method, door, now } = ctx;
   const endpoint = endpointUrl(ctx, to?.endpoint ?? method.token_endpoint);
-  const authentication = await authenticateClient(ctx, endpoint);
   const naming = { rename: { scope: method.scopes.param, ...method.token.rename }, omit: method.token.omit };
   const all = { redirect_uri: ctx.redirectUri ?? '', ...templateValues(ctx), ...values };
+  const authentication = await authenticateClient(ctx, { url: endpoint, how: to?.token_endpoint_auth_method, scope: values['scope'] });
   const request = tokenRequest({
     method: to?.method ?? method.token.method,
     endpoint,
     format: to?.format ?? method.token.format,
     params: nameParameters({ ...standard, ...authentication.params }, { ...naming, params, values: all }),
-    headers: { ...expandHeaders(method.token.headers, all), ...authentication.headers },
+    headers: { ...expandHeaders(method.token.headers, { ...all, ...secretValue(method.token.headers, ctx.client) }), ...authentication.headers },
   });
   const sentAt = now();
   const answer = await door(request);
@@ -59,10 +66,31 @@ function mergePointers(response: TokenResponseMap, own: TokenMethod['refresh']['
   return Object.assign({ ...response }, Object.fromEntries(Object.entries(own).filter(([, pointer]) => pointer !== undefined)));
 }
 
-/** The method's client authentication for one request to `url`; an assertion names the issuer, or exactly that URL, as its audience. */
-export async function authenticateClient(ctx: GrantContext<TokenMethod>, url: string): Promise<ClientAuthentication> {
+/**
+ * The method's client authentication for one request to `url`; an assertion names the issuer, or exactly that URL, as its audience,
+ * unless the definition names another.
+ *
+ * @param how instead of the method's own way
+ * @param scope what is asked for, for an assertion that holds it
+ */
+export async function authenticateClient(
+  ctx: GrantContext<TokenMethod>,
+  { url, how, scope = '' }: { url: string; how?: ClientAuthenticationMethod | undefined; scope?: string | undefined },
+): Promise<ClientAuthentication> {
   const { method, client, now, random } = ctx;
-  if (method.token_endpoint_auth_method !== 'private_key_jwt') return clientAuthentication(method.token_endpoint_auth_method, client);
-  const audience = optionalEndpointUrl(ctx, method.grant === 'credential_exchange' ? undefined : method.issuer) ?? url;
-  return clientAuthentication('private_key_jwt', client, await clientAssertion(client, { audience, now: now(), jti: random(16) }));
+  const authentication = how ?? method.token_endpoint_auth_method;
+  if (authentication !== 'private_key_jwt') return clientAuthentication(authentication, client);
+  const { param = 'client_assertion', issuer = '{client_id}', audience, claims = {} } = method.client_assertion ?? {};
+  const values = { ...templateValues(ctx), scope };
+  const assertion = await clientAssertion(client, {
+    issuer: expandText(issuer, values),
+    audience:
+      audience === undefined
+        ? (optionalEndpointUrl(ctx, method.grant === 'credential_exchange' ? undefined : method.issuer) ?? url)
+        : expandText(audience, values),
+    claims: Object.fromEntries(expandParameters(claims, values)),
+    now: now(),
+    jti: random(16),
+  });
+  return param === 'client_secret' ? assertionAsSecret(client, assertion) : clientAuthentication('private_key_jwt', client, assertion);
 }

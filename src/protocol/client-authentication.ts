@@ -1,7 +1,8 @@
-import type { ClientAuthenticationMethod } from './definition/schema.ts';
+import type { ClientAuthenticationMethod, Method } from './definition/schema.ts';
 import { GrantryError } from './errors.ts';
 import { encodeForm } from './form.ts';
 import type { ClientRegistration } from './grant.ts';
+import { templateNames } from './template.ts';
 
 /** What one authentication method adds to a request: never more than one of them (RFC 6749 section 2.3). */
 export type ClientAuthentication = {
@@ -22,6 +23,8 @@ export function clientAuthentication(method: ClientAuthenticationMethod, client:
       return { headers: { authorization: basic(formEncode(client_id), formEncode(secretOf(client))) }, params: {} };
     case 'basic_raw':
       return { headers: { authorization: basic(client_id, secretOf(client)) }, params: {} };
+    case 'client_id_basic':
+      return { headers: { authorization: basic(formEncode(client_id), '') }, params: {} };
     case 'client_secret_post':
       return { headers: {}, params: { client_id, client_secret: secretOf(client) } };
     case 'private_key_jwt':
@@ -32,6 +35,43 @@ export function clientAuthentication(method: ClientAuthenticationMethod, client:
       };
     case 'none':
       return { headers: {}, params: client_id === '' ? {} : { client_id } };
+  }
+}
+
+/** A signed JWT in the place of the secret: nothing else tells it from client_secret_post. */
+export function assertionAsSecret({ client_id }: ClientRegistration, assertion: string): ClientAuthentication {
+  return { headers: {}, params: { client_id, client_secret: assertion } };
+}
+
+/** `{client_secret}` for the headers that name it. Throws `invalid_client` when one does and the registration has none. */
+export function secretValue(headers: Readonly<Record<string, string>>, client: ClientRegistration): Record<string, string> {
+  return namesSecret(headers) ? { client_secret: secretOf(client) } : {};
+}
+
+const namesSecret = (headers: Readonly<Record<string, string>>): boolean =>
+  Object.values(headers).some((template) => templateNames(template).includes('client_secret'));
+
+/** What a method needs of our registration, over all of its requests. */
+export function clientNeeds(method: Method): { secret: boolean; key: boolean } {
+  switch (method.grant) {
+    case 'api_key':
+    case 'basic':
+      return { secret: false, key: false };
+    case 'oauth1':
+      return { secret: method.signature_method !== 'RSA-SHA1', key: method.signature_method === 'RSA-SHA1' };
+    default: {
+      const { token_endpoint_auth_method: first, refresh, token, revocation } = method;
+      const used = [first, refresh.token_endpoint_auth_method];
+      const secret = used.some((each) => each === 'client_secret_basic' || each === 'basic_raw' || each === 'client_secret_post');
+      return {
+        secret:
+          secret ||
+          namesSecret(token.headers) ||
+          namesSecret(revocation.headers) ||
+          (method.revocation_endpoint !== undefined && revocation.authentication === 'client_secret_basic'),
+        key: used.includes('private_key_jwt'),
+      };
+    }
   }
 }
 

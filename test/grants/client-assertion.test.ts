@@ -2,6 +2,7 @@ import { exportJWK, generateKeyPair, jwtVerify } from 'jose';
 import { expect, test } from 'vitest';
 import { authorizationCode } from '../../src/grants/authorization-code.ts';
 import { clientAssertion } from '../../src/grants/client-assertion.ts';
+import { clientCredentials } from '../../src/grants/client-credentials.ts';
 import { Credential } from '../../src/protocol/credential.ts';
 import { contextFor, formOf, json, now, scriptedDoor } from './context.ts';
 
@@ -71,4 +72,33 @@ test('keys that may not sign', async () => {
     const client = { client_id: 'client', ...(jwk === undefined ? {} : { private_key_jwk: jwk }) };
     await expect(clientAssertion(client, { audience: 'https://x', now, jti: Buffer.alloc(16) })).rejects.toMatchObject({ code: 'invalid_client' });
   }
+});
+
+test('a JWT in the place of the secret, with another issuer and audience', async () => {
+  const { publicKey, private_key_jwk } = await keyPair();
+  const { door, sent } = scriptedDoor(json({ access_token: 'at' }));
+  const client_assertion = { param: 'client_secret', issuer: '{team}', audience: 'https://id.acme.com' };
+  const ctx = contextFor(
+    'authorization_code',
+    { ...method, client_assertion, inputs: { team: { label: 'Team' } } },
+    { client: { client_id: 'client', private_key_jwk }, inputs: { team: 'TEAM' }, door },
+  );
+  await authorizationCode.refresh?.(ctx, credential);
+  const { client_secret = '', ...others } = formOf(sent[0]);
+  expect(others).toEqual({ grant_type: 'refresh_token', refresh_token: 'rt', client_id: 'client' });
+  const { payload } = await jwtVerify(client_secret, publicKey, { issuer: 'TEAM', subject: 'client', currentDate: now });
+  expect(payload.aud).toBe('https://id.acme.com');
+});
+
+test('further claims, which replace none of the RFC', async () => {
+  const { publicKey, private_key_jwk } = await keyPair('PS256');
+  const { door, sent } = scriptedDoor(json({ access_token: 'at' }));
+  const ctx = contextFor(
+    'client_credentials',
+    { token_endpoint: endpoints.token_endpoint, token_endpoint_auth_method: 'private_key_jwt', client_assertion: { claims: { scope: '{scope}' } } },
+    { client: { client_id: 'client', private_key_jwk }, door },
+  );
+  await clientCredentials.start(ctx, { redirectUri: '', state: '', scopes: ['a', 'b'], endpoint: 'authorization' });
+  const { payload } = await jwtVerify(formOf(sent[0])['client_assertion'] ?? '', publicKey, { issuer: 'client', currentDate: now });
+  expect(payload).toMatchObject({ scope: 'a b', aud: endpoints.token_endpoint });
 });

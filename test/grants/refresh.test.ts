@@ -144,3 +144,29 @@ describe('client credentials', () => {
     expect(formOf(sent[1])).toEqual({ grant_type: 'client_credentials', scope: 'https://x/.default' });
   });
 });
+
+test('a refresh that authenticates otherwise, and the secret in a header', async () => {
+  const method = {
+    token_endpoint_auth_method: 'client_secret_post',
+    token: { headers: { 'X-Key': '{client_secret}' } },
+    refresh: { token_endpoint_auth_method: 'client_secret_basic' },
+  };
+  const { door, sent } = scriptedDoor(json({ access_token: 'next' }));
+  const ctx = contextFor(
+    'authorization_code',
+    { authorization_endpoint: 'https://as.acme.com/a', token_endpoint: 'https://as.acme.com/t', ...method },
+    { door },
+  );
+  const fields = {
+    kind: 'oauth2',
+    access_token: 'at',
+    refresh_token: 'rt',
+    token_type: 'bearer',
+    scopes: [],
+    lifetimeS: 1,
+    refreshLifetimeS: null,
+  } as const;
+  await authorizationCode.refresh?.(ctx, new Credential({ ...fields, extras: {} }));
+  expect(sent[0]?.headers).toMatchObject({ authorization: 'Basic Y2xpZW50OnNlY3JldA==', 'x-key': 'secret' });
+  expect(formOf(sent[0])).toEqual({ grant_type: 'refresh_token', refresh_token: 'rt' });
+});

@@ -19,7 +19,11 @@ const fields = {
   extras: { user: 'u/1' },
 } as const;
 
-async function revoke(method: Record<string, unknown>, answer: Parameters<typeof scriptedDoor>[0], { refreshToken = true, ...settings } = {}) {
+async function revoke(
+  method: Record<string, unknown>,
+  answer: Parameters<typeof scriptedDoor>[0],
+  { refreshToken = true, ...settings }: { refreshToken?: boolean } & Parameters<typeof contextFor>[2] = {},
+) {
   const { door, sent } = scriptedDoor(answer);
   const ctx = contextFor('authorization_code', { ...base, ...method }, { door, ...settings });
   await authorizationCode.revoke?.(ctx, new Credential({ ...fields, ...(refreshToken ? { refresh_token: 'rt' } : {}) }));
@@ -107,3 +111,19 @@ test.each(['{extras.user}/revoke', 'https://{extras.user}.acme.com/revoke', 'htt
     expect(sent).toHaveLength(0);
   },
 );
+
+test('the secret in a header under a scheme of its own', async () => {
+  const revocation = {
+    format: 'json',
+    params: { client_id: '{client_id}', access_token: '{access_token}' },
+    headers: { Authorization: 'Client {client_secret}' },
+    authentication: 'none',
+  };
+  const [sent] = await revoke({ revocation }, ok);
+  expect(sent).toMatchObject({ headers: { authorization: 'Client secret' }, body: '{"client_id":"client","access_token":"at"}' });
+});
+
+test('a header that needs the secret of a registration without one', async () => {
+  const revocation = { headers: { 'X-Key': '{client_secret}' }, authentication: 'none' };
+  await expect(revoke({ revocation }, ok, { client: { client_id: 'client' } })).rejects.toMatchObject({ code: 'invalid_client' });
+});

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { clientAuthentication } from '../../src/protocol/client-authentication.ts';
+import { clientAuthentication, clientNeeds } from '../../src/protocol/client-authentication.ts';
+import { methodSchema } from '../../src/protocol/definition/schema.ts';
 
 const client = { client_id: 'id:1', client_secret: 'a:b%c/d+e f' };
 const decode = (header: string | undefined) => Buffer.from(header?.replace('Basic ', '') ?? '', 'base64').toString();
@@ -32,4 +33,24 @@ test.each(['client_secret_basic', 'basic_raw', 'client_secret_post', 'private_ke
 
 test('an empty secret is one (installed applications of some providers have that)', () => {
   expect(decode(clientAuthentication('client_secret_basic', { client_id: 'id', client_secret: '' }).headers['authorization'])).toBe('id:');
+});
+
+test('client_id_basic: Basic with an empty secret, whatever is registered', () => {
+  expect(decode(clientAuthentication('client_id_basic', client).headers['authorization'])).toBe('id%3A1:');
+});
+
+const needs = (method: Record<string, unknown>) =>
+  clientNeeds(
+    methodSchema.parse({ grant: 'client_credentials', token_endpoint: 'https://as.acme.com/t', token_endpoint_auth_method: 'none', ...method }),
+  );
+
+test.each([
+  [{}, { secret: false, key: false }],
+  [{ token_endpoint_auth_method: 'client_id_basic' }, { secret: false, key: false }],
+  [{ token_endpoint_auth_method: 'private_key_jwt' }, { secret: false, key: true }],
+  [{ refresh: { token_endpoint_auth_method: 'basic_raw' } }, { secret: true, key: false }],
+  [{ token: { headers: { 'X-Key': '{client_secret}' } } }, { secret: true, key: false }],
+  [{ revocation: { headers: { 'X-Key': 'Client {client_secret}' } } }, { secret: true, key: false }],
+])('what %j needs of the registration', (method, expected) => {
+  expect(needs(method)).toEqual(expected);
 });

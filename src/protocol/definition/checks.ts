@@ -110,6 +110,12 @@ function allApiFaults(definition: Definition, options: Options): Fault[] {
   return [...common, ...own];
 }
 
+/** Authorization, where the client authentication is written there. */
+function basicHeader(method: Extract<Method, { token: unknown }>): string[] {
+  const used = [method.token_endpoint_auth_method, method.refresh.token_endpoint_auth_method];
+  return used.some((each) => each?.includes('basic')) ? ['authorization'] : [];
+}
+
 /** Everything that the schema alone cannot say of a definition: all faults at once, none when it is sound. */
 export function definitionFaults(definition: Definition, options: Options): Fault[] {
   return [
@@ -123,9 +129,13 @@ export function definitionFaults(definition: Definition, options: Options): Faul
         ...(/^\d+$/.test(name) ? [fault(path, "A method's name must not be a number.")] : []),
         ...declarationFaults(method.inputs, [...path, 'inputs'], options),
         ...methodPlaces(method, path).flatMap((place) => placeFaults(place, inputs, options)),
-        ...('token' in method ? headerFaults(method.token.headers, [...path, 'token', 'headers'], ['authorization', 'content-type']) : []),
+        ...('token' in method ? headerFaults(method.token.headers, [...path, 'token', 'headers'], ['content-type', ...basicHeader(method)]) : []),
         ...('revocation' in method
-          ? headerFaults(method.revocation.headers, [...path, 'revocation', 'headers'], ['authorization', 'content-type'])
+          ? headerFaults(
+              method.revocation.headers,
+              [...path, 'revocation', 'headers'],
+              ['content-type', ...(method.revocation.authentication === 'none' ? [] : ['authorization'])],
+            )
           : []),
         ...[...parameterFaults(method, path), ...consistencyFaults(method, path)].map(([at, detail]) => fault(at, detail)),
       ];

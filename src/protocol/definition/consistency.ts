@@ -63,6 +63,21 @@ function authorizationCodeFaults(method: Extract<Method, { grant: 'authorization
   ];
 }
 
+function assertionFaults({ client_assertion, token_endpoint_auth_method, refresh }: Extract<Method, { token: unknown }>, path: Path): Found[] {
+  if (client_assertion === undefined) return [];
+  const isSent = [token_endpoint_auth_method, refresh.token_endpoint_auth_method].includes('private_key_jwt');
+  return [
+    ...found(!isSent, path, 'Nothing is signed: say token_endpoint_auth_method: private_key_jwt, or leave this out.'),
+    ...Object.keys(client_assertion.claims).flatMap((name) =>
+      found(
+        ['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti'].includes(name),
+        [...path, 'claims', name],
+        `${name} is set by the broker; issuer and audience have fields of their own.`,
+      ),
+    ),
+  ];
+}
+
 function tokenMethodFaults(method: Extract<Method, { token: unknown }>, path: Path): Found[] {
   const { refresh, response, revocation } = method;
   const bare = Object.keys(refresh.params).length === 0 && refresh.endpoint === undefined;
@@ -78,6 +93,7 @@ function tokenMethodFaults(method: Extract<Method, { token: unknown }>, path: Pa
       [...path, 'revocation', 'params'],
       'There is no revocation_endpoint.',
     ),
+    ...assertionFaults(method, [...path, 'client_assertion']),
     ...keptSecretFaults(response.keep, [...path, 'response', 'keep'], {
       access_token: response.access_token,
       refresh_token: response.refresh_token,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { duration, headers, id, methodId, name, param, params, pointer, template, text, url } from './fields.ts';
-import { clientAuthentication, refresh, response, revocation, scopes, tokenRequest } from './token-schema.ts';
+import { clientAssertion, clientAuthentication, refresh, response, revocation, scopes, tokenRequest } from './token-schema.ts';
 
 /**
  * The provider definition: one schema for shipped files and for what an admin sends.
@@ -134,8 +134,9 @@ export const authorizationCodeSchema = z.strictObject({
   token_endpoint_auth_method: clientAuthentication
     .default('client_secret_basic')
     .describe(
-      'How we authenticate there (RFC 6749 section 2.3). basic_raw: Basic without the encoding that the RFC asks for; private_key_jwt: RFC 7523.',
+      'How we authenticate there (RFC 6749 section 2.3). basic_raw: Basic without the encoding that the RFC asks for; client_id_basic: Basic with an empty secret; private_key_jwt: RFC 7523.',
     ),
+  client_assertion: clientAssertion,
   code_challenge_method: z.enum(['S256', 'plain', 'none']).default('S256').describe('PKCE (RFC 7636); none only where the provider refuses it.'),
   scopes,
   authorization,
@@ -164,8 +165,9 @@ export const clientCredentialsSchema = z.strictObject({
   token_endpoint_auth_method: clientAuthentication
     .default('client_secret_basic')
     .describe(
-      'How we authenticate there (RFC 6749 section 2.3). basic_raw: Basic without the encoding that the RFC asks for; private_key_jwt: RFC 7523.',
+      'How we authenticate there (RFC 6749 section 2.3). basic_raw: Basic without the encoding that the RFC asks for; client_id_basic: Basic with an empty secret; private_key_jwt: RFC 7523.',
     ),
+  client_assertion: clientAssertion,
   scopes,
   token: tokenRequest,
   refresh,
@@ -181,8 +183,9 @@ export const credentialExchangeSchema = z.strictObject({
   token_endpoint_auth_method: clientAuthentication
     .default('client_secret_post')
     .describe(
-      'How we authenticate there (RFC 6749 section 2.3). basic_raw: Basic without the encoding that the RFC asks for; private_key_jwt: RFC 7523.',
+      'How we authenticate there (RFC 6749 section 2.3). basic_raw: Basic without the encoding that the RFC asks for; client_id_basic: Basic with an empty secret; private_key_jwt: RFC 7523.',
     ),
+  client_assertion: clientAssertion,
   scopes,
   token: tokenRequest,
   refresh,

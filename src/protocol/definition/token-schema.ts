@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, headers, name, param, params, pointer, url } from './fields.ts';
+import { duration, headers, name, param, params, pointer, template, url } from './fields.ts';
 
 /** How scopes are asked for. */
 export const scopes = z
@@ -66,6 +66,23 @@ export const tokenRequest = z
   })
   .prefault({});
 
+/** How we authenticate ourselves (RFC 6749 section 2.3, RFC 7523). */
+export const clientAuthentication = z.enum(['client_secret_basic', 'basic_raw', 'client_id_basic', 'client_secret_post', 'private_key_jwt', 'none']);
+
+/** What the signed JWT of private_key_jwt holds, where RFC 7523 does not say or a provider has its own way. */
+export const clientAssertion = z
+  .strictObject({
+    param: z
+      .enum(['client_assertion', 'client_secret'])
+      .default('client_assertion')
+      .describe('client_secret: the JWT stands where a secret would, without client_assertion_type.'),
+    issuer: template.default('{client_id}').describe('iss; sub is the client id in any case.'),
+    audience: template.optional().describe('aud; without it the issuer of the method, or the address that is called.'),
+    claims: z.record(name, template).default({}).describe('Further claims; {scope} is what is asked for.'),
+  })
+  .optional()
+  .describe('With private_key_jwt: how the signed JWT differs from RFC 7523.');
+
 /** How a credential is renewed. */
 export const refresh = z
   .strictObject({
@@ -79,6 +96,7 @@ export const refresh = z
       .describe(
         'refresh_token: RFC 6749 section 6, as authorization_code does by itself. exchange_current: the living token for the next one. reissue: asked for anew, as client_credentials and credential_exchange do. none: never.',
       ),
+    token_endpoint_auth_method: clientAuthentication.optional().describe('When we authenticate otherwise than at the first request.'),
     rotation: z
       .enum(['none', 'single_use', 'grace'])
       .default('none')
@@ -112,6 +130,3 @@ export const revocation = z
       .describe('client: as at the token endpoint; access_token: as at the API.'),
   })
   .prefault({});
-
-/** How we authenticate ourselves (RFC 6749 section 2.3, RFC 7523). */
-export const clientAuthentication = z.enum(['client_secret_basic', 'basic_raw', 'client_secret_post', 'private_key_jwt', 'none']);

@@ -2,7 +2,15 @@ import type { Path } from './faults.ts';
 import type { Api, Method } from './schema.ts';
 
 /** Names that the broker fills itself; no input may be called so. */
-export const builtInNames: ReadonlySet<string> = new Set(['client_id', 'scope', 'redirect_uri', 'access_token', 'refresh_token', 'extras']);
+export const builtInNames: ReadonlySet<string> = new Set([
+  'client_id',
+  'client_secret',
+  'scope',
+  'redirect_uri',
+  'access_token',
+  'refresh_token',
+  'extras',
+]);
 
 /** A place of a definition where a template stands, and what may stand in it. */
 export type Place = {
@@ -44,7 +52,17 @@ function revocationPlaces(method: Extract<Method, { revocation: unknown }>, path
   return [
     ...url([...path, 'revocation_endpoint'], method.revocation_endpoint, traits),
     ...each([...path, 'revocation', 'params'], method.revocation.params, traits),
-    ...each([...path, 'revocation', 'headers'], method.revocation.headers, traits),
+    ...each([...path, 'revocation', 'headers'], method.revocation.headers, { ...traits, builtIns: [...traits.builtIns, 'client_secret'] }),
+  ];
+}
+
+function assertionPlaces(assertion: Extract<Method, { token: unknown }>['client_assertion'], path: Path): Place[] {
+  if (assertion === undefined) return [];
+  const { issuer, audience, claims } = assertion;
+  return [
+    text([...path, 'issuer'], issuer, { builtIns: ['client_id'] }),
+    ...(audience === undefined ? [] : [text([...path, 'audience'], audience, { builtIns: ['client_id'] })]),
+    ...each([...path, 'claims'], claims, { ...optional, builtIns: ['client_id', 'scope'] }),
   ];
 }
 
@@ -55,7 +73,8 @@ function tokenPlaces(method: Extract<Method, { token: unknown }>, path: Path): P
     ...url([...path, 'token_endpoint'], method.token_endpoint),
     ...url([...path, 'refresh', 'endpoint'], method.refresh.endpoint),
     ...each([...path, 'token', 'params'], method.token.params, exchange),
-    ...each([...path, 'token', 'headers'], method.token.headers, exchange),
+    ...each([...path, 'token', 'headers'], method.token.headers, { ...exchange, builtIns: [...request, 'client_secret'] }),
+    ...assertionPlaces(method.client_assertion, [...path, 'client_assertion']),
     ...each([...path, 'refresh', 'params'], method.refresh.params, refresh),
     ...revocationPlaces(method, path),
   ];

@@ -47,6 +47,12 @@ describe('a sound definition', () => {
     ['a listed part of a label', `${web}/token_endpoint`, 'https://login{env}.acme.com/token'],
     ['a listed ending', `${web}/token_endpoint`, 'https://login.acme.{ending}/token'],
     ['a listed host beside a label that anybody may say', `${web}/token_endpoint`, 'https://{tenant}.acme.{ending}/token'],
+    ['the client secret in a header of the token request', `${web}/token/headers/X-Key`, '{client_secret}'],
+    [
+      'an Authorization of its own at the revocation',
+      `${web}/revocation`,
+      { authentication: 'none', headers: { Authorization: 'Client {client_secret}' } },
+    ],
     ['no code challenge', `${web}/code_challenge_method`, 'none'],
     ['out of band with state', `${signed}/callback`, { mode: 'oob', verifier: 'absent', state: 'echoed' }],
     ['an input with all of it', '/inputs/region', { label: 'R', enum: ['eu', 'us'], default: 'eu', pattern: '[a-z]{2}', optional: true }],
@@ -87,6 +93,24 @@ describe('choices', () => {
 
 /** What is put where, and the pointer and words of the one fault that comes of it. */
 const refusals: [string, string, unknown, string, RegExp][] = [
+  // Client authentication.
+  ['an assertion that nobody signs', `${web}/client_assertion`, { issuer: '{client_id}' }, `${web}/client_assertion`, /private_key_jwt/],
+  [
+    'a claim of the RFC',
+    web,
+    { ...((sample()['methods'] as Tree)['web'] as Tree), token_endpoint_auth_method: 'private_key_jwt', client_assertion: { claims: { aud: 'x' } } },
+    `${web}/client_assertion/claims/aud`,
+    /fields of their own/,
+  ],
+  ['Authorization beside Basic', `${web}/token/headers/Authorization`, '{client_secret}', `${web}/token/headers/Authorization`, /set by the broker/],
+  [
+    'the client secret in the address bar',
+    `${web}/authorization/params/x`,
+    '{client_secret}',
+    `${web}/authorization/params/x`,
+    /not a declared input/,
+  ],
+  ['the client secret in calls that workers make', '/api/headers/X-Key', '{client_secret}', '/api/headers/X-Key', /not a declared input/],
   // Choices.
   [
     'a choice that sets less',
