@@ -58,13 +58,13 @@ const broken: [what: string, text: string, pointer: string, detail: string][] = 
     'auth method near',
     changed(['/methods/web/token_endpoint_auth_method', 'client_secret_basci']),
     '/methods/web/token_endpoint_auth_method',
-    'Must be one of client_secret_basic, basic_raw, client_secret_post, private_key_jwt, none. Did you mean client_secret_basic?',
+    'Must be one of client_secret_basic, basic_raw, client_id_basic, client_secret_post, private_key_jwt, none. Did you mean client_secret_basic?',
   ],
   [
     'auth basic',
     changed(['/methods/web/token_endpoint_auth_method', 'basic']),
     '/methods/web/token_endpoint_auth_method',
-    'Must be one of client_secret_basic, basic_raw, client_secret_post, private_key_jwt, none.',
+    'Must be one of client_secret_basic, basic_raw, client_id_basic, client_secret_post, private_key_jwt, none.',
   ],
   [
     'grant oauth2',
