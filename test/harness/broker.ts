@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { inject } from 'vitest';
+import type { World } from '../../src/broker/world.ts';
 import { createGrantryClient, type GrantryClient, GrantryProblem } from '../../src/client/client.ts';
 import { readConfig } from '../../src/config.ts';
 import { createLog } from '../../src/outside/log.ts';
@@ -41,7 +42,9 @@ export type TestBroker = {
 
 const migrate = (url: string) => migrateDatabase(url, join(packageRoot, 'drizzle'));
 
-export async function startTestBroker({ database, env = {} }: { database?: TestDatabase; env?: Record<string, string> } = {}): Promise<TestBroker> {
+export type TestBrokerOptions = { database?: TestDatabase; env?: Record<string, string>; adapt?: (world: World) => World };
+
+export async function startTestBroker({ database, env = {}, adapt }: TestBrokerOptions = {}): Promise<TestBroker> {
   const own = database ?? (await createTestDatabase({ migrate }));
   const dataDir = await mkdtemp(join(tmpdir(), 'grantry-test-'));
   const port = await freePort();
@@ -61,6 +64,7 @@ export async function startTestBroker({ database, env = {} }: { database?: TestD
     log: createLog(config.logLevel, { write: (line) => logged.push(line) }),
     packageRoot,
     compiledProviders: inject('compiledProviders'),
+    ...(adapt !== undefined && { adapt }),
   });
   const url = broker.publicUrl;
   const root = createGrantryClient({ baseUrl: url, apiKey: broker.rootKey });

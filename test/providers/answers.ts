@@ -1,0 +1,89 @@
+import { apiOf } from '../../src/protocol/definition/api.ts';
+import type { Definition, Method } from '../../src/protocol/definition/schema.ts';
+import { refreshHow } from '../../src/protocol/refreshable.ts';
+
+/** Answers in a provider's own shape, as its definition describes it. */
+
+export type Written = { type: string; body: string };
+
+export const tokens = {
+  exchange: { access_token: 'at-1', refresh_token: 'rt-1' },
+  refresh: { access_token: 'at-2', refresh_token: 'rt-2' },
+} as const;
+export const account = 'account-1';
+
+type Node = { [name: string]: unknown } | unknown[];
+
+/** Puts a value where a JSON pointer (RFC 6901) leads; a number among its parts makes a list. */
+function put(root: Node, pointer: string, value: unknown): void {
+  const parts = pointer
+    .slice(1)
+    .split('/')
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+  let at = root as Record<string, unknown>; // a list takes its index as a name as well
+  for (const [index, part] of parts.entries()) {
+    if (index === parts.length - 1) at[part] = value;
+    else {
+      const inner = at[part];
+      if (typeof inner !== 'object' || inner === null) at[part] = /^\d+$/.test(parts[index + 1] ?? '') ? [] : {};
+      at = at[part] as Record<string, unknown>; // made above
+    }
+  }
+}
+
+const lifeS = 3_600;
+
+function endAs(unit: 's' | 'ms' | 'epoch_s' | 'epoch_ms' | 'iso'): unknown {
+  const end = Date.now() + lifeS * 1000;
+  return { s: lifeS, ms: lifeS * 1000, epoch_s: Math.floor(end / 1000), epoch_ms: end, iso: new Date(end).toISOString() }[unit];
+}
+
+/** The scopes of the connection; where at least one has to be asked for and the definition has none of its own, some. */
+export function scopesAsked(method: Method): readonly string[] {
+  if (!('scopes' in method)) return [];
+  return method.scopes.required && method.scopes.default.length === 0 ? ['a-scope'] : method.scopes.default;
+}
+
+/** A value as the provider would give for something that is kept: what stands for a host is one. */
+const keptValue = (name: string): string =>
+  /url|domain|host|base|point|server|instance/.test(name) ? 'https://kept.provider-sandbox.com' : `kept-${name}`;
+
+export function tokenAnswer(method: Method, step: keyof typeof tokens): Written {
+  if (!('response' in method) || !('token' in method)) throw new Error('This method has no token endpoint.');
+  const { response, refresh, scopes } = method;
+  const own = step === 'refresh' ? Object.fromEntries(Object.entries(refresh.response).filter(([, pointer]) => pointer !== undefined)) : {};
+  const at = { ...response, ...own };
+  const how = refreshHow(method);
+  const document: Node = {};
+  if (response.success !== undefined) put(document, response.success.pointer, response.success.equals);
+  for (const [name, pointer] of Object.entries(response.keep)) put(document, pointer, keptValue(name));
+  put(document, at.access_token, tokens[step].access_token);
+  if (how === 'refresh_token') put(document, at.refresh_token, tokens[step].refresh_token);
+  put(document, at.token_type, response.token_types[0]);
+  const ends = response.lifetime === undefined && how !== 'none';
+  if (ends) put(document, at.expires_in, endAs(response.expires_unit));
+  if (at.refresh_token_expires_in !== undefined) put(document, at.refresh_token_expires_in, 86_400);
+  put(document, at.scope, scopesAsked(method).join(response.scope_separator ?? scopes.separator));
+  if (response.format === 'json') return { type: 'application/json', body: JSON.stringify(document) };
+  const members = Object.entries(document).map(([name, value]) => [name, String(value)]);
+  return { type: 'application/x-www-form-urlencoded', body: new URLSearchParams(members).toString() };
+}
+
+export function requestTokenAnswer(step: 'request token' | 'access token', method: Method, requestToken: string): Written {
+  const document: Node = {};
+  if (step === 'access token' && method.grant === 'oauth1')
+    for (const [name, pointer] of Object.entries(method.response.keep)) put(document, pointer, keptValue(name));
+  const [oauth_token, oauth_token_secret] =
+    step === 'request token' ? [requestToken, 'request-secret'] : [tokens.exchange.access_token, 'token-secret'];
+  const members = { ...document, oauth_token, oauth_token_secret, ...(step === 'request token' && { oauth_callback_confirmed: 'true' }) };
+  return { type: 'application/x-www-form-urlencoded', body: new URLSearchParams(members).toString() };
+}
+
+/** What the probe is answered with. */
+export function accountAnswer(definition: Definition, method: Method): Written {
+  const api = apiOf(definition, method);
+  const document: Node = api.account !== undefined && /^\/\d/.test(api.account) ? [] : {};
+  if (api.probe?.success !== undefined) put(document, api.probe.success.pointer, api.probe.success.equals ?? 'there');
+  if (api.account !== undefined) put(document, api.account, account);
+  return { type: 'application/json', body: JSON.stringify(document) };
+}

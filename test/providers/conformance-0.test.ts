@@ -1,0 +1,3 @@
+import { conformanceTests } from './conformance.ts';
+
+await conformanceTests(0, 2);
