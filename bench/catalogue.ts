@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { cp, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from 'esbuild';
@@ -37,11 +37,7 @@ function measure(module: string, load: string, [dir, compiled]: readonly [string
 }
 
 async function corpus(dir: string): Promise<number> {
-  for (const from of ['providers', 'providers/drafts']) {
-    const there = await stat(from).catch(() => undefined);
-    const files = there === undefined ? [] : (await readdir(from)).filter((file) => file.endsWith('.yaml'));
-    for (const file of files) await cp(join(from, file), join(dir, file));
-  }
+  for (const file of (await readdir('providers')).filter((name) => name.endsWith('.yaml'))) await cp(join('providers', file), join(dir, file));
   return (await readdir(dir)).length;
 }
 
