@@ -11,7 +11,7 @@ function parametersOf(params: Iterable<readonly [string, string]>, masked: (text
 }
 
 /** Values that are drawn anew each time, by where they stand. */
-const fresh = /^(?:state|code_challenge|code_verifier|oauth_nonce|oauth_timestamp|oauth_signature|nonce|timestamp|sign|signature|client_assertion)$/;
+const fresh = /^(?:state|code_challenge|code_verifier|oauth_nonce|oauth_timestamp|oauth_signature|nonce|timestamp|sign|signature)$/;
 
 function authorizationOf(value: string, masked: (text: string) => string): string[] {
   const [, scheme = '', rest = ''] = /^(\S+) (.*)$/s.exec(value) ?? [];
@@ -42,9 +42,20 @@ function bodyOf({ headers, body }: Omit<Recorded, 'step'>, masked: (text: string
 const freshened = (params: Iterable<readonly [string, string]>): [string, string][] =>
   [...params].map(([name, value]) => [name, fresh.test(name) ? `<${name}>` : value]);
 
+/** A signed JWT by what it says; what differs from run to run is left out. */
+function jwtOf(text: string): string {
+  const [header, claims] = text
+    .split('.')
+    .slice(0, 2)
+    .map((part) => JSON.parse(Buffer.from(part, 'base64url').toString('utf8')));
+  const { iat: _, exp, jti: __, ...lasting } = claims;
+  return `<JWT ${JSON.stringify(header)} ${JSON.stringify({ ...lasting, ...(exp !== undefined && { exp: '<soon>' }) })}>`;
+}
+const jwt = /\beyJ[\w-]+\.eyJ[\w-]+\.[\w-]+/g;
+
 /** One request, its parameters one a line. `masks`: what differs from run to run, and the word for it. */
 export function written(step: string, request: Omit<Recorded, 'step'>, masks: readonly Mask[]): string {
-  const masked = (text: string) => masks.reduce((left, [value, word]) => left.replace(value, word), text);
+  const masked = (text: string) => masks.reduce((left, [value, word]) => left.replace(value, word), text.replace(jwt, jwtOf));
   const [address = '', fragment] = request.url.split('#');
   const [place = '', query = ''] = address.split('?');
   const { authorization, ...headers } = request.headers;

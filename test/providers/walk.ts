@@ -1,5 +1,6 @@
 import { createHmac, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
+import { clientNeeds } from '../../src/protocol/client-authentication.ts';
 import { apiOf } from '../../src/protocol/definition/api.ts';
 import { chosenValues } from '../../src/protocol/definition/choices.ts';
 import type { AuthorizationCodeMethod, Definition, Method } from '../../src/protocol/definition/schema.ts';
@@ -31,16 +32,11 @@ type Token = {
 /** `once`: in all that a provider gives only once. */
 type Run = { definition: Definition; name: string; method: Method; once: string; inputs: Record<string, string> };
 
-const signsAssertions = (method: Method): boolean =>
-  ('token_endpoint_auth_method' in method && method.token_endpoint_auth_method === 'private_key_jwt') ||
-  (method.grant === 'oauth1' && method.signature_method === 'RSA-SHA1');
-
-/** Everything that a method may be registered with; what it does not need is left out. */
+/** What a method has to be registered with, and no more. */
 function registrationOf(method: Method): Record<string, unknown> {
   if (method.grant === 'api_key' || method.grant === 'basic') return {};
-  if (signsAssertions(method)) return { client_id: client.client_id, private_key_jwk };
-  const isPublic = 'token_endpoint_auth_method' in method && method.token_endpoint_auth_method === 'none';
-  return isPublic ? { client_id: client.client_id } : client;
+  const needs = clientNeeds(method);
+  return { client_id: client.client_id, ...(needs.key && { private_key_jwk }), ...(needs.secret && { client_secret: client.client_secret }) };
 }
 
 export type Stage = { walk(definition: Definition, name: string): Promise<string>; stop(): Promise<void> };
