@@ -68,17 +68,17 @@ function imported(method: Method, given: ImportedCredential, now: Date): { crede
     const value = given[field];
     if (value !== undefined && !isTokenText(value)) faults.push({ pointer: `/import/${field}`, detail: 'Must be visible ASCII without spaces.' });
   }
-  if (method.grant === 'oauth1' && given.oauth_token_secret === undefined)
-    faults.push({ pointer: '/import/oauth_token_secret', detail: 'Is needed for OAuth 1.0a.' });
-  if (method.grant !== 'oauth1' && given.oauth_token_secret !== undefined)
-    faults.push({ pointer: '/import/oauth_token_secret', detail: 'Belongs to OAuth 1.0a only.' });
+  const signs = method.grant === 'oauth1' && method.response.api_key === undefined;
+  if (signs && given.oauth_token_secret === undefined) faults.push({ pointer: '/import/oauth_token_secret', detail: 'Is needed for OAuth 1.0a.' });
+  if (!signs && given.oauth_token_secret !== undefined)
+    faults.push({ pointer: '/import/oauth_token_secret', detail: 'Belongs to OAuth 1.0a only, where calls are signed.' });
   const kept = keptNames(method);
   for (const name of Object.keys(given.extras ?? {})) {
     if (!kept.has(name)) faults.push({ pointer: `/import/extras/${name}`, detail: 'The definition keeps no value of this name.' });
   }
   if (method.grant === 'basic') faults.push({ pointer: '/import', detail: 'Basic credentials are given with "grant": "basic", not imported.' });
   if (faults.length > 0) throw invalid(faults);
-  const kind = method.grant === 'oauth1' ? 'oauth1' : method.grant === 'api_key' ? 'api_key' : 'oauth2';
+  const kind = signs ? 'oauth1' : method.grant === 'oauth1' || method.grant === 'api_key' ? 'api_key' : 'oauth2';
   const remainingS = given.expires_at === undefined ? null : Math.round((given.expires_at.getTime() - now.getTime()) / 1000);
   const lifetimeS = remainingS === null ? null : Math.max(remainingS, leastImportedLifetimeS);
   const sentAt =

@@ -47,7 +47,7 @@ async function probeThrough(world: World, row: TokenRow, door: Door): Promise<Pr
 async function ask(world: World, connection: ConnectionRecord, door: Door): Promise<Probed> {
   const { ctx } = await connectionContext({ ...world, door }, connection);
   // Only a refused signature gives its reason in the body; otherwise the status decides, however large or odd the rest is.
-  const answer = await sendProbe(ctx, await openCredential(world, connection), ctx.method.grant === 'oauth1' ? 'read' : 'ignored');
+  const answer = await sendProbe(ctx, await openCredential(world, connection), isSigned(ctx) ? 'read' : 'ignored');
   if (answer === undefined) throw new GrantryError('unsupported', { detail: 'The definition of this provider has no probe.' });
   const { status } = answer;
   const outcome = answer.works ? 'works' : status === 401 ? 'refused' : 'unclear';
@@ -58,7 +58,9 @@ async function ask(world: World, connection: ConnectionRecord, door: Door): Prom
  * A signature (OAuth 1.0a) is refused for our key, our secret or our clock as well: those are one fault for all connections of an
  * integration, and no end user can mend it.
  */
-const blamesCredential = ({ method }: GrantContext, answer: DoorResponse): boolean => method.grant !== 'oauth1' || refusesToken(answer);
+const blamesCredential = (ctx: GrantContext, answer: DoorResponse): boolean => !isSigned(ctx) || refusesToken(answer);
+
+const isSigned = ({ method }: GrantContext): boolean => method.grant === 'oauth1' && method.response.api_key === undefined;
 
 async function endRefused(world: World, { project_id, id, integration_id, token_version }: ConnectionRecord): Promise<void> {
   const data = { reason: 'probe_refused', next: 'Make a connect link with this connection_id.' };

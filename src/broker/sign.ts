@@ -26,7 +26,7 @@ export async function signRequest(world: World, row: TokenRow, request: ApiReque
   await getToken(world, row, { minTtlS: 60, force: false });
   const connection = await getConnection(world, row.project_id, row.id);
   const { ctx } = await connectionContext(world, connection);
-  if (ctx.method.grant === 'oauth1' && ctx.method.signature_method === 'PLAINTEXT') {
+  if (ctx.method.grant === 'oauth1' && ctx.method.signature_method === 'PLAINTEXT' && ctx.method.response.api_key === undefined) {
     throw new GrantryError('unsupported', { detail: 'A PLAINTEXT signature is the consumer secret itself, which never leaves the broker.' });
   }
   const credential = await openCredential(world, connection);

@@ -1,33 +1,36 @@
-import { Credential } from '../protocol/credential.ts';
+import { Credential, type CredentialFields } from '../protocol/credential.ts';
 import type { OAuth1Method } from '../protocol/definition/schema.ts';
 import type { DoorResponse } from '../protocol/door.ts';
 import { durationS } from '../protocol/duration.ts';
 import { GrantryError } from '../protocol/errors.ts';
 import { encodeForm } from '../protocol/form.ts';
 import type { ApiRequest, CallbackAnswer, Grant, GrantContext, Pending, PresentedRequest, Started, StartInput } from '../protocol/grant.ts';
+import { readLifetimeS } from '../protocol/lifetime.ts';
 import { readTokenAnswer, type TokenAnswer } from '../protocol/oauth1/answer.ts';
 import type { Pair } from '../protocol/oauth1/parameters.ts';
-import { clockOffsetMs, type Leg, refusalOf } from '../protocol/oauth1/refusal.ts';
+import { clockOffsetMs, type Leg, refusalOf, refusesToken } from '../protocol/oauth1/refusal.ts';
 import { rsaPrivateKey, type SigningKey } from '../protocol/oauth1/signature.ts';
 import { freshNonce, type SignableRequest, type Signing, signRequest } from '../protocol/oauth1/signer.ts';
 import { nameParameters } from '../protocol/parameters.ts';
 import { pointerValue } from '../protocol/pointer.ts';
+import { presentRequest } from '../protocol/present.ts';
 import { withQuery } from '../protocol/query.ts';
 import { joinScopes } from '../protocol/scopes.ts';
 import { expandText } from '../protocol/template.ts';
 import { templateValues } from '../protocol/template-values.ts';
 import { extrasOf } from '../protocol/token-answer.ts';
 import { isTokenText } from '../protocol/token-text.ts';
-import { endpointUrl } from './endpoint.ts';
+import { endpointUrl, optionalEndpointUrl } from './endpoint.ts';
+import { checkAuthority } from './revocation.ts';
 
 type Context = GrantContext<OAuth1Method>;
 type Protocol = Pick<Signing, 'token' | 'extra'>;
 
 /**
  * OAuth 1.0a (RFC 5849): temporary credentials, the end user's page, token credentials; then a signature on every request.
- * The tokens do not end and cannot be renewed, so there is no `refresh`; the RFC knows no revocation.
+ * The tokens cannot be renewed, so there is no `refresh`; the RFC knows no revocation, some providers do.
  */
-export const oauth1 = { start, finish, present } satisfies Grant<OAuth1Method>;
+export const oauth1 = { start, finish, revoke, present } satisfies Grant<OAuth1Method>;
 
 /** RFC 5849 sections 2.1 and 2.2. Throws `unsupported` when the link asks for a page that the provider does not have. */
 async function start(ctx: Context, input: StartInput): Promise<Started> {
@@ -42,7 +45,8 @@ async function start(ctx: Context, input: StartInput): Promise<Started> {
   }
 
   const { params, rename, omit, fragment } = method.authorization;
-  const query = nameParameters({ scope }, { params, omit, rename: { scope: method.scopes.param, ...rename }, values });
+  const naming = { params, omit, rename: { scope: method.scopes.param, ...rename } };
+  const query = nameParameters({ scope }, { ...naming, values: { ...values, redirect_uri: callbackFor(method, input) } });
   const tokenName = Object.hasOwn(rename, 'oauth_token') ? (rename['oauth_token'] ?? '') : 'oauth_token';
   query.set(tokenName, answer.token);
   const redirect = withQuery(page, query) + (fragment === undefined ? '' : `#${encodeURI(fragment)}`);
@@ -67,23 +71,52 @@ async function finish(ctx: Context, pending: Pending, callback: CallbackAnswer):
     throw new GrantryError('invalid_callback', { detail: 'The callback has no verifier.' });
 
   const extra = verifier === undefined ? {} : { oauth_verifier: verifier };
+  const sentAt = ctx.now();
   const { token, secret: tokenSecret, document } = await requestToken(ctx, 'access_token', { form: [], token: { key, secret }, extra });
   const answered = Object.entries(response.keep).map(([name, pointer]) => [name, pointerValue(document, pointer)] as const);
   return new Credential({
-    kind: 'oauth1',
-    access_token: token,
-    token_type: 'oauth1',
-    secret: tokenSecret,
+    ...(response.api_key === undefined
+      ? { kind: 'oauth1', access_token: token, token_type: 'oauth1', secret: tokenSecret }
+      : apiKeyOf(pointerValue(document, response.api_key))),
     scopes: pending.scopes,
-    lifetimeS: response.lifetime === undefined ? null : durationS(response.lifetime),
+    lifetimeS: lifetimeOf(response, document, sentAt),
     refreshLifetimeS: null,
     extras: extrasOf([...Object.entries(callback.keep), ...answered]),
   });
 }
 
-/** Signs a request (RFC 5849 section 3); its form parameters too. Send exactly the returned URL. */
-function present(ctx: Context, credential: Credential, request: ApiRequest): PresentedRequest {
+function apiKeyOf(value: unknown): Pick<CredentialFields, 'kind' | 'access_token' | 'token_type'> {
+  if (!isTokenText(value)) throw new GrantryError('bad_provider_answer', { detail: 'The answer holds no key where the definition says.' });
+  return { kind: 'api_key', access_token: value, token_type: 'api_key' };
+}
+
+function lifetimeOf({ expires_in, expires_unit, lifetime }: OAuth1Method['response'], document: object, sentAt: Date): number | null {
+  const answered = expires_in === undefined ? null : readLifetimeS(pointerValue(document, expires_in), expires_unit, sentAt);
+  if (answered === undefined)
+    throw new GrantryError('bad_provider_answer', { detail: 'The answer says when the token ends in a way that makes no sense.' });
+  return answered ?? (lifetime === undefined ? null : durationS(lifetime));
+}
+
+/** A signed call to the definition's address. A token that the provider no longer knows is a success. Throws `unsupported` without an address. */
+async function revoke(ctx: Context, credential: Credential): Promise<void> {
+  const { revocation_endpoint, revocation } = ctx.method;
   const { access_token: key, secret } = credential.reveal();
+  const url = optionalEndpointUrl(ctx, revocation_endpoint, { ...templateValues(ctx), access_token: key });
+  if (url === undefined || secret === undefined) throw new GrantryError('unsupported', { detail: 'This provider has no way to revoke a token.' });
+  checkAuthority(revocation_endpoint ?? '');
+  const signed = sign(ctx, { method: revocation.method, url }, { token: { key, secret }, offsetMs: 0 });
+  const answer = await ctx.door({ method: revocation.method, url: signed.url, headers: { authorization: signed.authorization } });
+  if (refusesToken(answer) || answer.status === 404 || answer.status === 410) return;
+  const refusal = refusalOf(answer, { leg: 'access_token', now: ctx.now() });
+  if (refusal !== undefined) throw refusal;
+  if (answer.status < 200 || answer.status > 299) throw new GrantryError('provider_error');
+}
+
+/** Signs a request (RFC 5849 section 3); its form parameters too. Send exactly the returned URL. A key is presented as any other. */
+function present(ctx: Context, credential: Credential, request: ApiRequest): PresentedRequest {
+  const fields = credential.reveal();
+  if (fields.kind === 'api_key') return presentRequest(ctx, fields, request);
+  const { access_token: key, secret } = fields;
   if (secret === undefined) throw new GrantryError('integrity_error', { detail: 'The credential has no token secret.' });
   const { url, authorization } = sign(ctx, request, { token: { key, secret }, offsetMs: 0 });
   return { url, headers: { Authorization: authorization } };
@@ -102,12 +135,18 @@ function callbackFor({ callback }: OAuth1Method, { redirectUri, state }: StartIn
   return callback.state === 'echoed' ? withQuery(redirectUri, [['state', state]]) : redirectUri;
 }
 
+const accept = 'application/x-www-form-urlencoded, */*;q=0.5';
+
 /** Asks for credentials; once more, with the provider's time, when our clock was the trouble. */
 async function requestToken(ctx: Context, leg: Leg, { form, ...protocol }: Protocol & { form: readonly Pair[] }): Promise<TokenAnswer> {
   const url = endpointUrl(ctx, leg === 'request_token' ? ctx.method.request_token_endpoint : ctx.method.access_token_endpoint);
   const send = (offsetMs: number): Promise<DoorResponse> => {
+    if (ctx.method.token_method === 'GET') {
+      const { url: signedUrl, authorization } = sign(ctx, { method: 'GET', url: withQuery(url, form) }, { ...protocol, offsetMs });
+      return ctx.door({ method: 'GET', url: signedUrl, headers: { authorization, accept } });
+    }
     const signed = sign(ctx, { method: 'POST', url, form }, { ...protocol, offsetMs });
-    const headers = { authorization: signed.authorization, accept: 'application/x-www-form-urlencoded, */*;q=0.5' };
+    const headers = { authorization: signed.authorization, accept };
     if (form.length === 0) return ctx.door({ method: 'POST', url: signed.url, headers });
     return ctx.door({
       method: 'POST',

@@ -71,7 +71,7 @@ async function authenticate(ctx: GrantContext<TokenMethod>, fields: CredentialFi
 }
 
 /** A kept value may have come from a callback that anybody can write: it never chooses the host that gets our secrets. */
-function checkAuthority(template: string): void {
+export function checkAuthority(template: string): void {
   const authority = /^[a-z]+:\/\/[^/?#]*|^\{[^{}]*\}/i.exec(template)?.[0] ?? '';
   if (templateNames(authority).some((name) => name.startsWith('extras.') || name.endsWith('_token'))) {
     throw new GrantryError('address_refused', { detail: 'The host of the revocation endpoint must not come from the credential.' });

@@ -195,6 +195,20 @@ describe('with a callback', () => {
     await scene.expectFailed(link, 'access_denied');
   });
 
+  test.each([
+    ['denied', 'access_denied'],
+    ['other', 'exchange_failed'],
+  ] as const)('a verifier that the definition lists as a denial, and one that it does not: %s', async (verifier, error) => {
+    const { link, browser, callback } = await scene.untilCallback('callback');
+    const before = accessCalls();
+    await scene.visit(
+      changed(callback, (p) => p.set('oauth_verifier', verifier)),
+      browser,
+    );
+    await scene.expectFailed(link, error);
+    expect(accessCalls() - before).toBe(error === 'access_denied' ? 0 : 1);
+  });
+
   test('in another browser: refused', async () => {
     const { link, callback } = await scene.untilCallback('callback');
     const before = accessCalls();

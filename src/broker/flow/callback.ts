@@ -165,6 +165,8 @@ export async function receiveCallback(world: World, request: CallbackRequest): P
   if (method.grant === 'oauth1' && method.callback.verifier === 'required' && (verifier === undefined || verifier === '')) {
     return refuse('verifier', 'invalid_callback', 'The answer does not hold a verifier.');
   }
+  if (method.grant === 'oauth1' && verifier !== undefined && method.callback.denied.includes(verifier))
+    return refuse('refusal', 'access_denied', 'The end user declined at the provider.');
   const first = await world.store.ledger.record(sha256(method.grant === 'oauth1' ? `oauth1 ${code}` : code), link.id);
   if (first !== undefined) {
     await checked('replay', 'The same authorization code arrived before.');

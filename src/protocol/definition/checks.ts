@@ -130,7 +130,7 @@ export function definitionFaults(definition: Definition, options: Options): Faul
         ...declarationFaults(method.inputs, [...path, 'inputs'], options),
         ...methodPlaces(method, path).flatMap((place) => placeFaults(place, inputs, options)),
         ...('token' in method ? headerFaults(method.token.headers, [...path, 'token', 'headers'], ['content-type', ...basicHeader(method)]) : []),
-        ...('revocation' in method
+        ...('token' in method
           ? headerFaults(
               method.revocation.headers,
               [...path, 'revocation', 'headers'],

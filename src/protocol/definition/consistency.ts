@@ -124,7 +124,12 @@ function oauth1Faults(method: Extract<Method, { grant: 'oauth1' }>, path: Path):
     ...endpoints.flatMap((name) =>
       found(method.signature_method === 'PLAINTEXT' && /^http:/i.test(method[name]), [...path, name], 'PLAINTEXT signatures need https.'),
     ),
-    ...keptSecretFaults(response.keep, [...path, 'response', 'keep'], {}),
+    ...keptSecretFaults(response.keep, [...path, 'response', 'keep'], { api_key: response.api_key }),
+    ...found(
+      response.api_key !== undefined && method.revocation_endpoint !== undefined,
+      [...path, 'revocation_endpoint'],
+      'A key of response.api_key signs nothing: leave this out.',
+    ),
     ...zeroFaults([[[...path, 'response', 'lifetime'], response.lifetime]]),
   ];
 }

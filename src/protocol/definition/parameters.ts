@@ -84,6 +84,14 @@ function tokenFaults(method: Extract<Method, { token: unknown }>, path: Path): F
   ];
 }
 
+/** OAuth 1.0 before 1.0a has the callback in the authorization URL: ours may stand there, and nothing else. */
+function withoutOwnCallback(
+  grant: Method['grant'],
+  { oauth_callback, ...others }: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  return oauth_callback === undefined || (grant === 'oauth1' && oauth_callback === '{redirect_uri}') ? others : { ...others, oauth_callback };
+}
+
 function authorizationFaults(method: Extract<Method, { authorization: unknown }>, path: Path): Found[] {
   const { authorization, scopes, callback } = method;
   const at = [...path, 'authorization'];
@@ -93,7 +101,7 @@ function authorizationFaults(method: Extract<Method, { authorization: unknown }>
       : ['response_type', 'client_id', 'redirect_uri', 'state', 'code_challenge', 'code_challenge_method'];
   const challenge = method.grant === 'authorization_code' && method.code_challenge_method !== 'none';
   return [
-    ...reservedFaults(authorization.params, [...at, 'params'], [scopes.param]),
+    ...reservedFaults(withoutOwnCallback(method.grant, authorization.params), [...at, 'params'], [scopes.param]),
     ...rewritingFaults(
       authorization,
       at,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { duration, headers, id, methodId, name, param, params, pointer, template, text, url } from './fields.ts';
-import { clientAssertion, clientAuthentication, refresh, response, revocation, scopes, tokenRequest } from './token-schema.ts';
+import { clientAssertion, clientAuthentication, expires_unit, refresh, response, revocation, scopes, tokenRequest } from './token-schema.ts';
 
 /**
  * The provider definition: one schema for shipped files and for what an admin sends.
@@ -200,6 +200,11 @@ export const oauth1Schema = z.strictObject({
   authorization_endpoint: url,
   authentication_endpoint: url.optional().describe('Used instead when the connect link says so.'),
   access_token_endpoint: url,
+  token_method: z.enum(['POST', 'GET']).default('POST').describe('How both token endpoints are called; with GET parameters stand in the query.'),
+  revocation_endpoint: url.optional().describe('Called, signed, when a connection is deleted; {access_token} may stand in its path or query.'),
+  revocation: z
+    .strictObject({ method: z.enum(['POST', 'DELETE', 'GET']).default('POST').describe('How revocation_endpoint is called.') })
+    .prefault({}),
   signature_method: z.enum(['HMAC-SHA1', 'HMAC-SHA256', 'RSA-SHA1', 'PLAINTEXT']).default('HMAC-SHA1').describe('RFC 5849 section 3.4.'),
   realm: z.string().max(200).optional().describe('RFC 5849 section 3.5.1.'),
   scopes,
@@ -215,12 +220,17 @@ export const oauth1Schema = z.strictObject({
       confirmed: z.enum(['required', 'absent']).default('required').describe('oauth_callback_confirmed (RFC 5849 section 2.1).'),
       state,
       keep: z.array(param).default([]).describe('Parameters to keep as extras.'),
-      denied,
+      denied: denied.describe('error values, or values of oauth_verifier, that mean the end user declined, besides access_denied.'),
     })
     .prefault({}),
   response: z
     .strictObject({
-      lifetime: duration.optional().describe('How long a token lives; without it, for good.'),
+      expires_in: pointer.optional().describe('When the token ends; in expires_unit.'),
+      expires_unit,
+      lifetime: duration.optional().describe('How long a token lives when the answer does not say; without it, for good.'),
+      api_key: pointer
+        .optional()
+        .describe('What the API takes as a key, as /oauth_token or /oauth_token_secret: it is presented as `api.token` says, and no call is signed.'),
       keep: z.record(name, pointer).default({}).describe('Values to keep as extras, by the name they get.'),
     })
     .prefault({}),

@@ -23,6 +23,12 @@ export const scopes = z
   })
   .prefault({});
 
+/** How an answer says when a token ends. */
+export const expires_unit = z
+  .enum(['s', 'ms', 'epoch_s', 'epoch_ms', 'iso'])
+  .default('s')
+  .describe('s and ms: from now on; epoch_s, epoch_ms and iso: an instant.');
+
 /** Where an answer has what we need: RFC 6901 pointers. */
 export const response = z
   .strictObject({
@@ -33,10 +39,7 @@ export const response = z
     token_types: z.array(z.string().min(1).max(40)).default(['bearer']).describe('Accepted token types, in lower case.'),
     token_type_required: z.boolean().default(false).describe('RFC 6749 wants it; many providers leave it out.'),
     expires_in: pointer.default('/expires_in').describe('When the access token ends; in expires_unit.'),
-    expires_unit: z
-      .enum(['s', 'ms', 'epoch_s', 'epoch_ms', 'iso'])
-      .default('s')
-      .describe('s and ms: from now on; epoch_s, epoch_ms and iso: an instant.'),
+    expires_unit,
     refresh_token_expires_in: pointer.optional().describe('Seconds that the refresh token lives.'),
     lifetime: duration.optional().describe('How long an access token lives when the answer does not say.'),
     scope: pointer.default('/scope').describe('The scopes that were granted: one text, or a list.'),

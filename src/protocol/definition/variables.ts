@@ -47,7 +47,7 @@ const fromCallback = (method: Method): string[] => ('callback' in method ? metho
 const fromAnswer = (method: Method): string[] => ('response' in method ? Object.keys(method.response.keep) : []);
 const keptNames = (method: Method): string[] => [...fromCallback(method), ...fromAnswer(method)];
 
-function revocationPlaces(method: Extract<Method, { revocation: unknown }>, path: Path): Place[] {
+function revocationPlaces(method: Extract<Method, { token: unknown }>, path: Path): Place[] {
   const traits = { ...optional, builtIns: [...held, 'client_id'], kept: keptNames(method) };
   return [
     ...url([...path, 'revocation_endpoint'], method.revocation_endpoint, traits),
@@ -104,8 +104,9 @@ export function methodPlaces(method: Method, path: Path): Place[] {
         ...url([...path, 'authorization_endpoint'], method.authorization_endpoint, shown),
         ...url([...path, 'authentication_endpoint'], method.authentication_endpoint, shown),
         ...url([...path, 'access_token_endpoint'], method.access_token_endpoint),
+        ...url([...path, 'revocation_endpoint'], method.revocation_endpoint, { ...optional, builtIns: ['access_token'] }),
         ...each([...path, 'request_token', 'params'], method.request_token.params, signed),
-        ...each([...path, 'authorization', 'params'], method.authorization.params, { ...signed, ...shown }),
+        ...each([...path, 'authorization', 'params'], method.authorization.params, { ...shown, builtIns: [...signed.builtIns, 'redirect_uri'] }),
         ...(method.realm === undefined ? [] : [text([...path, 'realm'], method.realm)]),
       ];
     case 'api_key':
