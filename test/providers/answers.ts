@@ -71,12 +71,16 @@ export function tokenAnswer(method: Method, step: keyof typeof tokens): Written 
 
 export function requestTokenAnswer(step: 'request token' | 'access token', method: Method, requestToken: string): Written {
   const document: Node = {};
-  if (step === 'access token' && method.grant === 'oauth1')
-    for (const [name, pointer] of Object.entries(method.response.keep)) put(document, pointer, keptValue(name));
+  if (step === 'access token' && method.grant === 'oauth1') {
+    const { keep, expires_in, expires_unit } = method.response;
+    for (const [name, pointer] of Object.entries(keep)) put(document, pointer, keptValue(name));
+    if (expires_in !== undefined) put(document, expires_in, endAs(expires_unit));
+  }
   const [oauth_token, oauth_token_secret] =
     step === 'request token' ? [requestToken, 'request-secret'] : [tokens.exchange.access_token, 'token-secret'];
   const members = { ...document, oauth_token, oauth_token_secret, ...(step === 'request token' && { oauth_callback_confirmed: 'true' }) };
-  return { type: 'application/x-www-form-urlencoded', body: new URLSearchParams(members).toString() };
+  const pairs = Object.entries(members).map(([name, value]) => [name, String(value)]);
+  return { type: 'application/x-www-form-urlencoded', body: new URLSearchParams(pairs).toString() };
 }
 
 /** What the probe is answered with. */

@@ -137,7 +137,8 @@ const renews = (method: Method): boolean => canRefresh(method, method.grant === 
 function expectToken(method: Method, token: Token, step: keyof typeof tokens): void {
   switch (method.grant) {
     case 'oauth1':
-      expect(token).toMatchObject({ oauth_token: tokens[step].access_token, oauth_consumer_key: client.client_id, present: null });
+      if (method.response.api_key !== undefined) expect(token).toMatchObject({ token_type: 'api_key', present: { value: expect.any(String) } });
+      else expect(token).toMatchObject({ oauth_token: tokens[step].access_token, oauth_consumer_key: client.client_id, present: null });
       break;
     case 'api_key':
     case 'basic':
