@@ -47,7 +47,7 @@ describe('the shipped providers', () => {
       (
         'amazoncognito auth0 authelia authentik bitrix24 clerk cloudfoundry cognito coupa databricks frappe fusionauth generic-oauth2 gitea gitlab ' +
         'instructure jira jumpcloud keycloak kinde logto mastodon mattermost mediawiki nextcloud okta osso pocketid propelauth salesforce ' +
-        'salesforce-sandbox surfconext tailscale usos workday zitadel'
+        'surfconext tailscale usos workday zitadel'
       ).split(' '),
     );
   });
