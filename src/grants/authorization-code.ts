@@ -1,5 +1,5 @@
 import { authorizationUrl } from '../protocol/authorization-url.ts';
-import { Credential } from '../protocol/credential.ts';
+import { Credential, type CredentialFields } from '../protocol/credential.ts';
 import type { AuthorizationCodeMethod } from '../protocol/definition/schema.ts';
 import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { Grant, GrantContext } from '../protocol/grant.ts';
@@ -39,7 +39,7 @@ export const authorizationCode: Grant<AuthorizationCodeMethod> = {
   },
 
   /**
-   * Redeems a code, once, whatever comes of it (RFC 6749 section 4.1.2). Throws `exchange_unknown` when the request may have arrived and no
+   * Redeems a code, once, whatever comes of it (RFC 6749 section 4.1.2), and exchanges the token at once where the definition says `second_exchange`. Throws `exchange_unknown` when the request may have arrived and no
    * answer came, else as `requestToken`.
    */
   async finish(ctx, pending, { code, keep }) {
@@ -54,7 +54,8 @@ export const authorizationCode: Grant<AuthorizationCodeMethod> = {
         redeem: (checked, params) =>
           requestToken(ctx, { standard: { ...params, code: checked }, params: method.token.params, values, requested: pending.scopes }),
       });
-      return new Credential({ ...fields, extras: { ...kept, ...fields.extras } });
+      const last = method.second_exchange === undefined ? fields : await exchanged(ctx, fields, { values, to: method.second_exchange });
+      return new Credential({ ...last, extras: { ...kept, ...fields.extras, ...last.extras } });
     } catch (cause) {
       throw isGrantryError(cause, 'no_answer') ? new GrantryError('exchange_unknown', { cause }) : cause;
     }
@@ -64,6 +65,23 @@ export const authorizationCode: Grant<AuthorizationCodeMethod> = {
   revoke: (ctx, credential) => revokeCredential(ctx, credential),
   present: (ctx, credential, request) => presentRequest(ctx, credential.reveal(), request),
 };
+
+/**
+ * The second request, with the first token. The client was accepted a moment ago, so whatever refuses it now is no reason to send the
+ * code again with another secret.
+ */
+async function exchanged(
+  ctx: GrantContext<AuthorizationCodeMethod>,
+  { access_token, refresh_token, scopes, extras }: CredentialFields,
+  { values, to }: { values: Readonly<Record<string, string>>; to: NonNullable<AuthorizationCodeMethod['second_exchange']> },
+): Promise<CredentialFields> {
+  const first = { ...extraValues(extras), access_token, ...(refresh_token === undefined ? {} : { refresh_token }) };
+  try {
+    return await requestToken(ctx, { to, standard: {}, params: to.params, values: { ...values, ...first }, requested: scopes });
+  } catch (cause) {
+    throw isGrantryError(cause, 'invalid_client') ? new GrantryError('provider_error', { cause }) : cause;
+  }
+}
 
 /** The strategy sees the authorization endpoint without its own query: that one is merged byte for byte afterwards. */
 function flowOf(ctx: GrantContext<AuthorizationCodeMethod>, redirectUri: string) {

@@ -7,6 +7,8 @@ import { refreshHow } from '../../src/protocol/refreshable.ts';
 export type Written = { type: string; body: string };
 
 export const tokens = {
+  /** What `second_exchange` exchanges. */
+  short: { access_token: 'short-1', refresh_token: 'rt-0' },
   exchange: { access_token: 'at-1', refresh_token: 'rt-1' },
   refresh: { access_token: 'at-2', refresh_token: 'rt-2' },
 } as const;
@@ -48,11 +50,23 @@ export function scopesAsked(method: Method): readonly string[] {
 const keptValue = (name: string): string =>
   /url|domain|host|base|point|server|instance/.test(name) ? 'https://kept.provider-sandbox.com' : `kept-${name}`;
 
-export function tokenAnswer(method: Method, step: keyof typeof tokens): Written {
+export function tokenAnswer(method: Method, step: 'exchange' | 'refresh'): Written {
+  const isFirst = step === 'exchange' && 'second_exchange' in method && method.second_exchange !== undefined;
+  return written(method, isFirst ? 'short' : step);
+}
+
+/** The answer to the request of `second_exchange`. */
+export const secondAnswer = (method: Method): Written => written(method, 'exchange');
+
+function written(method: Method, step: keyof typeof tokens): Written {
   if (!('response' in method) || !('token' in method)) throw new Error('This method has no token endpoint.');
   const { response, refresh, scopes } = method;
   const own = step === 'refresh' ? Object.fromEntries(Object.entries(refresh.response).filter(([, pointer]) => pointer !== undefined)) : {};
-  const at = { ...response, ...own };
+  const second =
+    step === 'exchange' && 'second_exchange' in method
+      ? Object.fromEntries(Object.entries(method.second_exchange?.response ?? {}).filter(([, pointer]) => pointer !== undefined))
+      : {};
+  const at = { ...response, ...own, ...second };
   const how = refreshHow(method);
   const document: Node = {};
   if (response.success !== undefined) put(document, response.success.pointer, response.success.equals);

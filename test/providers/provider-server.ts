@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Definition, Method } from '../../src/protocol/definition/schema.ts';
 import type { Door } from '../../src/protocol/door.ts';
-import { accountAnswer, requestTokenAnswer, tokenAnswer, type Written } from './answers.ts';
+import { accountAnswer, requestTokenAnswer, secondAnswer, tokenAnswer, type Written } from './answers.ts';
 
 /**
  * A provider made from its definition: a real server that answers in the shape that the definition describes, and records what it is sent.
@@ -43,7 +43,7 @@ function isMadeBy(template: string | undefined, url: string): boolean {
   return new RegExp(`^${pattern}$`).test(url.split('?', 1)[0] ?? '');
 }
 
-function stepOf({ method, phase }: Playing, url: string, { authorization = '' }: IncomingMessage['headers']): string {
+function stepOf({ method, phase, recorded }: Playing, url: string, { authorization = '' }: IncomingMessage['headers']): string {
   if (phase === 'refresh') return 'refresh request';
   if (phase === 'end') return 'revocation';
   if (phase === 'probe') return 'probe';
@@ -52,12 +52,15 @@ function stepOf({ method, phase }: Playing, url: string, { authorization = '' }:
     if (authorization.includes('oauth_token=')) return isMadeBy(method.access_token_endpoint, url) ? 'access token' : 'probe';
     return 'request token';
   }
+  if ('second_exchange' in method && isMadeBy(method.second_exchange?.endpoint, url) && recorded.some(({ step }) => step === 'token request'))
+    return 'second exchange';
   return 'token_endpoint' in method && isMadeBy(method.token_endpoint, url) ? 'token request' : 'probe';
 }
 
 function answerTo(step: string, { definition, method, requestToken }: Playing): Written {
   if (step === 'request token' || step === 'access token') return requestTokenAnswer(step, method, requestToken);
   if (step === 'token request' || step === 'refresh request') return tokenAnswer(method, step === 'refresh request' ? 'refresh' : 'exchange');
+  if (step === 'second exchange') return secondAnswer(method);
   return step === 'probe' ? accountAnswer(definition, method) : { type: 'application/json', body: '{}' };
 }
 

@@ -58,6 +58,16 @@ const tokenParameters = [
   'client_assertion_type',
 ];
 
+function secondExchangeFaults(
+  { params, method, format }: NonNullable<Extract<Method, { grant: 'authorization_code' }>['second_exchange']>,
+  path: Path,
+): Found[] {
+  return [
+    ...reservedFaults(params, [...path, 'params']),
+    ...(method === 'GET' && format !== 'query' ? [[[...path, 'format'], 'GET has no body: format must be query.'] satisfies Found] : []),
+  ];
+}
+
 function tokenFaults(method: Extract<Method, { token: unknown }>, path: Path): Found[] {
   const { token, refresh, revocation } = method;
   const standard = [...tokenParameters, 'scope', method.scopes.param];
@@ -65,6 +75,9 @@ function tokenFaults(method: Extract<Method, { token: unknown }>, path: Path): F
   return [
     ...reservedFaults(token.params, [...path, 'token', 'params'], ['refresh_token']),
     ...reservedFaults(refresh.params, [...path, 'refresh', 'params']),
+    ...('second_exchange' in method && method.second_exchange !== undefined
+      ? secondExchangeFaults(method.second_exchange, [...path, 'second_exchange'])
+      : []),
     ...Object.keys(revocation.params ?? {}).flatMap((name): Found[] =>
       name === 'client_secret' ? [[[...path, 'revocation', 'params', name], `${name} is set by the broker.`]] : [],
     ),

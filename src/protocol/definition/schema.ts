@@ -1,6 +1,16 @@
 import { z } from 'zod';
 import { duration, headers, id, methodId, name, param, params, pointer, template, text, url } from './fields.ts';
-import { clientAssertion, clientAuthentication, expires_unit, refresh, response, revocation, scopes, tokenRequest } from './token-schema.ts';
+import {
+  clientAssertion,
+  clientAuthentication,
+  expires_unit,
+  refresh,
+  response,
+  revocation,
+  scopes,
+  secondExchange,
+  tokenRequest,
+} from './token-schema.ts';
 
 /**
  * The provider definition: one schema for shipped files and for what an admin sends.
@@ -151,6 +161,7 @@ export const authorizationCodeSchema = z.strictObject({
     })
     .prefault({}),
   token: tokenRequest,
+  second_exchange: secondExchange,
   refresh,
   revocation,
   response,

@@ -86,6 +86,29 @@ export const clientAssertion = z
   .optional()
   .describe('With private_key_jwt: how the signed JWT differs from RFC 7523.');
 
+/** Where a later answer has its fields. */
+const ownPointers = z.strictObject({
+  access_token: pointer.optional(),
+  refresh_token: pointer.optional(),
+  token_type: pointer.optional(),
+  expires_in: pointer.optional(),
+  refresh_token_expires_in: pointer.optional(),
+  scope: pointer.optional(),
+});
+
+/** A token that is only good for getting another one. */
+export const secondExchange = z
+  .strictObject({
+    endpoint: url,
+    method: z.enum(['POST', 'GET']).default('POST').describe('How it is called.'),
+    format: z.enum(['form', 'json', 'query']).default('form').describe('Where its parameters stand.'),
+    params: params.describe('Its parameters; {access_token} is the one that is exchanged.'),
+    token_endpoint_auth_method: clientAuthentication.optional().describe('When we authenticate otherwise than at the token endpoint.'),
+    response: ownPointers.default({}).describe('Where its answer has its fields, when elsewhere than the first answer.'),
+  })
+  .optional()
+  .describe('The first token is exchanged at once, and the answer to this second request is the credential.');
+
 /** How a credential is renewed. */
 export const refresh = z
   .strictObject({
@@ -106,17 +129,7 @@ export const refresh = z
       .describe('single_use: each refresh token works once. grace: for a while longer.'),
     not_before_expiry: z.boolean().default(false).describe('The provider refuses to refresh a living token.'),
     keep_alive: duration.optional().describe('Refresh at least this often, so that an idle refresh token does not end.'),
-    response: z
-      .strictObject({
-        access_token: pointer.optional(),
-        refresh_token: pointer.optional(),
-        token_type: pointer.optional(),
-        expires_in: pointer.optional(),
-        refresh_token_expires_in: pointer.optional(),
-        scope: pointer.optional(),
-      })
-      .default({})
-      .describe('Where the answer to a refresh has its fields, when elsewhere than the first answer.'),
+    response: ownPointers.default({}).describe('Where the answer to a refresh has its fields, when elsewhere than the first answer.'),
   })
   .prefault({});
 

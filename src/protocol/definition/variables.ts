@@ -66,6 +66,15 @@ function assertionPlaces(assertion: Extract<Method, { token: unknown }>['client_
   ];
 }
 
+function secondExchangePlaces(method: Extract<Method, { token: unknown }>, path: Path): Place[] {
+  if (!('second_exchange' in method) || method.second_exchange === undefined) return [];
+  const { endpoint, params } = method.second_exchange;
+  return [
+    ...url([...path, 'endpoint'], endpoint),
+    ...each([...path, 'params'], params, { ...optional, builtIns: [...request, ...held], kept: keptNames(method) }),
+  ];
+}
+
 function tokenPlaces(method: Extract<Method, { token: unknown }>, path: Path): Place[] {
   const exchange = { ...optional, builtIns: request, kept: fromCallback(method) };
   const refresh = { ...optional, builtIns: [...request, ...held], kept: keptNames(method) };
@@ -76,6 +85,7 @@ function tokenPlaces(method: Extract<Method, { token: unknown }>, path: Path): P
     ...each([...path, 'token', 'headers'], method.token.headers, { ...exchange, builtIns: [...request, 'client_secret'] }),
     ...assertionPlaces(method.client_assertion, [...path, 'client_assertion']),
     ...each([...path, 'refresh', 'params'], method.refresh.params, refresh),
+    ...secondExchangePlaces(method, [...path, 'second_exchange']),
     ...revocationPlaces(method, path),
   ];
 }

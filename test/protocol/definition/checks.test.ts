@@ -111,6 +111,20 @@ const refusals: [string, string, unknown, string, RegExp][] = [
     /not a declared input/,
   ],
   ['the client secret in calls that workers make', '/api/headers/X-Key', '{client_secret}', '/api/headers/X-Key', /not a declared input/],
+  [
+    'a second exchange by GET with a body',
+    `${web}/second_exchange`,
+    { endpoint: 'https://acme.com/long', method: 'GET', params: { t: '{access_token}' } },
+    `${web}/second_exchange/format`,
+    /must be query/,
+  ],
+  [
+    'a second exchange that says the secret itself',
+    `${web}/second_exchange`,
+    { endpoint: 'https://acme.com/long', params: { client_secret: 'x' } },
+    `${web}/second_exchange/params/client_secret`,
+    /set by the broker/,
+  ],
   // Choices.
   [
     'a choice that sets less',
