@@ -34,7 +34,9 @@ function cannedAnswer(method: Method): DoorResponse {
   }
   if (!('response' in method)) return { status: 200, headers: {}, body: '{}' };
   const answer: Record<string, unknown> = {};
-  const put = (pointer: string, value: unknown) => {
+  const put = (inner: string, value: unknown) => {
+    if (!inner.startsWith('/')) return;
+    const pointer = `${method.response.within ?? ''}${inner}`;
     const path = pointer
       .slice(1)
       .split('/')
@@ -73,7 +75,7 @@ const secretParts: [RegExp, string][] = [
   [/REFRESH_TOKEN/g, '<refresh_token>'],
   [/ACCESS_TOKEN/g, '<access_token>'],
   [/OAUTH_TOKEN_SECRET/g, '<token secret>'],
-  [/((?:code_verifier|state|code_challenge|oauth_nonce|oauth_timestamp)=)[A-Za-z0-9._~-]+/g, '$1<fresh>'],
+  [/((?:code_verifier|state|code_challenge|oauth_nonce|oauth_timestamp|nonce)=)[A-Za-z0-9._~-]+/g, '$1<fresh>'],
   [/(oauth_signature=")[^"]+/g, '$1<signature>'],
   [/(oauth_nonce="|oauth_timestamp=")[^"]+/g, '$1<fresh>'],
   [/("(?:code_verifier)":")[^"]+/g, '$1<fresh>'],
@@ -138,6 +140,7 @@ async function runMethod(world: World, definition: Definition, name: string, met
       const keep = 'callback' in method ? Object.fromEntries(method.callback.keep.map((parameter) => [parameter, parameter.toUpperCase()])) : {};
       credential = await grant.finish?.(ctx, pending, {
         code: placeholder.code,
+        state: 'STATE',
         oauthToken: pending.requestToken ?? '',
         oauthVerifier: 'VERIFIER',
         keep,

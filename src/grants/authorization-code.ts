@@ -5,14 +5,15 @@ import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { Grant, GrantContext } from '../protocol/grant.ts';
 import { codeChallenge, codeVerifier, verifierBytes } from '../protocol/pkce.ts';
 import { extraValues, presentRequest } from '../protocol/present.ts';
-import { joinScopes } from '../protocol/scopes.ts';
+import { joinScopes, readScopes } from '../protocol/scopes.ts';
 import { templateValues } from '../protocol/template-values.ts';
 import { extrasOf } from '../protocol/token-answer.ts';
 import { endpointUrl } from './endpoint.ts';
 import { authorizationParameters, redeemCode } from './passport-strategy.ts';
+import { sentRedirectUri } from './redirect-uri.ts';
 import { refreshCredential } from './refresh.ts';
 import { revokeCredential } from './revocation.ts';
-import { requestToken } from './token-endpoint.ts';
+import { nonceOf, requestToken } from './token-endpoint.ts';
 
 /** The authorization code grant (RFC 6749 section 4.1) with PKCE (RFC 7636); passport-oauth2 drives it. */
 export const authorizationCode: Grant<AuthorizationCodeMethod> = {
@@ -26,11 +27,12 @@ export const authorizationCode: Grant<AuthorizationCodeMethod> = {
     const params = {
       ...(verifier === undefined || challenge === 'none'
         ? {}
-        : { code_challenge: codeChallenge(verifier, challenge), code_challenge_method: challenge }),
+        : { code_challenge: codeChallenge(verifier, challenge, method.code_challenge_encoding), code_challenge_method: challenge }),
       ...(method.callback.response_mode === 'form_post' ? { response_mode: 'form_post' } : {}),
     };
-    const standard = await authorizationParameters({ ...flow, state, scope, params });
-    const values = { ...templateValues(ctx), scope: scope ?? '', redirect_uri: redirectUri };
+    const redirect_uri = sentRedirectUri(ctx, redirectUri);
+    const standard = new Map(await authorizationParameters({ ...flow, state, scope, params })).set('redirect_uri', redirect_uri);
+    const values = { ...templateValues(ctx), scope: scope ?? '', redirect_uri, nonce: nonceOf(ctx, method.authorization.params) };
     return {
       kind: 'redirect',
       redirect: authorizationUrl(endpointUrl(ctx, method.authorization_endpoint), standard, { method, values }),
@@ -42,17 +44,20 @@ export const authorizationCode: Grant<AuthorizationCodeMethod> = {
    * Redeems a code, once, whatever comes of it (RFC 6749 section 4.1.2), and exchanges the token at once where the definition says `second_exchange`. Throws `exchange_unknown` when the request may have arrived and no
    * answer came, else as `requestToken`.
    */
-  async finish(ctx, pending, { code, keep }) {
+  async finish(ctx, pending, { code, state = '', scope, keep }) {
     const { method } = ctx;
     const kept = extrasOf(Object.entries(keep));
-    const values = { ...extraValues(kept), scope: pending.scopes.join(method.scopes.separator), redirect_uri: pending.redirectUri };
+    const redirect_uri = sentRedirectUri(ctx, pending.redirectUri);
+    const values = { ...extraValues(kept), scope: pending.scopes.join(method.scopes.separator), redirect_uri, state };
+    const granted = readScopes(scope, { separator: method.response.scope_separator ?? method.scopes.separator, requested: pending.scopes });
+    if (granted === undefined) throw new GrantryError('invalid_callback');
     try {
       const fields = await redeemCode({
         ...flowOf(ctx, pending.redirectUri),
         code,
         codeVerifier: pending.codeVerifier,
         redeem: (checked, params) =>
-          requestToken(ctx, { standard: { ...params, code: checked }, params: method.token.params, values, requested: pending.scopes }),
+          requestToken(ctx, { standard: { ...params, redirect_uri, code: checked }, params: method.token.params, values, requested: granted }),
       });
       const last = method.second_exchange === undefined ? fields : await exchanged(ctx, fields, { values, to: method.second_exchange });
       return new Credential({ ...last, extras: { ...kept, ...fields.extras, ...last.extras } });

@@ -44,7 +44,7 @@ export async function revokeCredential(ctx: GrantContext<TokenMethod>, credentia
       : tokenRequest({ method: revocation.method, endpoint: authentication.url, format: revocation.format, params, headers });
 
   const answer = await door(request);
-  const document = parseDocument(answer.body, method.response.format);
+  const document = parseDocument(answer.body, method.response);
   const refused = revocation.authentication === 'access_token' ? 'invalid_grant' : 'invalid_client';
   const failure = tokenFailure(answer, document, { response: method.response, refused, now: now() });
   if (failure !== undefined && !isGone(answer.status, document, { response: method.response, failure })) throw failure;

@@ -15,6 +15,7 @@ import { parseTokenAnswer } from '../protocol/token-answer.ts';
 import { tokenRequest } from '../protocol/token-request.ts';
 import { clientAssertion } from './client-assertion.ts';
 import { endpointUrl, optionalEndpointUrl } from './endpoint.ts';
+import { sentRedirectUri } from './redirect-uri.ts';
 
 /** The methods that have a token endpoint. */
 export type TokenMethod = AuthorizationCodeMethod | ClientCredentialsMethod | CredentialExchangeMethod;
@@ -46,7 +47,12 @@ export async function requestToken(
   const { method, door, now } = ctx;
   const endpoint = endpointUrl(ctx, to?.endpoint ?? method.token_endpoint);
   const naming = { rename: { scope: method.scopes.param, ...method.token.rename }, omit: method.token.omit };
-  const all = { redirect_uri: ctx.redirectUri ?? '', ...templateValues(ctx), ...values };
+  const all = {
+    redirect_uri: sentRedirectUri(ctx, ctx.redirectUri ?? ''),
+    nonce: nonceOf(ctx, params, method.token.headers),
+    ...templateValues(ctx),
+    ...values,
+  };
   const authentication = await authenticateClient(ctx, { url: endpoint, how: to?.token_endpoint_auth_method, scope: values['scope'] });
   const request = tokenRequest({
     method: to?.method ?? method.token.method,
@@ -60,6 +66,12 @@ export async function requestToken(
   const refused = refusedBy401[method.grant];
   const response = mergePointers(method.response, to?.response ?? {});
   return parseTokenAnswer(answer, { response, separator: method.scopes.separator, requested, sentAt, refused });
+}
+
+/** 128 random bits for one request, where one of its templates names them. */
+export function nonceOf({ random }: Pick<GrantContext, 'random'>, ...templates: Readonly<Record<string, string>>[]): string {
+  const isNamed = templates.some((all) => Object.values(all).some((template) => template.includes('{nonce}')));
+  return isNamed ? random(16).toString('base64url') : '';
 }
 
 function mergePointers(response: TokenResponseMap, own: TokenMethod['refresh']['response']): TokenResponseMap {

@@ -65,6 +65,9 @@ export type CallbackAnswer = {
   /** OAuth 1.0a. */
   oauthToken?: string;
   oauthVerifier?: string;
+  /** The state that came back, and what the callback says was granted. */
+  state?: string;
+  scope?: string;
   /** The callback parameters that the definition says to keep. */
   keep: Readonly<Record<string, string>>;
 };

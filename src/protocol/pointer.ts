@@ -1,8 +1,9 @@
 /**
  * What an RFC 6901 pointer names in a parsed JSON document; undefined when there is no such thing. Own properties only, so that
- * neither `__proto__` nor `constructor` ever leads out of the document.
+ * neither `__proto__` nor `constructor` ever leads out of the document. A text that is no pointer (`none`) names nothing.
  */
 export function pointerValue(document: unknown, pointer: string): unknown {
+  if (!pointer.startsWith('/')) return undefined;
   let value: unknown = document;
   for (const segment of pointer.split('/').slice(1)) {
     const key = segment.replaceAll('~1', '/').replaceAll('~0', '~');

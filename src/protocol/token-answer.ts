@@ -27,7 +27,8 @@ export type AnswerRules = {
  * and holds no usable token.
  */
 export function parseTokenAnswer(answer: DoorResponse, { response, separator, requested, sentAt, refused }: AnswerRules): CredentialFields {
-  const document = parseDocument(answer.body, response.format);
+  const whole = parseDocument(answer.body, response);
+  const document = (response.within === undefined ? undefined : pointerValue(whole, response.within)) ?? whole;
   const failure = tokenFailure(answer, document, { response, refused, now: sentAt });
   if (failure !== undefined) throw failure;
   if (document === undefined) throw unusable(`The answer is not ${response.format === 'json' ? 'JSON' : 'form-encoded'}.`);
@@ -47,22 +48,35 @@ export function parseTokenAnswer(answer: DoorResponse, { response, separator, re
     ...(refreshToken === undefined ? {} : { refresh_token: refreshToken }),
     scopes,
     lifetimeS: lifetimeS ?? (response.lifetime === undefined ? null : durationS(response.lifetime)),
-    refreshLifetimeS: refreshLifetimeOf(document, response, sentAt),
+    refreshLifetimeS: refreshLifetimeOf(document, { response, sentAt, isNew: refreshToken !== undefined }),
     extras: extrasOf(Object.entries(response.keep).map(([name, pointer]) => [name, pointerValue(document, pointer)])),
   };
 }
 
-/** The parsed body, read as the definition says whatever its content type; undefined when it is something else. */
-export function parseDocument(body: string, format: TokenResponseMap['format']): unknown {
+/**
+ * The parsed body, read as the definition says whatever its content type; undefined when it is something else. Whole numbers that JavaScript
+ * would round come as the text that they were written with.
+ */
+export function parseDocument(body: string, { format, prefix = '' }: Pick<TokenResponseMap, 'format' | 'prefix'>): unknown {
   if (format === 'form') {
     const form = parseForm(body);
     return form === undefined ? undefined : Object.fromEntries(form);
   }
   try {
-    return JSON.parse(body.replace(/^\uFEFF/, ''));
+    const unmarked = body.replace(/^\uFEFF/, '');
+    return parseExact(prefix !== '' && unmarked.startsWith(prefix) ? unmarked.slice(prefix.length) : unmarked);
   } catch {
     return undefined;
   }
+}
+
+/** Texts, which are left alone, and whole numbers of more than 15 digits. Applied to valid JSON only, in which each text has its end. */
+const longNumber = /"(?:[^"\\]|\\.)*"|(?<![\w.+-])-?\d{16,}(?![\w.])/g;
+
+function parseExact(text: string): unknown {
+  const parsed: unknown = JSON.parse(text);
+  if (!/\d{16}/.test(text)) return parsed;
+  return JSON.parse(text.replace(longNumber, (found) => (found.startsWith('"') ? found : `"${found}"`)));
 }
 
 /** What may be kept as extras: texts, numbers and booleans of at most 2,000 characters without controls; the rest is left out. */
@@ -86,10 +100,14 @@ function tokenTypeOf(value: unknown, { token_types, token_type_required }: Token
   return type;
 }
 
-/** null too when what the provider says makes no sense: nobody issues a refresh token that has ended. */
-function refreshLifetimeOf(document: unknown, { refresh_token_expires_in: pointer }: TokenResponseMap, sentAt: Date): number | null {
-  const seconds = pointer === undefined ? null : readLifetimeS(pointerValue(document, pointer), 's', sentAt);
-  return seconds === undefined || seconds === 0 ? null : seconds;
+/** What the definition says when what the provider says makes no sense: nobody issues a refresh token that has ended. */
+function refreshLifetimeOf(
+  document: unknown,
+  { response, sentAt, isNew }: { response: TokenResponseMap; sentAt: Date; isNew: boolean },
+): number | null {
+  const { refresh_token_expires_in: pointer, refresh_token_expires_unit: unit, refresh_token_lifetime: usual } = response;
+  const seconds = pointer === undefined ? null : readLifetimeS(pointerValue(document, pointer), unit, sentAt);
+  return seconds || (isNew && usual !== undefined ? durationS(usual) : null);
 }
 
 function unusable(detail: string): GrantryError {

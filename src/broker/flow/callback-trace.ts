@@ -16,6 +16,7 @@ const checks = [
   'signature',
   'refusal',
   'code',
+  'inputs',
   'verifier',
   'replay',
   'request_token',
@@ -26,6 +27,7 @@ export type Check = (typeof checks)[number];
 const onlyOf: Partial<Record<Check, string>> = {
   issuer: 'authorization_code',
   signature: 'authorization_code',
+  inputs: 'authorization_code',
   verifier: 'oauth1',
   request_token: 'oauth1',
 };
@@ -39,6 +41,7 @@ const advice: Record<Check, string> = {
   signature: 'Look at callback.signature in the definition, and at the client secret.',
   refusal: 'Look the error up in the documentation of the provider.',
   code: 'Look at callback.code: it names the parameter that holds the code. The parameters that came are listed here.',
+  inputs: 'Look at callback.inputs: each names a parameter and what stands around the value there. An input that was given must agree.',
   verifier: 'Set callback.verifier to absent if this provider sends no oauth_verifier.',
   replay: 'Make a new test: a code serves once.',
   request_token: 'Make a new test, and go through it in one go.',

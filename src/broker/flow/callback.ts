@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { optionalEndpointUrl } from '../../grants/endpoint.ts';
+import { fillFromCallback } from '../../protocol/definition/callback-inputs.ts';
 import type { AuthorizationCodeMethod } from '../../protocol/definition/schema.ts';
 import { isGrantryError } from '../../protocol/errors.ts';
 import type { CallbackAnswer, GrantContext } from '../../protocol/grant.ts';
@@ -9,7 +10,7 @@ import { isSecretText, sameBytes, sha256 } from '../secrets.ts';
 import type { World } from '../world.ts';
 import { isBrowserOf } from './browser.ts';
 import { type Check, watchCallback } from './callback-trace.ts';
-import { type Failed, failLink, linkContext, linkMethod, openBegun } from './context.ts';
+import { type Failed, failLink, linkContext, linkInputs, linkMethod, openBegun } from './context.ts';
 import { type Finished, finishFlow, holdForUser } from './finish.ts';
 
 /** What arrived at a callback: the parameters in order, the URL it arrived at, and the flow cookie. */
@@ -104,11 +105,21 @@ async function stopBoth(world: World, link: LinkRecord, firstLinkId: string): Pr
   return failLink(world, link, 'code_replayed', detail);
 }
 
+/** Without what the callback does not say. */
+const said = (all: Record<string, string | undefined>) => Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+
+/** A denial without an error: all that the definition lists came, with these values. */
+function isDeniedBy(method: AuthorizationCodeMethod, parameters: Parameters): boolean {
+  const signs = Object.entries(method.callback.denied_by);
+  return signs.length > 0 && signs.every(([name, value]) => parameters.single(name) === value);
+}
+
 const declined = new Set(['access_denied', 'user_denied', 'consent_required']);
 
 /**
  * The one handler of every callback. Nothing is sent to anybody before all checks have passed, in this order: state (taken
- * by one statement) - cookie - redirect URI - iss - a single code - code ledger - oauth_token.
+ * by one statement) - cookie - redirect URI - iss - a single code - inputs that it fills in - code ledger -
+ * oauth_token.
  */
 export async function receiveCallback(world: World, request: CallbackRequest): Promise<CallbackOutcome> {
   const parameters = new Parameters(request.parameters);
@@ -148,11 +159,12 @@ export async function receiveCallback(world: World, request: CallbackRequest): P
 
   const codeName = method.grant === 'oauth1' ? 'oauth_token' : method.callback.code;
   const refusals = ['error', 'denied'].filter((name) => parameters.has(name));
-  if (refusals.length > 0) {
+  const deniedBy = method.grant === 'authorization_code' && isDeniedBy(method, parameters);
+  if (refusals.length > 0 || deniedBy) {
     if (method.grant === 'authorization_code' && parameters.has(codeName))
       return refuse('refusal', 'invalid_callback', 'The answer holds both a code and an error.');
     const error = parameters.single('error') ?? '';
-    const isDenial = parameters.has('denied') || declined.has(error) || method.callback.denied.includes(error);
+    const isDenial = deniedBy || parameters.has('denied') || declined.has(error) || method.callback.denied.includes(error);
     return isDenial
       ? refuse('refusal', 'access_denied', 'The end user declined at the provider.')
       : refuse('refusal', 'provider_error', 'The provider answered with an error instead of an authorization.');
@@ -167,6 +179,12 @@ export async function receiveCallback(world: World, request: CallbackRequest): P
   }
   if (method.grant === 'oauth1' && verifier !== undefined && method.callback.denied.includes(verifier))
     return refuse('refusal', 'access_denied', 'The end user declined at the provider.');
+  const filled = fillFromCallback(link.snapshot.definition, method, {
+    given: await linkInputs(world, link),
+    parameters,
+    allowPrivateHosts: world.allowPrivateHosts,
+  });
+  if (filled.kind === 'refused') return refuse('inputs', 'invalid_callback', filled.detail);
   const first = await world.store.ledger.record(sha256(method.grant === 'oauth1' ? `oauth1 ${code}` : code), link.id);
   if (first !== undefined) {
     await checked('replay', 'The same authorization code arrived before.');
@@ -181,7 +199,9 @@ export async function receiveCallback(world: World, request: CallbackRequest): P
   const kept = method.callback.keep.map((name) => [name, parameters.single(name)] as const);
   const keep = Object.fromEntries(kept.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
   const answer: CallbackAnswer =
-    method.grant === 'oauth1' ? { code: '', oauthToken: code, ...(verifier !== undefined && { oauthVerifier: verifier }), keep } : { code, keep };
-  const continuation = { kind: 'callback', answer } as const;
+    method.grant === 'oauth1'
+      ? { code: '', oauthToken: code, ...(verifier !== undefined && { oauthVerifier: verifier }), keep }
+      : { code, ...said({ state: parameters.single('state'), scope: parameters.single(method.callback.scope ?? '') }), keep };
+  const continuation = { kind: 'callback', answer, filled: filled.values } as const;
   return link.verification === 'user' ? holdForUser(world, link, continuation) : finishFlow(world, link, continuation);
 }

@@ -16,7 +16,8 @@ import { learnPending } from './trace.ts';
 
 /** What is left to do when everything about the answer has been checked. */
 export type Continuation =
-  | { kind: 'callback'; answer: CallbackAnswer }
+  /** `filled`: the inputs that the callback has filled in. */
+  | { kind: 'callback'; answer: CallbackAnswer; filled?: Record<string, string> }
   | { kind: 'direct'; inputs: Record<string, string> }
   /** Exchanged, and waiting for the end user to say that this is her account. */
   | { kind: 'credential'; fields: CredentialFields; account: string | undefined; sentAt: string };
@@ -77,7 +78,8 @@ async function obtain(
 async function exchange(world: World, link: LinkRecord, continuation: Continuation): Promise<Finished | Failed> {
   const method = linkMethod(link);
   const begun = await openBegun(world, link);
-  const inputs = continuation.kind === 'direct' ? continuation.inputs : (begun?.inputs ?? {});
+  const filled = continuation.kind === 'callback' ? continuation.filled : undefined;
+  const inputs = continuation.kind === 'direct' ? continuation.inputs : { ...begun?.inputs, ...filled };
   const sentAt = continuation.kind === 'credential' ? new Date(continuation.sentAt) : world.now();
   const prepared = await linkContext(world, link, inputs);
   const { integration, trace } = prepared;

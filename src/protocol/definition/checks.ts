@@ -1,6 +1,7 @@
 import { type Fault, isGrantryError } from '../errors.ts';
 import { templateNames } from '../template.ts';
 import { apiOf } from './api.ts';
+import { callbackInputFaults } from './callback-inputs.ts';
 import { templateInputs } from './choices.ts';
 import { consistencyFaults } from './consistency.ts';
 import { declarationFaults } from './declarations.ts';
@@ -137,7 +138,9 @@ export function definitionFaults(definition: Definition, options: Options): Faul
               ['content-type', ...(method.revocation.authentication === 'none' ? [] : ['authorization'])],
             )
           : []),
-        ...[...parameterFaults(method, path), ...consistencyFaults(method, path)].map(([at, detail]) => fault(at, detail)),
+        ...[...parameterFaults(method, path), ...consistencyFaults(method, path), ...callbackInputFaults(method, inputs, path)].map(([at, detail]) =>
+          fault(at, detail),
+        ),
       ];
     }),
   ];

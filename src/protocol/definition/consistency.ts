@@ -56,6 +56,25 @@ function authorizationCodeFaults(method: Extract<Method, { grant: 'authorization
       'A form_post callback arrives without the flow cookie, so state must be echoed.',
     ),
     ...found(
+      callback.scope !== undefined && (callbackOwn.has(callback.scope) || callback.scope === callback.code),
+      [...at, 'scope'],
+      `${callback.scope} has another meaning in a callback.`,
+    ),
+    ...Object.keys(callback.denied_by).flatMap((name) =>
+      found(callbackOwn.has(name) || name === callback.code, [...at, 'denied_by', name], `${name} has another meaning in a callback; see denied.`),
+    ),
+    ...Object.entries(callback.inputs).flatMap(([name, { param }]) =>
+      found(callbackOwn.has(param) || param === callback.code, [...at, 'inputs', name, 'param'], `${param} has another meaning in a callback.`),
+    ),
+    ...found(
+      method.code_challenge_encoding !== 'base64url' && method.code_challenge_method !== 'S256',
+      [...path, 'code_challenge_encoding'],
+      'There is no hash to write: say code_challenge_method: S256, or leave this out.',
+    ),
+    ...method.authorization.order.flatMap((name, index) =>
+      found(method.authorization.order.indexOf(name) !== index, [...path, 'authorization', 'order', index], `${name} is named twice.`),
+    ),
+    ...found(
       signed !== undefined && (callbackOwn.has(signed) || signed === callback.code),
       [...at, 'signature', 'param'],
       `${signed} cannot hold the signature.`,
@@ -104,11 +123,17 @@ function tokenMethodFaults(method: Extract<Method, { token: unknown }>, path: Pa
         second_refresh_token: method.second_exchange?.response.refresh_token,
       }),
     }),
+    ...found(
+      response.prefix !== undefined && response.format !== 'json',
+      [...path, 'response', 'prefix'],
+      'Is cut off before JSON only: leave it out, or say format: json.',
+    ),
     ...response.token_types.flatMap((type, index) =>
       found(type !== type.toLowerCase(), [...path, 'response', 'token_types', index], 'Must be in lower case.'),
     ),
     ...zeroFaults([
       [[...path, 'response', 'lifetime'], response.lifetime],
+      [[...path, 'response', 'refresh_token_lifetime'], response.refresh_token_lifetime],
       [[...path, 'refresh', 'keep_alive'], refresh.keep_alive],
     ]),
   ];

@@ -27,6 +27,8 @@ export const pointer = z
   .string()
   .max(300)
   .regex(/^(?:\/(?:[^~/]|~[01])*)+$/, 'a JSON pointer (RFC 6901), as in /data/access_token');
+/** A pointer, or the word that says that the answer is not to be believed there. */
+export const pointerOrNone = z.union([pointer, z.literal('none')]);
 export const duration = z
   .string()
   .regex(

@@ -13,13 +13,16 @@ type Inputs = Readonly<Record<string, Input>>;
 export type CompletedInputs = {
   /** The accepted values, defaults included, by input name. */
   values: Record<string, string>;
-  /** What has still to be asked: inputs that are neither optional, given, nor filled by a default. */
+  /** What has still to be asked: inputs that are neither optional, given, nor filled by a default or the callback. */
   missing: { name: string; input: Input }[];
   /** What is wrong with what was given; pointers begin with /inputs. */
   faults: Fault[];
 };
 
 const hostName = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*(?::\d{1,5})?$/;
+
+/** A method, some of whose inputs its callback may fill in. */
+type Fillable = Pick<Method, 'inputs'> & { callback?: { state: unknown; inputs?: Readonly<Record<string, unknown>> } };
 
 /** The inputs of a method: the provider's and its own, which win. */
 export function declaredInputs(definition: Pick<Definition, 'inputs'>, method: Pick<Method, 'inputs'>): Inputs {
@@ -56,7 +59,7 @@ export function inputDetail(input: Input, value: string, { allowPrivateHosts }: 
  */
 export function completeInputs(
   definition: Pick<Definition, 'inputs'>,
-  method: Pick<Method, 'inputs'>,
+  method: Fillable,
   given: Readonly<Record<string, string>>,
   { allowPrivateHosts }: { allowPrivateHosts: boolean } = { allowPrivateHosts: false },
 ): CompletedInputs {
@@ -66,7 +69,7 @@ export function completeInputs(
   const missing: CompletedInputs['missing'] = [];
   const values = Object.entries(declared).flatMap(([name, input]): [string, string][] => {
     const value = (Object.hasOwn(given, name) ? given[name] : undefined) || input.default;
-    if (value === undefined && !input.optional) missing.push({ name, input });
+    if (value === undefined && !input.optional && !Object.hasOwn(method.callback?.inputs ?? {}, name)) missing.push({ name, input });
     if (value === undefined) return [];
     const detail = inputDetail(input, value, { allowPrivateHosts });
     if (detail !== undefined) faults.push(fault(name, detail));

@@ -18,11 +18,23 @@ const reserved = new Set([
 ]);
 
 /** Parameters whose fixed value would overwrite what the broker sends. */
-function reservedFaults(params: Readonly<Record<string, string>>, path: Path, more: readonly string[] = []): Found[] {
-  return Object.keys(params)
-    .filter((name) => reserved.has(name) || more.includes(name) || name.startsWith('oauth_'))
-    .map((name) => [[...path, name], `${name} is set by the broker: leave it out.`]);
+function reservedFaults(
+  params: Readonly<Record<string, string>>,
+  path: Path,
+  { more = [], free = {} }: { more?: readonly string[]; free?: Readonly<Record<string, string | undefined>> } = {},
+): Found[] {
+  return Object.entries(params)
+    .filter(([name]) => reserved.has(name) || more.includes(name) || name.startsWith('oauth_'))
+    .flatMap(([name, value]): Found[] => {
+      if (!Object.hasOwn(free, name)) return [[[...path, name], `${name} is set by the broker: leave it out.`]];
+      const only = free[name];
+      return only === undefined || only === value ? [] : [[[...path, name], `Here ${name} is ${only} and nothing else.`]];
+    });
 }
+
+/** What the broker itself does not send there and some providers want; a value where it can have that one only. */
+const freeAtToken = { state: undefined, response_type: undefined };
+const freeAtRefresh = { ...freeAtToken, redirect_uri: '{redirect_uri}' };
 
 /** Contradictions between what is renamed, left out and added. `standard`: what the broker sends here by itself. */
 function rewritingFaults({ params, rename, omit }: Rewriting, path: Path, standard: readonly string[]): Found[] {
@@ -73,8 +85,8 @@ function tokenFaults(method: Extract<Method, { token: unknown }>, path: Path): F
   const standard = [...tokenParameters, 'scope', method.scopes.param];
   const bodyless = 'GET has no body: format must be query.';
   return [
-    ...reservedFaults(token.params, [...path, 'token', 'params'], ['refresh_token']),
-    ...reservedFaults(refresh.params, [...path, 'refresh', 'params']),
+    ...reservedFaults(token.params, [...path, 'token', 'params'], { more: ['refresh_token'], free: freeAtToken }),
+    ...reservedFaults(refresh.params, [...path, 'refresh', 'params'], { free: freeAtRefresh }),
     ...('second_exchange' in method && method.second_exchange !== undefined
       ? secondExchangeFaults(method.second_exchange, [...path, 'second_exchange'])
       : []),
@@ -114,7 +126,7 @@ function authorizationFaults(method: Extract<Method, { authorization: unknown }>
       : ['response_type', 'client_id', 'redirect_uri', 'state', 'code_challenge', 'code_challenge_method'];
   const challenge = method.grant === 'authorization_code' && method.code_challenge_method !== 'none';
   return [
-    ...reservedFaults(withoutOwnCallback(method.grant, authorization.params), [...at, 'params'], [scopes.param]),
+    ...reservedFaults(withoutOwnCallback(method.grant, authorization.params), [...at, 'params'], { more: [scopes.param] }),
     ...rewritingFaults(
       authorization,
       at,

@@ -117,6 +117,23 @@ const state = z
   .default('echoed')
   .describe('not_echoed: the provider sends no state back; the flow is found by its cookie, on an own callback.');
 const denied = z.array(z.string().min(1).max(100)).default([]).describe('error values that mean the end user declined, besides access_denied.');
+const deniedBy = z
+  .record(param, z.string().max(300))
+  .default({})
+  .describe('Parameters that mean the same without an error: the callback holds all of them, with these values.');
+const filled = z
+  .record(
+    name,
+    z.strictObject({
+      param: param.describe('The parameter that holds it.'),
+      before: z.string().max(100).default('').describe('What stands before the value there, and is cut off.'),
+      behind: z.string().max(100).default('').describe('What stands behind it.'),
+    }),
+  )
+  .default({})
+  .describe(
+    'Inputs that the callback fills in, by name: nobody is asked for them. One that was given must agree with the callback. What decides a host is one label or from a list.',
+  );
 const inputs = z.record(name, inputSchema).default({}).describe('Values that complete the definition, by the name that {name} stands for.');
 const common = { label: text.optional().describe('What the connect page calls this method.'), inputs, api: methodApi };
 const authorization = z
@@ -124,6 +141,7 @@ const authorization = z
     params: params.default({}).describe('Further parameters of the authorization URL; may hold {name} of an input.'),
     rename: z.record(param, param).default({}).describe('Standard name to the one that this provider wants.'),
     omit: z.array(param).default([]).describe('Standard parameters that this provider must not get.'),
+    order: z.array(param).default([]).describe('Parameters that stand first, in this order, for a page that looks at it.'),
     fragment: z.string().max(100).optional().describe('Put behind the authorization URL, without #.'),
   })
   .prefault({});
@@ -148,6 +166,13 @@ export const authorizationCodeSchema = z.strictObject({
     ),
   client_assertion: clientAssertion,
   code_challenge_method: z.enum(['S256', 'plain', 'none']).default('S256').describe('PKCE (RFC 7636); none only where the provider refuses it.'),
+  code_challenge_encoding: z
+    .enum(['base64url', 'hex', 'base64url_hex'])
+    .default('base64url')
+    .describe('How the hash of S256 is written, where not as in RFC 7636; base64url_hex: the base64url of its hexadecimal text.'),
+  redirect_uri: template
+    .optional()
+    .describe('Sent instead of the address of our callback, where the provider has another name for it; made of inputs that the admin gives.'),
   scopes,
   authorization,
   callback: z
@@ -157,6 +182,9 @@ export const authorizationCodeSchema = z.strictObject({
       response_mode: z.enum(['query', 'form_post']).default('query').describe('form_post: the answer arrives as a POST.'),
       keep: z.array(param).default([]).describe('Parameters to keep as extras.'),
       denied,
+      denied_by: deniedBy,
+      scope: param.optional().describe('The parameter that says which scopes were granted; the token answer does not.'),
+      inputs: filled,
       signature: callbackSignature.optional().describe('The provider signs its callbacks.'),
     })
     .prefault({}),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, headers, name, param, params, pointer, template, url } from './fields.ts';
+import { duration, headers, name, param, params, pointer, pointerOrNone, template, url } from './fields.ts';
 
 /** How scopes are asked for. */
 export const scopes = z
@@ -33,18 +33,24 @@ export const expires_unit = z
 export const response = z
   .strictObject({
     format: z.enum(['json', 'form']).default('json').describe('How the answer is written.'),
+    prefix: z.string().min(1).max(100).optional().describe('What stands before the JSON, and is cut off.'),
+    within: pointer.optional().describe('Where an answer that has this holds all its fields; one without it has them on top.'),
     access_token: pointer.default('/access_token').describe('A JSON pointer (RFC 6901) into the answer, like those that follow.'),
-    refresh_token: pointer.default('/refresh_token').describe('The one before stays when none comes.'),
-    token_type: pointer.default('/token_type').describe('RFC 6749 section 7.1.'),
+    refresh_token: pointerOrNone
+      .default('/refresh_token')
+      .describe('The one before stays when none comes. `none`, here and below: what the answer says there is not read.'),
+    token_type: pointerOrNone.default('/token_type').describe('RFC 6749 section 7.1.'),
     token_types: z.array(z.string().min(1).max(40)).default(['bearer']).describe('Accepted token types, in lower case.'),
     token_type_required: z.boolean().default(false).describe('RFC 6749 wants it; many providers leave it out.'),
-    expires_in: pointer.default('/expires_in').describe('When the access token ends; in expires_unit.'),
+    expires_in: pointerOrNone.default('/expires_in').describe('When the access token ends; in expires_unit.'),
     expires_unit,
-    refresh_token_expires_in: pointer.optional().describe('Seconds that the refresh token lives.'),
+    refresh_token_expires_in: pointer.optional().describe('When the refresh token ends; in refresh_token_expires_unit.'),
+    refresh_token_expires_unit: expires_unit,
+    refresh_token_lifetime: duration.optional().describe('How long a new refresh token lives when the answer does not say.'),
     lifetime: duration.optional().describe('How long an access token lives when the answer does not say.'),
-    scope: pointer.default('/scope').describe('The scopes that were granted: one text, or a list.'),
+    scope: pointerOrNone.default('/scope').describe('The scopes that were granted: one text, or a list.'),
     scope_separator: z.string().min(1).max(3).optional().describe('When the answer separates scopes otherwise than the request.'),
-    error: pointer.default('/error').describe('An answer that has this is a failure whatever its HTTP status.'),
+    error: pointerOrNone.default('/error').describe('An answer that has this is a failure whatever its HTTP status.'),
     error_codes: z
       .record(z.string().max(200), z.enum(['invalid_grant', 'invalid_client', 'provider_unavailable']))
       .default({})
@@ -62,7 +68,11 @@ export const tokenRequest = z
   .strictObject({
     method: z.enum(['POST', 'GET']).default('POST').describe('How the token endpoint is called.'),
     format: z.enum(['form', 'json', 'query']).default('form').describe('Where its parameters stand: a form, a JSON body, or the query.'),
-    params: params.default({}).describe('Further parameters; may hold {name} of an input.'),
+    params: params
+      .default({})
+      .describe(
+        'Further parameters; may hold {name} of an input, {state} of the callback, {extras.name} of what it keeps, and {nonce}, which is fresh each time.',
+      ),
     headers: headers.default({}).describe('Further headers.'),
     rename: z.record(param, param).default({}).describe('Standard name to the one that this provider wants.'),
     omit: z.array(param).default([]).describe('Standard parameters that this provider must not get.'),
@@ -89,11 +99,11 @@ export const clientAssertion = z
 /** Where a later answer has its fields. */
 const ownPointers = z.strictObject({
   access_token: pointer.optional(),
-  refresh_token: pointer.optional(),
-  token_type: pointer.optional(),
-  expires_in: pointer.optional(),
+  refresh_token: pointerOrNone.optional(),
+  token_type: pointerOrNone.optional(),
+  expires_in: pointerOrNone.optional(),
   refresh_token_expires_in: pointer.optional(),
-  scope: pointer.optional(),
+  scope: pointerOrNone.optional(),
 });
 
 /** A token that is only good for getting another one. */
@@ -114,7 +124,11 @@ export const refresh = z
   .strictObject({
     endpoint: url.optional().describe('When it is not the token endpoint.'),
     method: z.enum(['POST', 'GET']).optional().describe('When it is not that of token.'),
-    params: params.default({}).describe('Further parameters; with exchange_current {access_token} is the one that is exchanged.'),
+    params: params
+      .default({})
+      .describe(
+        'Further parameters; with exchange_current {access_token} is the one that is exchanged. {redirect_uri} is the one of the flow, {nonce} fresh each time.',
+      ),
     format: z.enum(['form', 'json', 'query']).optional().describe('When it is not that of token.'),
     how: z
       .enum(['refresh_token', 'exchange_current', 'reissue', 'none'])

@@ -9,6 +9,8 @@ export const builtInNames: ReadonlySet<string> = new Set([
   'redirect_uri',
   'access_token',
   'refresh_token',
+  'state',
+  'nonce',
   'extras',
 ]);
 
@@ -29,7 +31,7 @@ export type Place = {
   mayBeAbsent: boolean;
 };
 
-const request = ['client_id', 'scope', 'redirect_uri'];
+const request = ['client_id', 'scope', 'redirect_uri', 'nonce'];
 const optional = { mayBeAbsent: true };
 const held = ['access_token', 'refresh_token'];
 
@@ -43,6 +45,7 @@ const text = (path: Path, template: string, traits: Traits = {}) => place('text'
 const each = (path: Path, templates: Readonly<Record<string, string>> | undefined, traits: Traits) =>
   Object.entries(templates ?? {}).map(([name, template]) => text([...path, name], template, traits));
 
+const answered = (method: Method): string[] => (method.grant === 'authorization_code' && method.callback.state === 'echoed' ? ['state'] : []);
 const fromCallback = (method: Method): string[] => ('callback' in method ? method.callback.keep : []);
 const fromAnswer = (method: Method): string[] => ('response' in method ? Object.keys(method.response.keep) : []);
 const keptNames = (method: Method): string[] => [...fromCallback(method), ...fromAnswer(method)];
@@ -76,13 +79,13 @@ function secondExchangePlaces(method: Extract<Method, { token: unknown }>, path:
 }
 
 function tokenPlaces(method: Extract<Method, { token: unknown }>, path: Path): Place[] {
-  const exchange = { ...optional, builtIns: request, kept: fromCallback(method) };
+  const exchange = { ...optional, builtIns: [...request, ...answered(method)], kept: fromCallback(method) };
   const refresh = { ...optional, builtIns: [...request, ...held], kept: keptNames(method) };
   return [
     ...url([...path, 'token_endpoint'], method.token_endpoint),
     ...url([...path, 'refresh', 'endpoint'], method.refresh.endpoint),
     ...each([...path, 'token', 'params'], method.token.params, exchange),
-    ...each([...path, 'token', 'headers'], method.token.headers, { ...exchange, builtIns: [...request, 'client_secret'] }),
+    ...each([...path, 'token', 'headers'], method.token.headers, { ...exchange, builtIns: [...exchange.builtIns, 'client_secret'] }),
     ...assertionPlaces(method.client_assertion, [...path, 'client_assertion']),
     ...each([...path, 'refresh', 'params'], method.refresh.params, refresh),
     ...secondExchangePlaces(method, [...path, 'second_exchange']),
@@ -98,7 +101,8 @@ export function methodPlaces(method: Method, path: Path): Place[] {
     case 'authorization_code':
       return [
         ...url([...path, 'issuer'], method.issuer, optional),
-        ...url([...path, 'authorization_endpoint'], method.authorization_endpoint, shown),
+        ...url([...path, 'authorization_endpoint'], method.authorization_endpoint, { ...shown, builtIns: ['client_id'] }),
+        ...(method.redirect_uri === undefined ? [] : [text([...path, 'redirect_uri'], method.redirect_uri, shown)]),
         ...url([...path, 'introspection_endpoint'], method.introspection_endpoint, optional),
         ...url([...path, 'userinfo_endpoint'], method.userinfo_endpoint, optional),
         ...each([...path, 'authorization', 'params'], method.authorization.params, { ...optional, ...shown, builtIns: request }),
