@@ -23,7 +23,9 @@ export const authorizationCode: Grant<AuthorizationCodeMethod> = {
     const scope = joinScopes(scopes, method.scopes);
     const challenge = method.code_challenge_method;
     const verifier = challenge === 'none' ? undefined : codeVerifier(random(verifierBytes));
-    const flow = flowOf(ctx, redirectUri);
+    // Where the callback names the host, there is no token endpoint yet.
+    const isKnown = Object.keys(method.callback.inputs).length === 0;
+    const flow = flowOf(ctx, redirectUri, isKnown ? method.token_endpoint : method.authorization_endpoint);
     const params = {
       ...(verifier === undefined || challenge === 'none'
         ? {}
@@ -53,7 +55,7 @@ export const authorizationCode: Grant<AuthorizationCodeMethod> = {
     if (granted === undefined) throw new GrantryError('invalid_callback');
     try {
       const fields = await redeemCode({
-        ...flowOf(ctx, pending.redirectUri),
+        ...flowOf(ctx, pending.redirectUri, method.token_endpoint),
         code,
         codeVerifier: pending.codeVerifier,
         redeem: (checked, params) =>
@@ -89,7 +91,7 @@ async function exchanged(
 }
 
 /** The strategy sees the authorization endpoint without its own query: that one is merged byte for byte afterwards. */
-function flowOf(ctx: GrantContext<AuthorizationCodeMethod>, redirectUri: string) {
+function flowOf(ctx: GrantContext<AuthorizationCodeMethod>, redirectUri: string, tokenEndpoint: string) {
   const [authorizationEndpoint = ''] = endpointUrl(ctx, ctx.method.authorization_endpoint).split('?');
-  return { authorizationEndpoint, tokenEndpoint: endpointUrl(ctx, ctx.method.token_endpoint), clientId: ctx.client.client_id, redirectUri };
+  return { authorizationEndpoint, tokenEndpoint: endpointUrl(ctx, tokenEndpoint), clientId: ctx.client.client_id, redirectUri };
 }

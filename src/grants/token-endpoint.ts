@@ -65,7 +65,7 @@ export async function requestToken(
   const answer = await door(request);
   const refused = refusedBy401[method.grant];
   const response = mergePointers(method.response, to?.response ?? {});
-  return parseTokenAnswer(answer, { response, separator: method.scopes.separator, requested, sentAt, refused });
+  return parseTokenAnswer(answer, { response, separator: method.scopes.separator, requested, sentAt, refused, held: standard['refresh_token'] });
 }
 
 /** 128 random bits for one request, where one of its templates names them. */

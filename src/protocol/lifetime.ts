@@ -3,7 +3,7 @@ import type { TokenResponseMap } from './definition/schema.ts';
 /** Nobody is believed who promises more than ten years. */
 const longestS = 3_650 * 86_400;
 
-const decimal = /^-?\d{1,20}(?:\.\d{1,10})?$/;
+const decimal = /^-?\d{1,30}(?:\.\d{1,10})?$/;
 const instant = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)(Z|z|[+-]\d\d:?\d\d)?$/;
 
 /**

@@ -3,7 +3,7 @@
  * neither `__proto__` nor `constructor` ever leads out of the document. A text that is no pointer (`none`) names nothing.
  */
 export function pointerValue(document: unknown, pointer: string): unknown {
-  if (!pointer.startsWith('/')) return undefined;
+  if (pointer !== '' && !pointer.startsWith('/')) return undefined;
   let value: unknown = document;
   for (const segment of pointer.split('/').slice(1)) {
     const key = segment.replaceAll('~1', '/').replaceAll('~0', '~');

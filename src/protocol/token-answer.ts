@@ -19,6 +19,8 @@ export type AnswerRules = {
   /** When the request was sent: lifetimes count from there. */
   sentAt: Date;
   refused: FailureRules['refused'];
+  /** The refresh token that the request was made with: when it comes back, it is none the newer. */
+  held?: string | undefined;
 };
 
 /**
@@ -26,7 +28,7 @@ export type AnswerRules = {
  * The content type is not believed. Throws as `tokenFailure` says, and `bad_provider_answer` for an answer that claims success
  * and holds no usable token.
  */
-export function parseTokenAnswer(answer: DoorResponse, { response, separator, requested, sentAt, refused }: AnswerRules): CredentialFields {
+export function parseTokenAnswer(answer: DoorResponse, { response, separator, requested, sentAt, refused, held }: AnswerRules): CredentialFields {
   const whole = parseDocument(answer.body, response);
   const document = (response.within === undefined ? undefined : pointerValue(whole, response.within)) ?? whole;
   const failure = tokenFailure(answer, document, { response, refused, now: sentAt });
@@ -48,7 +50,7 @@ export function parseTokenAnswer(answer: DoorResponse, { response, separator, re
     ...(refreshToken === undefined ? {} : { refresh_token: refreshToken }),
     scopes,
     lifetimeS: lifetimeS ?? (response.lifetime === undefined ? null : durationS(response.lifetime)),
-    refreshLifetimeS: refreshLifetimeOf(document, { response, sentAt, isNew: refreshToken !== undefined }),
+    refreshLifetimeS: refreshLifetimeOf(document, { response, sentAt, isNew: refreshToken !== undefined && refreshToken !== held }),
     extras: extrasOf(Object.entries(response.keep).map(([name, pointer]) => [name, pointerValue(document, pointer)])),
   };
 }

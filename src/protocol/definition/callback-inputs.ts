@@ -56,15 +56,12 @@ export function callbackInputFaults(method: Method, inputs: Readonly<Record<stri
   const early = methodPlaces(method, path).filter(({ path: where }) =>
     ['issuer', 'authorization_endpoint', 'authorization', 'redirect_uri'].includes(String(where[path.length])),
   );
+  const late = Object.keys(method.callback.inputs).flatMap((name) =>
+    [name, ...Object.keys(Object.values(inputs[name]?.choices ?? {})[0]?.sets ?? {})].map((set) => [set, name] as const),
+  );
   const unfilled = early.flatMap(({ path: where, template }): [Path, string][] =>
     namesOf(template)
-      .filter(
-        (name) =>
-          Object.hasOwn(method.callback.inputs, name) &&
-          Object.hasOwn(inputs, name) &&
-          inputs[name]?.default === undefined &&
-          !inputs[name]?.optional,
-      )
+      .filter((name) => late.some(([each, by]) => each === name && inputs[by]?.default === undefined && inputs[by]?.optional === false))
       .map((name) => [where, `{${name}} is known only after the callback: give it a default, or take it out here.`]),
   );
   const alias = namesOf(method.redirect_uri ?? '')

@@ -21,20 +21,20 @@ const reserved = new Set([
 function reservedFaults(
   params: Readonly<Record<string, string>>,
   path: Path,
-  { more = [], free = {} }: { more?: readonly string[]; free?: Readonly<Record<string, string | undefined>> } = {},
+  { more = [], free = {} }: { more?: readonly string[]; free?: Readonly<Record<string, readonly string[]>> } = {},
 ): Found[] {
   return Object.entries(params)
     .filter(([name]) => reserved.has(name) || more.includes(name) || name.startsWith('oauth_'))
     .flatMap(([name, value]): Found[] => {
       if (!Object.hasOwn(free, name)) return [[[...path, name], `${name} is set by the broker: leave it out.`]];
-      const only = free[name];
-      return only === undefined || only === value ? [] : [[[...path, name], `Here ${name} is ${only} and nothing else.`]];
+      const values = free[name] ?? [];
+      return values.includes(value) ? [] : [[[...path, name], `${name} is set by the broker: here it may be ${values.join(' or ')}, or left out.`]];
     });
 }
 
-/** What the broker itself does not send there and some providers want; a value where it can have that one only. */
-const freeAtToken = { state: undefined, response_type: undefined };
-const freeAtRefresh = { ...freeAtToken, redirect_uri: '{redirect_uri}' };
+/** What the broker itself does not send there and some providers want, with the values that it may have. */
+const freeAtToken = { state: ['{state}', '{nonce}'], response_type: ['code'] };
+const freeAtRefresh = { state: ['{nonce}'], response_type: ['code', 'refresh_token'], redirect_uri: ['{redirect_uri}'] };
 
 /** Contradictions between what is renamed, left out and added. `standard`: what the broker sends here by itself. */
 function rewritingFaults({ params, rename, omit }: Rewriting, path: Path, standard: readonly string[]): Found[] {
