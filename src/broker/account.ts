@@ -11,6 +11,7 @@ import { expandHeaders, expandParameters } from '../protocol/parameters.ts';
 import { pointerValue } from '../protocol/pointer.ts';
 import { extraValues } from '../protocol/present.ts';
 import { withQuery } from '../protocol/query.ts';
+import { signUrl } from '../protocol/signers.ts';
 import { expandText } from '../protocol/template.ts';
 import { templateValues } from '../protocol/template-values.ts';
 
@@ -35,7 +36,20 @@ export function presentCredential(ctx: GrantContext, credential: Credential, req
   });
   const present = new Set(Object.keys(presented.headers).map((name) => name.toLowerCase()));
   const others = Object.entries(expandHeaders(api.headers, values)).filter(([name]) => !present.has(name.toLowerCase()));
-  return { url: presented.url, headers: { ...Object.fromEntries(others), ...presented.headers } };
+  return {
+    url: withSignature(ctx, credential, { ...request, url: presented.url }),
+    headers: { ...Object.fromEntries(others), ...presented.headers },
+  };
+}
+
+/** Throws `invalid_client` when the registration has no secret to sign with. */
+function withSignature(ctx: GrantContext, credential: Credential, { url, form = [] }: ApiRequest): string {
+  const { sign, token } = contextApi(ctx);
+  if (sign === undefined) return url;
+  const { client_secret: secret } = ctx.client;
+  if (secret === undefined) throw new GrantryError('invalid_client', { detail: 'Calls are signed, and the integration has no client secret.' });
+  const accessToken = credential.reveal().access_token;
+  return signUrl(url, sign, { secret, accessToken, form, now: ctx.now(), ...(token.in === 'query' && { tokenParam: token.name }) });
 }
 
 function withMissing(url: string, params: readonly [string, string][]): string {

@@ -60,7 +60,7 @@ function headerFaults(headers: Readonly<Record<string, string>>, path: Path, tak
 }
 
 function apiFaults(api: Api, methods: Definition['methods'], path: Path): Fault[] {
-  const { base_url, token, headers, probe, account } = api;
+  const { base_url, token, headers, probe, account, sign } = api;
   const header = token.in === 'header';
   const taken = header ? [token.name.toLowerCase()] : [];
   const relative = probe?.path.startsWith('/') === true;
@@ -73,6 +73,9 @@ function apiFaults(api: Api, methods: Definition['methods'], path: Path): Fault[
     ...(bodies > 1 ? [fault([...path, 'probe', 'form'], 'A probe has one body: json or form.')] : []),
     ...(probe?.success !== undefined && probe.method === 'HEAD'
       ? [fault([...path, 'probe', 'success'], 'The answer to HEAD has no body: method must be GET or POST.')]
+      : []),
+    ...(sign !== undefined && [token.in === 'query' ? token.name : undefined, sign.timestamp_param, ...Object.keys(api.params)].includes(sign.param)
+      ? [fault([...path, 'sign', 'param'], `${sign.param} is sent already: the signature needs a parameter of its own.`)]
       : []),
     ...(relative && base_url === undefined ? [fault([...path, 'probe', 'path'], 'Needs api.base_url, or must be a whole URL.')] : []),
     ...(account !== undefined && probe === undefined ? [fault([...path, 'account'], 'Needs api.probe, whose answer it points into.')] : []),

@@ -81,6 +81,17 @@ const apiFields = {
     .describe('How a credential is presented.'),
   headers: headers.describe('What each call needs besides.'),
   params: params.describe('Query parameters that each call needs besides; one that is there already stays.'),
+  sign: z
+    .strictObject({
+      signer: z
+        .enum(['token_hmac_sha256', 'path_pairs_hmac_sha256', 'pairs_token_md5'])
+        .describe(
+          'All with the client secret, in hexadecimal. token_hmac_sha256: HMAC of the access token. path_pairs_hmac_sha256: HMAC of secret, path, sorted names and values, secret. pairs_token_md5: MD5 of sorted name=value and the MD5 of access token and secret.',
+        ),
+      param: param.describe('The query parameter that holds the signature.'),
+      timestamp_param: param.optional().describe('A query parameter that gets the time, in seconds since 1970, and is signed as well.'),
+    })
+    .describe('A signature on each call, over its query and form.'),
   probe,
   account: pointer.describe("Where the probe's answer names the account; a reconnect must name the same."),
 };
@@ -91,6 +102,7 @@ const api = z
     token: apiFields.token.prefault({}),
     headers: apiFields.headers.default({}),
     params: apiFields.params.default({}),
+    sign: apiFields.sign.optional(),
     probe: apiFields.probe.optional(),
     account: apiFields.account.optional(),
   })
@@ -101,6 +113,7 @@ const methodApi = z
     token: apiFields.token.optional(),
     headers: apiFields.headers.optional(),
     params: apiFields.params.optional(),
+    sign: apiFields.sign.nullish(),
     probe: apiFields.probe.nullish(),
     account: apiFields.account.nullish(),
   })

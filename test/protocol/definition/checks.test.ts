@@ -125,6 +125,13 @@ const refusals: [string, string, unknown, string, RegExp][] = [
     `${web}/second_exchange/params/client_secret`,
     /set by the broker/,
   ],
+  [
+    'a signature in a parameter that is taken',
+    '/api',
+    { base_url: 'https://acme.com', token: { in: 'query', name: 'sig' }, sign: { signer: 'token_hmac_sha256', param: 'sig' } },
+    '/api/sign/param',
+    /of its own/,
+  ],
   // Choices.
   [
     'a choice that sets less',
