@@ -47,6 +47,7 @@ export default {
     floor('broker', [at('grants'), at('protocol')], 'broker sees grants and protocol; the world outside is an argument.'),
     floor('jobs', [at('broker'), at('protocol')], 'jobs see broker and protocol.'),
     floor('web', [at('broker'), at('protocol')], 'web sees broker and protocol.'),
+    floor('cli', [at('client')], 'The command line speaks to the REST API: of ours it sees the client alone.'),
     floor('client', [], 'The client is installed by others: it sees nothing of ours.'),
     {
       ...floor(
@@ -96,6 +97,10 @@ export default {
     home('@opentelemetry', ['src/outside/telemetry.ts']),
     home('bullmq-otel', ['src/jobs/']),
     home('express', ['src/web/']),
+    home('commander', ['src/cli/']),
+    home('cli-table3', ['src/cli/output.ts']),
+    home('cli-progress', ['src/cli/commands/transfer.ts']),
+    home('@inquirer/password', ['src/cli/secret.ts']),
     {
       name: 'no-cycle',
       comment: 'Two modules that need each other are one module, or miss a third.',

@@ -7,6 +7,8 @@ RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json ./
 COPY scripts ./scripts
 COPY src ./src
+# The build compiles them.
+COPY providers ./providers
 RUN npm run build
 # Leaves out what only development needs, and the embedded Postgres.
 RUN npm prune --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
@@ -23,6 +25,7 @@ COPY scripts/health.mjs ./scripts/health.mjs
 COPY providers ./providers
 COPY drizzle ./drizzle
 COPY LICENSE ./
+RUN printf '#!/bin/sh\nexec node /app/dist/cli.js "$@"\n' > /usr/local/bin/grantry && chmod 755 /usr/local/bin/grantry
 # Owned by root and only read: but for the data directory, the file system may be read-only.
 USER node
 EXPOSE 3000

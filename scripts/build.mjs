@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { build } from 'esbuild';
 
 /**
- * dist/: src/main.ts with nearly everything that it imports as a few files, because a start reads hundreds of small ones
+ * dist/: src/main.ts and the command line (cli.js) with nearly everything that they import as a few files, because a start reads hundreds of small ones
  * otherwise; and the shipped definitions, parsed. providers/ and drizzle/ are read beside dist/.
  */
 
@@ -26,7 +26,7 @@ const banner = {
 await rm('dist', { recursive: true, force: true });
 await build({
   ...common,
-  entryPoints: ['src/main.ts'],
+  entryPoints: { main: 'src/main.ts', cli: 'src/cli/main.ts' },
   outdir: 'dist',
   splitting: true,
   chunkNames: 'chunk-[hash]',

@@ -40,6 +40,29 @@ export type Config = {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
+/** What is allowed and still worth a word to whoever runs this process; nothing: undefined. */
+export function configurationAdvice({
+  mode,
+  publicUrl,
+  allowPrivateHosts,
+  trustedProxies,
+  database,
+}: Config): { what: string; advice: string } | undefined {
+  if (mode === 'development')
+    return {
+      what: 'This process runs for development: what is missing is made up.',
+      advice: 'Set NODE_ENV=production where real accounts are connected.',
+    };
+  if (allowPrivateHosts) return { what: 'Providers may be private addresses.', advice: 'Unset GRANTRY_ALLOW_PRIVATE_HOSTS.' };
+  if (database.kind === 'embedded') return { what: 'The database is the embedded one.', advice: 'Set DATABASE_URL.' };
+  if (publicUrl.startsWith('https:') && trustedProxies === 0)
+    return {
+      what: 'PUBLIC_URL is https, and no proxy is trusted.',
+      advice: 'If one ends TLS in front of this process, set TRUST_PROXY to how many there are: addresses in the log are the proxy’s otherwise.',
+    };
+  return undefined;
+}
+
 /** Collects what is wrong instead of stopping at the first fault. */
 type Reader = {
   /** The variable without surrounding white space; undefined when it is absent or empty. */

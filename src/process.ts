@@ -4,20 +4,23 @@ import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Diagnosis } from './broker/diagnosis.ts';
 import { createHostHealth } from './broker/host-health.ts';
 import { ensureDefaultProject } from './broker/projects.ts';
 import { saveSpilled } from './broker/refresh-outcome.ts';
+import type { DataKeyStore } from './broker/seal.ts';
 import { sha256 } from './broker/secrets.ts';
 import { refreshesSettled } from './broker/under-way.ts';
 import type { Log, World } from './broker/world.ts';
-import type { Config } from './config.ts';
+import { type Config, configurationAdvice } from './config.ts';
 import type { Jobs } from './jobs/start.ts';
 import { checkCanary } from './outside/canary.ts';
+import { diagnoseKeys, diagnosePostgres } from './outside/diagnosis.ts';
 import { createDoor } from './outside/http.ts';
 import { loadOrCreateKeyFile } from './outside/key-file.ts';
 import { type KeyRing, parseKeyRing } from './outside/key-ring.ts';
 import { createMetrics } from './outside/metrics.ts';
-import { migrateDatabase, openPostgres } from './outside/postgres/database.ts';
+import { migrateDatabase, openPostgres, type Postgres } from './outside/postgres/database.ts';
 import { createStore } from './outside/postgres/store.ts';
 import { loadOrCreateRootKey } from './outside/root-key-file.ts';
 import { createSeal } from './outside/seal.ts';
@@ -117,6 +120,17 @@ async function drain(server: Server): Promise<void> {
   clearTimeout(cut);
 }
 
+async function diagnose(config: Config, { ring, pool, keys }: { ring: KeyRing; pool: Postgres['pool']; keys: DataKeyStore }): Promise<Diagnosis[]> {
+  const advice = configurationAdvice(config);
+  const configuration: Diagnosis = {
+    check: 'configuration',
+    ...(advice === undefined ? { outcome: 'ok', what: 'It is complete.' } : { outcome: 'warning', ...advice }),
+  };
+  const { diagnoseRedis } = await import('./jobs/diagnosis.ts');
+  const redis = diagnoseRedis(config.queue.kind === 'redis' ? config.queue.url.reveal() : undefined);
+  return Promise.all([configuration, diagnosePostgres(pool, () => new Date()), redis, diagnoseKeys(ring, keys, config.keys.kind === 'file')]);
+}
+
 /** What a process that had to end could not save. A failure of it stops nobody; it is tried again. */
 async function restoreSpilled(world: World): Promise<void> {
   try {
@@ -170,6 +184,7 @@ export async function startBroker({ config, log, packageRoot, compiledProviders,
       door: door.send,
       shipped,
       shippedText: (id) => readFile(join(providers, `${id}.yaml`), 'utf8'),
+      diagnose: () => diagnose(config, { ring, pool: postgres.pool, keys: store.dataKeys }),
       wakeups,
       hosts: createHostHealth({ elapsedMs, random: Math.random, meter }),
       spill: createSpill({ dir: join(config.dataDir, 'spill'), log }),

@@ -1,5 +1,6 @@
 import type { Definition } from '../protocol/definition/schema.ts';
 import type { Door } from '../protocol/door.ts';
+import type { Diagnosis } from './diagnosis.ts';
 import type { HostHealth } from './host-health.ts';
 import type { Meter } from './meter.ts';
 import type { Seal } from './seal.ts';
@@ -37,6 +38,8 @@ export type World = {
   shipped: ReadonlyMap<string, Definition>;
   /** The text of a shipped definition, as its file has it. */
   shippedText: (id: string) => Promise<string>;
+  /** Looks at what the broker stands on. */
+  diagnose: () => Promise<Diagnosis[]>;
   wakeups: Wakeups;
   /** Which hosts of providers answer, as this process has seen them. */
   hosts: HostHealth;

@@ -114,6 +114,7 @@ export function startProcess(stage: Stage, machine: Machine): Running {
     door: createSimulatedDoor(stage, life),
     shipped,
     shippedText: async () => '',
+    diagnose: async () => [],
     wakeups: wakeupsOf(stage, life),
     hosts: createHostHealth({ elapsedMs: time.nowMs, random: () => chance.below(1), meter: silentMeter }),
     spill: spillOf(stage, life, machine.disk),

@@ -200,4 +200,17 @@ const integrations: Endpoint[] = [
   }),
 ];
 
-export const administration: readonly Endpoint[] = [...projects, ...apiKeys, ...providers, ...integrations];
+const state: Endpoint[] = [
+  endpoint({
+    method: 'get',
+    path: '/v1/diagnostics',
+    scope: 'root',
+    tag: 'Operations',
+    summary: 'What this process stands on: configuration, database, Redis, keys, with what to do about each',
+    answer: s.diagnostics,
+    status: 200,
+    handle: async ({ world }) => ({ public_url: world.publicUrl, checks: await world.diagnose() }),
+  }),
+];
+
+export const administration: readonly Endpoint[] = [...state, ...projects, ...apiKeys, ...providers, ...integrations];

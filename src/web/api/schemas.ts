@@ -144,6 +144,21 @@ export const validation = z
   })
   .meta({ id: 'Validation' });
 
+// Operations
+export const diagnostics = z
+  .object({
+    public_url: z.string(),
+    checks: z.array(
+      z.object({
+        check: z.enum(['configuration', 'database', 'redis', 'keys']),
+        outcome: z.enum(['ok', 'warning', 'failed']),
+        what: z.string(),
+        advice: z.string().optional(),
+      }),
+    ),
+  })
+  .meta({ id: 'Diagnostics' });
+
 // Integrations
 const clientSecret = z.string().min(1).max(4000);
 const clientSecrets = z

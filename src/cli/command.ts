@@ -1,0 +1,41 @@
+import { Command } from 'commander';
+import type { GrantryClient } from '../client/client.ts';
+import { UsageError } from './outcome.ts';
+import { createOutput, type Output } from './output.ts';
+import { type GlobalOptions, readSettings, urlOf } from './settings.ts';
+
+/** What a command works with. */
+export type Work = { client: GrantryClient; url: string; json: boolean; out: Output };
+
+/** A command whose work is done with the settings of the whole command line; the options of the command come last. */
+export function work<Args extends unknown[]>(run: (work: Work, ...args: Args) => Promise<void>): (...args: unknown[]) => Promise<void> {
+  return async (...given) => {
+    const command = given.at(-1);
+    if (!(command instanceof Command)) throw new Error('Commander gives the command last.');
+    const options = command.optsWithGlobals<GlobalOptions>();
+    const { client, url } = readSettings(options, process.env);
+    await run({ client, url, json: options.json === true, out: createOutput(options.json === true) }, ...(given.slice(0, -1) as Args));
+  };
+}
+
+export const addressOf = (command: Command): string => urlOf(command.optsWithGlobals<GlobalOptions>(), process.env);
+
+/** `name=value`, several times, as an object. Throws UsageError. */
+export function pairsOf(given: readonly string[] | undefined): Record<string, string> | undefined {
+  if (given === undefined) return undefined;
+  const pairs = given.map((pair): [string, string] => {
+    const at = pair.indexOf('=');
+    if (at < 1) throw new UsageError(`"${pair}" must be name=value.`);
+    return [pair.slice(0, at), pair.slice(at + 1)];
+  });
+  return Object.fromEntries(pairs);
+}
+
+export const id = (text: string): string => encodeURIComponent(text);
+
+/** Options with which a list may be cut short. */
+export const mostOf = ({ limit }: { limit?: string }): number => {
+  const most = limit === undefined ? Infinity : Number(limit);
+  if (!(most >= 1)) throw new UsageError('--limit must be a number from 1 on.');
+  return most;
+};

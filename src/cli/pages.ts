@@ -1,0 +1,29 @@
+import type { CallOptions, GrantryClient } from '../client/client.ts';
+
+type Page = { data: Record<string, unknown>[]; next_cursor: string | null };
+
+/** All entries of a list, page after page, up to `most`. */
+export async function* entriesOf(
+  client: GrantryClient,
+  path: string,
+  query: CallOptions['query'] = {},
+  most = Infinity,
+): AsyncGenerator<Record<string, unknown>> {
+  let seen = 0;
+  for (let cursor: string | undefined; ; ) {
+    const page = await client.call<Page>('GET', path, { query: { ...query, limit: Math.min(100, most - seen), cursor } });
+    for (const entry of page.data) {
+      yield entry;
+      seen += 1;
+      if (seen >= most) return;
+    }
+    if (page.next_cursor === null) return;
+    cursor = page.next_cursor;
+  }
+}
+
+export async function listOf(...args: Parameters<typeof entriesOf>): Promise<Record<string, unknown>[]> {
+  const all: Record<string, unknown>[] = [];
+  for await (const entry of entriesOf(...args)) all.push(entry);
+  return all;
+}

@@ -1,0 +1,66 @@
+import type pg from 'pg';
+import type { Diagnosis } from '../broker/diagnosis.ts';
+import type { DataKeyStore } from '../broker/seal.ts';
+import { isGrantryError } from '../protocol/errors.ts';
+import { checkCanary } from './canary.ts';
+import type { KeyRing } from './key-ring.ts';
+
+/** Looks at what the broker stands on: Postgres and the keys. */
+
+/** The longest difference of clocks that nothing suffers from, in seconds. */
+const mostSkewS = 5;
+/** Postgres 13 and older get no fixes any more. */
+const oldestMajor = 14;
+
+/** Whether Postgres answers, which one it is, and whether its clock and ours agree; it decides what is due. */
+export async function diagnosePostgres(pool: pg.Pool, now: () => Date): Promise<Diagnosis> {
+  const check = 'database' as const;
+  try {
+    const sentMs = now().getTime();
+    const { rows } = await pool.query<{ version: string; now: Date }>(
+      "select current_setting('server_version') as version, clock_timestamp() as now",
+    );
+    const [row] = rows;
+    const middleMs = (sentMs + now().getTime()) / 2;
+    const version = row?.version ?? 'unknown';
+    const skewS = Math.abs((row?.now.getTime() ?? middleMs) - middleMs) / 1000;
+    if (skewS > mostSkewS)
+      return {
+        check,
+        outcome: 'warning',
+        what: `The clocks of Postgres and this process are ${Math.round(skewS)} s apart.`,
+        advice: 'Keep both with NTP: Postgres decides what is due.',
+      };
+    if (Number.parseInt(version, 10) < oldestMajor)
+      return { check, outcome: 'warning', what: `Postgres ${version} answers.`, advice: `Upgrade it to ${oldestMajor} or later.` };
+    return { check, outcome: 'ok', what: `Postgres ${version} answers, and its clock agrees with ours.` };
+  } catch {
+    return { check, outcome: 'failed', what: 'Postgres does not answer.', advice: 'Look at DATABASE_URL, at the server, and at what is between.' };
+  }
+}
+
+/** Whether the keys are those that this database was sealed with. */
+export async function diagnoseKeys(ring: KeyRing, store: Pick<DataKeyStore, 'canary' | 'setCanary'>, isMade: boolean): Promise<Diagnosis> {
+  const check = 'keys' as const;
+  try {
+    await checkCanary(ring, store);
+  } catch (error) {
+    if (isGrantryError(error, 'integrity_error'))
+      return {
+        check,
+        outcome: 'failed',
+        what: 'The keys are not those that this database was sealed with.',
+        advice: 'Start with the former GRANTRY_KEYS.',
+      };
+    return { check, outcome: 'warning', what: 'The keys could not be tried: Postgres does not answer.' };
+  }
+  const held = `${ring.kids.length === 1 ? 'The key' : 'The keys'} ${ring.kids.join(', ')}`;
+  if (isMade)
+    return {
+      check,
+      outcome: 'warning',
+      what: `${held} lies in a file that was made at the first start.`,
+      advice: 'Keep a copy elsewhere: whoever loses it loses every connection.',
+    };
+  return { check, outcome: 'ok', what: `${held} can open what is sealed.` };
+}

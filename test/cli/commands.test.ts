@@ -1,0 +1,214 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createBrowser } from '../../src/sandbox/browser.ts';
+import { connect, type Whole, withAuthorizationServer } from '../broker/connected.ts';
+import { startWholeSandbox } from '../harness/broker.ts';
+import { buildProgram, type Program, type Ran } from './program.ts';
+
+let world: Whole;
+let program: Program;
+let dir: string;
+const key = () => world.broker.rootKey;
+const grantry = (args: string, { env = {}, input = '' }: { env?: Record<string, string>; input?: string } = {}): Promise<Ran> =>
+  program.run(args.split(' '), { GRANTRY_URL: world.url, GRANTRY_API_KEY: key(), ...env }, input);
+const json = async (args: string, input = ''): Promise<unknown> => {
+  const { code, out, err } = await grantry(`--json ${args}`, { input });
+  expect({ code, err }).toEqual({ code: 0, err: '' });
+  return JSON.parse(out);
+};
+async function file(name: string, text: string): Promise<string> {
+  await writeFile(join(dir, name), text);
+  return join(dir, name);
+}
+const acme = (more = '') => `id: acme\nname: Acme\n${more}methods: { key: { grant: api_key, inputs: { api_key: { label: K, secret: true } } } }\n`;
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'grantry-cli-'));
+  program = await buildProgram();
+  world = await startWholeSandbox();
+  await withAuthorizationServer(world);
+});
+afterAll(async () => {
+  await world?.stop();
+  await program?.remove();
+  await rm(dir, { recursive: true, force: true });
+});
+
+describe('definitions', () => {
+  test('are found, shown, checked, stored, rolled back and removed', async () => {
+    const listed = await grantry('provider list github');
+    expect(listed.out.split('\n')[0]).toMatch(/^ID +NAME +SOURCE +STATUS +METHODS$/);
+    expect(listed.out).toMatch(/^github +GitHub +shipped +live +web:authorization_code$/m);
+    expect((await grantry('provider show github')).out).toContain('authorization_endpoint: https://github.com/login/oauth/authorize');
+
+    const sound = await file('acme.yaml', acme());
+    expect((await grantry(`provider validate ${sound} --requests`)).out).toMatch(/^acme is a sound definition\.\n {2}key \(api_key\)/);
+    expect((await grantry('provider validate -', { input: acme() })).code).toBe(0);
+    expect((await grantry(`provider add ${sound}`)).out).toContain('acme is stored, version 1.');
+    await grantry(`provider add ${await file('two.yaml', acme('categories: [two]\n'))}`);
+    expect(await json('provider show acme --history')).toMatchObject([{ version: 2, current: true }, { version: 1 }]);
+    expect((await grantry('provider show acme')).out).toBe(acme('categories: [two]\n'));
+    expect((await grantry('provider rollback acme 1')).out).toBe('acme is as version 1 was; this is version 3.\n');
+    expect((await grantry('provider show acme')).out).toBe(acme());
+    expect(await json('provider remove acme')).toEqual({ removed: 'acme' });
+  });
+
+  test('with faults: each with its place and what to write instead', async () => {
+    const broken = await file('broken.yaml', acme('nme: x\n'));
+    const { code, out, err } = await grantry(`provider validate ${broken}`);
+    expect([code, out]).toEqual([1, '']);
+    expect(err).toMatch(/^invalid_definition: .*\n {2}\/nme {2}\S/);
+    expect((await grantry(`provider add ${broken}`)).code).toBe(1);
+    const missing = await grantry(`provider validate ${join(dir, 'nowhere.yaml')}`);
+    expect([missing.code, missing.err]).toEqual([2, `${join(dir, 'nowhere.yaml')} cannot be read.\n`]);
+  });
+
+  test('are drafted from what a server publishes', async () => {
+    const issuer = world.sandbox.providers.authorizationServer.issuer;
+    const { code, out } = await grantry(`provider discover ${issuer}`);
+    expect(code).toBe(0);
+    expect(out).toContain('grant: authorization_code');
+    expect((await grantry('provider validate -', { input: out })).code).toBe(0);
+  });
+});
+
+describe('integrations, links and connections', () => {
+  test('from the registration to the end of a connection', async () => {
+    const { client_id, client_secret } = world.sandbox.providers.authorizationServer.client;
+    const add = `integration add mine --provider sandbox-as --client-id ${client_id}`;
+    const unasked = await grantry(add);
+    expect([unasked.code, unasked.out]).toEqual([2, '']);
+    expect(unasked.err).toContain('there is no terminal to ask at');
+    const added = await grantry(`${add} --client-secret-file -`, { input: `${client_secret}\n` });
+    expect(added.out).toMatch(/^redirect_uri +http/m);
+    expect(added.err).toContain('Register the redirect_uri');
+    const shown = (await json('integration show mine')) as { redirect_uri: string };
+    expect(shown).toMatchObject({ has_client_secret: true, client_secret_count: 1 });
+    world.sandbox.providers.authorizationServer.registerRedirectUri(shown.redirect_uri);
+    expect((await grantry('integration list')).out).toMatch(/^mine +sandbox-as/m);
+
+    const secret = await file('secret', client_secret);
+    const old = await file('old', 'the-old-one');
+    expect((await grantry(`integration rotate-secret mine --client-secret-file ${secret} --keep-old-file ${old}`)).out).toContain(
+      'both client secrets',
+    );
+    expect(await json('integration show mine')).toMatchObject({ client_secret_count: 2 });
+
+    const link = program.start(['link', 'create', 'mine', '--end-user', 'eve', '--wait'], { GRANTRY_URL: world.url, GRANTRY_API_KEY: key() });
+    const url = await link.said(/http\S+\/connect\/\S+/);
+    await (await createBrowser().open(url)).submit();
+    const waited = await link.ended;
+    expect(waited.code).toBe(0);
+    const id = /connection_id +(con_\w+)/.exec(waited.out)?.[1] ?? '';
+
+    expect((await grantry('connection list --end-user eve')).out).toMatch(new RegExp(`^${id} +mine +eve +active`, 'm'));
+    expect(await json(`connection show ${id}`)).toMatchObject({ id, status: 'active' });
+    const token = (await json(`connection token ${id}`)) as { access_token: string };
+    expect(await grantry(`connection token ${id}`)).toEqual({ code: 0, out: `${token.access_token}\n`, err: '' });
+    expect((await grantry(`connection refresh ${id}`)).out).toMatch(/^status +active$/m);
+    expect((await grantry(`connection token ${id}`)).out).not.toBe(`${token.access_token}\n`);
+    expect((await grantry(`connection events ${id}`)).out).toMatch(/connection\.refreshed\n {2}\S/);
+    expect((await grantry(`connection revoke ${id}`)).code).toBe(0);
+    expect((await grantry(`connection show ${id}`)).code).toBe(1);
+    expect((await grantry('integration remove mine')).code).toBe(0);
+  });
+
+  test('a test of an integration shows its steps and ends with them', async () => {
+    const test = program.start(['provider', 'test', 'as'], { GRANTRY_URL: world.url, GRANTRY_API_KEY: key() });
+    const url = await test.said(/http\S+\/connect\/\S+/);
+    await (await createBrowser().open(url)).submit();
+    const { code, out, err } = await test.ended;
+    expect([code, out]).toEqual([0, 'The integration works.\n']);
+    expect(err).toMatch(/^ok +token: /m);
+  });
+
+  test('an export holds all of it and no secret', async () => {
+    const id = await connect(world, 'as', 'exported');
+    const { out } = await grantry('export all');
+    const lines = out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines).toContainEqual(expect.objectContaining({ kind: 'connection', id }));
+    expect(lines).toContainEqual(expect.objectContaining({ kind: 'integration', id: 'as' }));
+    expect(lines).toContainEqual(expect.objectContaining({ kind: 'provider', id: 'sandbox-as', yaml: expect.stringContaining('sandbox-as') }));
+    expect(out).not.toContain(world.sandbox.providers.authorizationServer.client.client_secret);
+    expect((await grantry('export secrets')).code).toBe(2);
+  });
+});
+
+test('keys and projects', async () => {
+  const made = await grantry('key create worker --scope tokens connect');
+  expect(made.out).toMatch(/^grt_\S+\n$/);
+  const [worker] = (await json('key list')) as { id: string; name: string }[];
+  expect(worker).toMatchObject({ name: 'worker' });
+  expect((await grantry('key list', { env: { GRANTRY_API_KEY: made.out.trim() } })).code).toBe(4);
+  expect((await grantry(`key revoke ${worker?.id}`)).code).toBe(0);
+  expect((await grantry('connection list', { env: { GRANTRY_API_KEY: made.out.trim() } })).code).toBe(4);
+  expect(await json('project create beta --name Beta --return-url https://beta.example.com/done')).toMatchObject({ id: 'beta' });
+  expect((await grantry('project list')).out).toMatch(/^beta +Beta +https:\/\/beta.example.com\/done/m);
+  expect(await json('project update beta --name Gamma')).toMatchObject({ name: 'Gamma', return_urls: ['https://beta.example.com/done'] });
+  expect(await json('--project beta integration list')).toEqual([]);
+});
+
+describe('the doctor', () => {
+  test('says how each thing is', async () => {
+    const checks = (await json('doctor')) as { check: string; outcome: string }[];
+    expect(Object.fromEntries(checks.map(({ check, outcome }) => [check, outcome]))).toEqual({
+      broker: 'ok',
+      readiness: 'ok',
+      clock: 'ok',
+      'public address': 'ok',
+      configuration: 'warning',
+      database: 'ok',
+      redis: 'ok',
+      keys: 'warning',
+    });
+    expect((await grantry('doctor')).out).toMatch(/^ok +database: Postgres \d+/m);
+  });
+
+  test('where nobody answers, says so', async () => {
+    const { code, out } = await grantry('doctor', { env: { GRANTRY_URL: 'http://127.0.0.1:1' } });
+    expect(code).toBe(1);
+    expect(out).toMatch(/^FAILED +broker: Nothing answers/);
+  });
+});
+
+describe('what ends a command otherwise', () => {
+  test.each([
+    ['a key that is none', 'key list', { GRANTRY_API_KEY: 'grt_wrong' }, 4, /^unauthorized: /],
+    ['no key at all', 'key list', { GRANTRY_API_KEY: '' }, 2, /^No API key: set GRANTRY_API_KEY/],
+    ['nobody there', 'key list', { GRANTRY_URL: 'http://127.0.0.1:1' }, 3, /^unreachable: Nothing answers at http:\/\/127\.0\.0\.1:1/],
+    ['no address', 'key list', { GRANTRY_URL: 'localhost' }, 2, /is not an address/],
+    ['a command that there is not', 'provider lst', {}, 2, /Did you mean list\?/],
+    ['an argument too few', 'provider show', {}, 2, /missing required argument 'id'/],
+    ['a pair that is none', 'link create as --end-user a --input x', {}, 2, /"x" must be name=value/],
+    ['a number that is none', 'connection list --limit many', {}, 2, /--limit must be a number/],
+    ['what there is not', 'connection show con_nothing', {}, 1, /^not_found: /],
+  ])('%s', async (_, args, env, code, words) => {
+    const ran = await grantry(args, { env });
+    expect([ran.code, ran.out]).toEqual([code, '']);
+    expect(ran.err).toMatch(words);
+  });
+
+  test('with --json a program reads the problem', async () => {
+    const { code, err } = await grantry('--json connection show con_nothing');
+    expect([code, JSON.parse(err)]).toEqual([1, expect.objectContaining({ code: 'not_found', status: 404 })]);
+  });
+});
+
+test('completion scripts know the commands', async () => {
+  const script = (await grantry('completion bash')).out;
+  const { out } = await new Promise<Ran>((resolve) => {
+    void import('node:child_process').then(({ execFile }) =>
+      execFile('bash', ['-c', `${script}\nCOMP_WORDS=(grantry connection re); COMP_CWORD=2; _grantry; echo "\${COMPREPLY[@]}"`], (_, text, err) =>
+        resolve({ code: 0, out: text, err }),
+      ),
+    );
+  });
+  expect(out.trim()).toBe('refresh revoke');
+  expect((await grantry('completion fish')).out).toContain("__fish_seen_subcommand_from connection' -a 'list show token");
+  expect((await grantry('completion tcsh')).code).toBe(2);
+});

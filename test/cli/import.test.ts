@@ -1,0 +1,92 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Whole, withAuthorizationServer } from '../broker/connected.ts';
+import { startWholeSandbox } from '../harness/broker.ts';
+import { buildProgram, type Program } from './program.ts';
+
+let world: Whole;
+let program: Program;
+let dir: string;
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'grantry-import-'));
+  program = await buildProgram();
+  world = await startWholeSandbox();
+  await withAuthorizationServer(world);
+});
+afterAll(async () => {
+  await world?.stop();
+  await program?.remove();
+  await rm(dir, { recursive: true, force: true });
+});
+
+const env = () => ({ GRANTRY_URL: world.url, GRANTRY_API_KEY: world.broker.rootKey });
+const lineOf = (n: number, integration = 'as') =>
+  JSON.stringify({ integration, end_user: { id: `user-${n}` }, import: { access_token: `token-${n}`, refresh_token: `refresh-${n}` } });
+const users = async () =>
+  (await world.sql<{ id: string }>('select end_user_id as id from connections where deleted_at is null order by 1')).map(({ id }) => id);
+const reportOf = async (path: string) => (await readFile(path, 'utf8').catch(() => '')).split('\n').filter((line) => line !== '');
+
+test('one that is killed in the middle goes on where it was: all there, none twice', async () => {
+  const input = join(dir, 'tokens.jsonl');
+  const count = 300;
+  await writeFile(input, Array.from({ length: count }, (_, n) => lineOf(n)).join('\n'));
+  const report = `${input}.report.jsonl`;
+  const first = program.start(['import', input], env());
+  while ((await reportOf(report)).length < 60) await sleep(5);
+  first.child.kill('SIGKILL');
+  await first.ended;
+  const before = (await users()).length;
+  expect(before).toBeGreaterThanOrEqual(60);
+  expect(before).toBeLessThan(count);
+
+  const { code, out } = await program.run(['--json', 'import', input], env());
+  const counts = JSON.parse(out);
+  expect(code).toBe(0);
+  expect(counts.imported + counts.done_before).toBe(count);
+  expect(counts.done_before).toBeGreaterThanOrEqual(60);
+  expect(await users()).toEqual(Array.from({ length: count }, (_, n) => `user-${n}`).sort());
+  expect((await program.run(['import', input], env())).out).toContain(`0 imported, ${count} done before, 0 failed.`);
+});
+
+test('a line that cannot be imported holds up no other, and is told with its number', async () => {
+  const input = join(dir, 'mixed.jsonl');
+  const report = join(dir, 'report.jsonl');
+  await writeFile(
+    input,
+    [
+      lineOf(1001),
+      '{"integration": ',
+      lineOf(1002, 'nowhere'),
+      '',
+      lineOf(1003),
+      '{"integration": "as", "end_user": {"id": "x"}, "import": {}}',
+    ].join('\n'),
+  );
+  const { code, out, err } = await program.run(['import', input, '--report', report, '--concurrency', '2'], env());
+  expect(code).toBe(1);
+  expect(out).toContain('2 imported, 0 done before, 3 failed.');
+  expect(err).toMatch(/^line 2: invalid_json: /m);
+  expect(err).toMatch(/^line 3: invalid_request: \/integration: There is no such integration\.$/m);
+  expect(err).toMatch(/^line 6: invalid_request: /m);
+  const lines = (await reportOf(report)).map((line) => JSON.parse(line));
+  expect(lines.map(({ line }) => line).sort()).toEqual([1, 2, 3, 5, 6]);
+  expect(lines.find(({ line }) => line === 5)).toMatchObject({ connection_id: expect.stringMatching(/^con_/) });
+
+  // Mended, only what failed is sent again.
+  await writeFile(input, [lineOf(1001), lineOf(1004), lineOf(1002), '', lineOf(1003)].join('\n'));
+  expect((await program.run(['import', input, '--report', report], env())).out).toContain('2 imported, 2 done before, 0 failed.');
+  expect((await users()).filter((id) => /^user-100\d$/.test(id))).toEqual(['user-1001', 'user-1002', 'user-1003', 'user-1004']);
+});
+
+test('what makes no sense is refused before anything is sent', async () => {
+  expect(await program.run(['import', join(dir, 'nothing.jsonl')], env())).toMatchObject({ code: 2, err: expect.stringContaining('cannot be read') });
+  const input = join(dir, 'one.jsonl');
+  await writeFile(input, lineOf(2001));
+  expect(await program.run(['import', input, '--concurrency', 'all'], env())).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('--concurrency'),
+  });
+});
