@@ -36,7 +36,10 @@ export async function revokeCredential(ctx: GrantContext<TokenMethod>, credentia
   checkAuthority(method.revocation_endpoint ?? '');
   const authentication = await authenticate(ctx, fields, url);
   const standard = revocation.params === undefined ? tokenParameters(fields) : {};
-  const params = nameParameters({ ...standard, ...authentication.params }, { rename: {}, omit: [], params: revocation.params ?? {}, values });
+  const params = nameParameters(
+    { ...standard, ...authentication.params },
+    { rename: revocation.rename, omit: [], params: revocation.params ?? {}, values },
+  );
   const headers = { ...expandHeaders(revocation.headers, { ...values, ...secretValue(revocation.headers, ctx.client) }), ...authentication.headers };
   const request =
     revocation.format === 'none'

@@ -127,3 +127,9 @@ test('a header that needs the secret of a registration without one', async () =>
   const revocation = { headers: { 'X-Key': '{client_secret}' }, authentication: 'none' };
   await expect(revoke({ revocation }, ok, { client: { client_id: 'client' } })).rejects.toMatchObject({ code: 'invalid_client' });
 });
+
+test('client credentials under names of its own, in a JSON body', async () => {
+  const revocation = { format: 'json', params: { accessToken: '{access_token}' }, rename: { client_id: 'clientId', client_secret: 'clientSecret' } };
+  const [sent] = await revoke({ token_endpoint_auth_method: 'client_secret_post', revocation }, ok);
+  expect(JSON.parse(sent?.body ?? '')).toEqual({ accessToken: 'at', clientId: 'client', clientSecret: 'secret' });
+});

@@ -70,6 +70,9 @@ const tokenParameters = [
   'client_assertion_type',
 ];
 
+/** RFC 7009 section 2.1, and what authenticates the client there. */
+const revocationParameters = ['token', 'token_type_hint', 'client_id', 'client_secret', 'client_assertion', 'client_assertion_type'];
+
 function secondExchangeFaults(
   { params, method, format }: NonNullable<Extract<Method, { grant: 'authorization_code' }>['second_exchange']>,
   path: Path,
@@ -92,6 +95,11 @@ function tokenFaults(method: Extract<Method, { token: unknown }>, path: Path): F
       : []),
     ...Object.keys(revocation.params ?? {}).flatMap((name): Found[] =>
       name === 'client_secret' ? [[[...path, 'revocation', 'params', name], `${name} is set by the broker.`]] : [],
+    ),
+    ...rewritingFaults(
+      { params: revocation.params ?? {}, rename: revocation.rename, omit: [] },
+      [...path, 'revocation'],
+      revocationParameters.filter((name) => !Object.hasOwn(revocation.params ?? {}, name)),
     ),
     // A parameter that carries the scope is added on purpose where the standard has none.
     ...rewritingFaults(

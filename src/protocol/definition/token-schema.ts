@@ -153,6 +153,7 @@ export const revocation = z
     method: z.enum(['POST', 'DELETE', 'GET']).default('POST').describe('How revocation_endpoint is called.'),
     format: z.enum(['form', 'json', 'query', 'none']).default('form').describe('Where its parameters stand; none: it has none.'),
     params: params.optional().describe("Instead of RFC 7009's token and token_type_hint."),
+    rename: z.record(param, param).default({}).describe('Standard name, as client_id, to the one that this provider wants here.'),
     headers: headers.default({}).describe('Further headers.'),
     authentication: z
       .enum(['client', 'client_secret_basic', 'access_token', 'none'])

@@ -132,6 +132,7 @@ const refusals: [string, string, unknown, string, RegExp][] = [
     '/api/sign/param',
     /of its own/,
   ],
+  ['a revocation that renames what is not sent', `${web}/revocation/rename`, { code: 'x' }, `${web}/revocation/rename/code`, /no parameter code/],
   // Choices.
   [
     'a choice that sets less',
