@@ -18,6 +18,7 @@ type Node = { [name: string]: unknown } | unknown[];
 
 /** Puts a value where a JSON pointer (RFC 6901) leads; a number among its parts makes a list. */
 function put(root: Node, pointer: string, value: unknown): void {
+  if (pointer === 'none') return;
   const parts = pointer
     .slice(1)
     .split('/')
@@ -35,9 +36,9 @@ function put(root: Node, pointer: string, value: unknown): void {
 
 const lifeS = 3_600;
 
-function endAs(unit: 's' | 'ms' | 'epoch_s' | 'epoch_ms' | 'iso'): unknown {
-  const end = Date.now() + lifeS * 1000;
-  return { s: lifeS, ms: lifeS * 1000, epoch_s: Math.floor(end / 1000), epoch_ms: end, iso: new Date(end).toISOString() }[unit];
+function endAs(unit: 's' | 'ms' | 'epoch_s' | 'epoch_ms' | 'iso', inS = lifeS): unknown {
+  const end = Date.now() + inS * 1000;
+  return { s: inS, ms: inS * 1000, epoch_s: Math.floor(end / 1000), epoch_ms: end, iso: new Date(end).toISOString() }[unit];
 }
 
 /** The scopes of the connection; where at least one has to be asked for and the definition has none of its own, some. */
@@ -76,9 +77,12 @@ function written(method: Method, step: keyof typeof tokens): Written {
   put(document, at.token_type, response.token_types[0]);
   const ends = response.lifetime === undefined && how !== 'none';
   if (ends) put(document, at.expires_in, endAs(response.expires_unit));
-  if (at.refresh_token_expires_in !== undefined) put(document, at.refresh_token_expires_in, 86_400);
+  if (at.refresh_token_expires_in !== undefined) put(document, at.refresh_token_expires_in, endAs(response.refresh_token_expires_unit, 86_400));
   put(document, at.scope, scopesAsked(method).join(response.scope_separator ?? scopes.separator));
-  if (response.format === 'json') return { type: 'application/json', body: JSON.stringify(document) };
+  const whole: Node = {};
+  if (response.within !== undefined) put(whole, response.within, document);
+  if (response.format === 'json')
+    return { type: 'application/json', body: (response.prefix ?? '') + JSON.stringify(response.within === undefined ? document : whole) };
   const members = Object.entries(document).map(([name, value]) => [name, String(value)]);
   return { type: 'application/x-www-form-urlencoded', body: new URLSearchParams(members).toString() };
 }

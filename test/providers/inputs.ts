@@ -19,10 +19,14 @@ function sampleOf(name: string, input: Input): string {
   return fits;
 }
 
-/** By who gives them: what the integration has, and what comes with each connection. */
-export function sampleInputs(definition: Definition, method: Method): { integration: Record<string, string>; connection: Record<string, string> } {
+/** By who gives them: what the integration has, what comes with each connection, and what its callback fills in. */
+export function sampleInputs(definition: Definition, method: Method): Record<'integration' | 'connection' | 'callback', Record<string, string>> {
   const all = Object.entries(declaredInputs(definition, method));
+  const filled = method.grant === 'authorization_code' ? method.callback.inputs : {};
   const given = (owner: Input['asked_of']) =>
-    Object.fromEntries(all.filter(([, input]) => input.asked_of === owner).map(([name, input]) => [name, sampleOf(name, input)]));
-  return { integration: given('integration'), connection: given('end_user') };
+    Object.fromEntries(
+      all.filter(([name, input]) => input.asked_of === owner && !Object.hasOwn(filled, name)).map(([name, input]) => [name, sampleOf(name, input)]),
+    );
+  const callback = Object.fromEntries(all.flatMap(([name, input]) => (Object.hasOwn(filled, name) ? [[name, sampleOf(name, input)]] : [])));
+  return { integration: given('integration'), connection: given('end_user'), callback };
 }

@@ -71,7 +71,7 @@ async function walkOne(
   const { root } = broker;
   const inputs = sampleInputs(definition, method);
   const integration = `i-${once}`;
-  const run: Run = { definition, name, method, once, inputs: { ...inputs.integration, ...inputs.connection } };
+  const run: Run = { definition, name, method, once, inputs: { ...inputs.integration, ...inputs.connection, ...inputs.callback } };
   const body = {
     id: integration,
     provider: definition.id,
@@ -207,6 +207,8 @@ function answerTo({ definition, method, once, inputs }: Run, authorization: URL,
   if (callback.state === 'echoed' && state !== null) params.set('state', state);
   if (issuer !== undefined && method.iss_parameter === 'required') params.set('iss', filled(issuer, definition, method, inputs));
   for (const name of callback.keep) if (!params.has(name)) params.set(name, `kept-${name}`);
+  if (callback.scope !== undefined) params.set(callback.scope, scopesAsked(method).join(method.scopes.separator));
+  for (const [name, { param, before, behind }] of Object.entries(callback.inputs)) params.set(param, `${before}${inputs[name]}${behind}`);
   sign(params, callback);
   return back;
 }
