@@ -16,7 +16,8 @@ const fresh = /^(?:state|code_challenge|code_verifier|oauth_nonce|oauth_timestam
 function authorizationOf(value: string, masked: (text: string) => string): string[] {
   const [, scheme = '', rest = ''] = /^(\S+) (.*)$/s.exec(value) ?? [];
   if (scheme === 'Basic') return [`Basic, of ${Buffer.from(rest, 'base64').toString('utf8')}`];
-  if (scheme !== 'OAuth') return [masked(value)];
+  // Some providers call the scheme of a bearer token OAuth as well.
+  if (scheme !== 'OAuth' || !rest.includes('oauth_')) return [masked(value)];
   const members = [...rest.matchAll(/([A-Za-z_]+)="([^"]*)"/g)].map(([, name = '', text = '']) => [name, decodeURIComponent(text)] as const);
   return [
     'OAuth',
