@@ -81,27 +81,43 @@ export async function sendProbe(
 ): Promise<(DoorResponse & { works: boolean }) | undefined> {
   const { probe } = contextApi(ctx);
   if (probe === undefined || !isProbedWith(ctx, probe.methods)) return undefined;
-  const values = valuesOf(ctx, credential);
-  const path = expandText(probe.path, values);
-  const base = /^https?:\/\//.test(path) ? '' : apiBase(ctx, credential)?.replace(/\/+$/, '');
-  if (base === undefined) return undefined;
-  const { method, success } = probe;
-  const body = probeBody(probe, { ...values, access_token: credential.reveal().access_token });
-  const { url, headers } = presentCredential(ctx, credential, { method, url: base + path });
-  const answer = await ctx.door({
-    method,
-    url,
-    headers: { accept: 'application/json', ...body?.headers, ...headers, ...expandHeaders(probe.headers, values) },
-    ...(body !== undefined && { body: body.text }),
-    answerBody: success === undefined ? answerBody : 'read',
-  });
+  const request = apiCall(ctx, credential, probe);
+  if (request === undefined) return undefined;
+  const { success } = probe;
+  const answer = await ctx.door({ ...request, answerBody: success === undefined ? answerBody : 'read' });
   const isGood = answer.status >= 200 && answer.status < 300;
   return { ...answer, works: isGood && (success === undefined || holds(jsonOf(answer.body), success)) };
 }
 
 type Probe = NonNullable<Api['probe']>;
 
-function probeBody({ json, form }: Probe, values: Readonly<Record<string, string>>): { text: string; headers: Record<string, string> } | undefined {
+/**
+ * A call of the provider's API that a definition describes, with the credential; undefined when its path is relative and the API has no base.
+ * Throws `invalid_request` when a value is missing, `address_refused`.
+ */
+export function apiCall(
+  ctx: GrantContext,
+  credential: Credential,
+  { method, path, headers: own, json, form }: Pick<Probe, 'method' | 'path' | 'headers' | 'json' | 'form'>,
+): DoorRequest | undefined {
+  const values = valuesOf(ctx, credential);
+  const address = expandText(path, values);
+  const base = /^https?:\/\//.test(address) ? '' : apiBase(ctx, credential)?.replace(/\/+$/, '');
+  if (base === undefined) return undefined;
+  const body = callBody({ json, form }, { ...values, access_token: credential.reveal().access_token });
+  const { url, headers } = presentCredential(ctx, credential, { method, url: base + address });
+  return {
+    method,
+    url,
+    headers: { accept: 'application/json', ...body?.headers, ...headers, ...expandHeaders(own, values) },
+    ...(body !== undefined && { body: body.text }),
+  };
+}
+
+function callBody(
+  { json, form }: Pick<Probe, 'json' | 'form'>,
+  values: Readonly<Record<string, string>>,
+): { text: string; headers: Record<string, string> } | undefined {
   if (json !== undefined) return { text: JSON.stringify(filled(json, values)), headers: { 'content-type': 'application/json' } };
   if (form === undefined) return undefined;
   const text = new URLSearchParams(expandParameters(form, values)).toString();
@@ -144,7 +160,8 @@ export async function readAccount(ctx: GrantContext, credential: Credential): Pr
   return typeof value === 'string' || typeof value === 'number' ? String(value).slice(0, 300) : undefined;
 }
 
-function jsonOf(text: string): unknown {
+/** The JSON of an answer; undefined when it is something else. */
+export function jsonOf(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

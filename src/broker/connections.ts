@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { grantFor } from '../grants/index.ts';
 import { Credential } from '../protocol/credential.ts';
 import type { Method } from '../protocol/definition/schema.ts';
+import { keptNames } from '../protocol/definition/variables.ts';
 import { type Fault, GrantryError, isGrantryError } from '../protocol/errors.ts';
 import { isTokenText } from '../protocol/token-text.ts';
 import { readAccount } from './account.ts';
@@ -13,6 +14,7 @@ import { completeGiven } from './given-inputs.ts';
 import { grantContext, openClient } from './grant-context.ts';
 import { newId } from './ids.ts';
 import { markMisconfigured, markRecovered } from './integrations.ts';
+import { learnMore } from './learn-more.ts';
 import { connectionInputsPlace } from './places.ts';
 import type { ConnectionRecord, EndUser, IntegrationRecord } from './records.ts';
 import { refreshConnection } from './refresh.ts';
@@ -56,11 +58,6 @@ function methodFor(integration: IntegrationRecord, methods: Readonly<Record<stri
 /** Nobody says how long an imported token lived in all; a guess too long only makes it be refreshed, one too short would hand out its end. */
 const leastImportedLifetimeS = 3_600;
 
-/** The names of the values that a definition keeps of callbacks and answers. */
-function keptNames(method: Method): ReadonlySet<string> {
-  return new Set([...('callback' in method ? method.callback.keep : []), ...('response' in method ? Object.keys(method.response.keep) : [])]);
-}
-
 /** Tokens that were obtained elsewhere, as a credential of this method, and when they can be taken to have been issued. */
 function imported(method: Method, given: ImportedCredential, now: Date): { credential: Credential; sentAt: Date } {
   const faults: Fault[] = [];
@@ -72,7 +69,7 @@ function imported(method: Method, given: ImportedCredential, now: Date): { crede
   if (signs && given.oauth_token_secret === undefined) faults.push({ pointer: '/import/oauth_token_secret', detail: 'Is needed for OAuth 1.0a.' });
   if (!signs && given.oauth_token_secret !== undefined)
     faults.push({ pointer: '/import/oauth_token_secret', detail: 'Belongs to OAuth 1.0a only, where calls are signed.' });
-  const kept = keptNames(method);
+  const kept = new Set(keptNames(method));
   for (const name of Object.keys(given.extras ?? {})) {
     if (!kept.has(name)) faults.push({ pointer: `/import/extras/${name}`, detail: 'The definition keeps no value of this name.' });
   }
@@ -133,6 +130,7 @@ export async function createConnection(world: World, project: string, body: Conn
       ctx = accepted.ctx;
       await markRecovered(world, integration);
     }
+    if (!('import' in body)) credential = await learnMore(world, ctx, credential);
     account = await readAccount(ctx, credential);
   } catch (error) {
     if (isGrantryError(error, 'invalid_client')) await markMisconfigured(world, integration, { error });

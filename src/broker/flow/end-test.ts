@@ -6,7 +6,7 @@ import { pointerValue } from '../../protocol/pointer.ts';
 import { canRefresh } from '../../protocol/refreshable.ts';
 import { missingScopes } from '../../protocol/scopes.ts';
 import { showRequest } from '../../protocol/trace/shown-request.ts';
-import { apiBase, contextApi, presentCredential, sendProbe } from '../account.ts';
+import { apiBase, contextApi, jsonOf, presentCredential, sendProbe } from '../account.ts';
 import type { LinkRecord, TestStep } from '../records.ts';
 import type { World } from '../world.ts';
 import { type Failed, failLink } from './context.ts';
@@ -81,14 +81,6 @@ async function probe({ trace, ctx }: Test, credential: Credential): Promise<void
     const what = account === undefined ? 'The credential works.' : 'The credential works, and the answer names the account.';
     return trace.note({ step: 'probe', outcome: 'ok', what });
   });
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** The credential to go on with: the new one where a refresh brought one. */

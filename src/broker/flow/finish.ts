@@ -6,6 +6,7 @@ import { readAccount } from '../account.ts';
 import { withSecretsOf } from '../client-secrets.ts';
 import { type Connected, giveBack, saveConnection } from '../connecting.ts';
 import { markMisconfigured, markRecovered } from '../integrations.ts';
+import { learnMore } from '../learn-more.ts';
 import { linkPlace } from '../places.ts';
 import type { LinkErrorCode, LinkRecord } from '../records.ts';
 import { newSecret, sha256 } from '../secrets.ts';
@@ -92,7 +93,7 @@ async function exchange(world: World, link: LinkRecord, continuation: Continuati
     trace.masks.learn('code', continuation.answer.code);
     trace.masks.learn('oauth_verifier', continuation.answer.oauthVerifier);
   }
-  const { ctx, credential } = await withSecretsOf(world, prepared, async (accepted) => ({
+  const obtained = await withSecretsOf(world, prepared, async (accepted) => ({
     ctx: accepted,
     credential: await obtain(accepted, { link, continuation, begun }),
   })).catch(async (error: unknown) => {
@@ -100,6 +101,8 @@ async function exchange(world: World, link: LinkRecord, continuation: Continuati
     if (trace === undefined && isGrantryError(error, 'invalid_client')) await markMisconfigured(world, integration, { error });
     throw error;
   });
+  const { ctx } = obtained;
+  const credential = await learnMore(world, ctx, obtained.credential);
   if (trace !== undefined) return endTest(world, { trace, link, ctx }, credential);
   const account = await readAccount(ctx, credential);
   const callbackWithoutState = 'callback' in method && method.callback.state === 'not_echoed' && continuation.kind === 'callback';

@@ -93,6 +93,21 @@ function sharedInputs(inputs: Inputs, methods: readonly Method[]): Inputs {
   return Object.fromEntries(Object.entries(first).filter(([name]) => rest.every((other) => Object.hasOwn(other, name))));
 }
 
+/** Calls after the exchange: as the probe, they need an address, and a body needs POST. */
+function afterFaults(definition: Definition, method: Method, path: Path): Fault[] {
+  const { base_url } = apiOf(definition, method);
+  return method.after.flatMap(({ method: verb, path: address, headers, json, form }, index) => {
+    const at = [...path, 'after', index];
+    const bodies = [json, form].filter((body) => body !== undefined).length;
+    return [
+      ...headerFaults(headers, [...at, 'headers'], bodies > 0 ? ['content-type'] : []),
+      ...(bodies > 0 && verb !== 'POST' ? [fault([...at, 'method'], 'A call with a body must be a POST.')] : []),
+      ...(bodies > 1 ? [fault([...at, 'form'], 'A call has one body: json or form.')] : []),
+      ...(address.startsWith('/') && base_url === undefined ? [fault([...at, 'path'], 'Needs api.base_url, or must be a whole URL.')] : []),
+    ];
+  });
+}
+
 /** The `api` of the definition, for the methods that have none of their own, and those of the others. */
 function allApiFaults(definition: Definition, options: Options): Fault[] {
   const { api, inputs, methods } = definition;
@@ -132,6 +147,7 @@ export function definitionFaults(definition: Definition, options: Options): Faul
         // Names like 1 would be put first by JavaScript, and the first method is the default.
         ...(/^\d+$/.test(name) ? [fault(path, "A method's name must not be a number.")] : []),
         ...declarationFaults(method.inputs, [...path, 'inputs'], options),
+        ...afterFaults(definition, method, path),
         ...methodPlaces(method, path).flatMap((place) => placeFaults(place, inputs, options)),
         ...('token' in method ? headerFaults(method.token.headers, [...path, 'token', 'headers'], ['content-type', ...basicHeader(method)]) : []),
         ...('token' in method

@@ -174,6 +174,7 @@ export function consistencyFaults(method: Method, path: Path): Found[] {
     ...found(issuer !== undefined && /[?#]/.test(issuer), [...path, 'issuer'], 'An issuer has no query and no fragment (RFC 8414 section 2).'),
     ...(method.grant === 'authorization_code' ? authorizationCodeFaults(method, path) : []),
     ...(method.grant === 'oauth1' ? oauth1Faults(method, path) : []),
+    ...method.after.flatMap(({ keep }, index) => keptSecretFaults(keep, [...path, 'after', index, 'keep'], {})),
     ...('token' in method ? tokenMethodFaults(method, path) : []),
   ];
 }

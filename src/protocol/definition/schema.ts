@@ -148,7 +148,21 @@ const filled = z
     'Inputs that the callback fills in, by name: nobody is asked for them. One that was given must agree with the callback. What decides a host is one label or from a list.',
   );
 const inputs = z.record(name, inputSchema).default({}).describe('Values that complete the definition, by the name that {name} stands for.');
-const common = { label: text.optional().describe('What the connect page calls this method.'), inputs, api: methodApi };
+const after = z
+  .array(
+    z.strictObject({
+      method: z.enum(['GET', 'POST']).default('GET').describe('How it is made.'),
+      path: z.string().min(1).max(500).describe('Below base_url, or a whole URL.'),
+      headers: headers.default({}).describe('Further headers of this call.'),
+      json: z.record(param, z.json()).optional().describe('Its body, as JSON; filled in as that of the probe.'),
+      form: params.optional().describe('Its body, as a form.'),
+      keep: z.record(name, pointer).default({}).describe('Values of its answer to keep as extras, by the name they get.'),
+    }),
+  )
+  .max(3)
+  .default([])
+  .describe('Calls of the API with a new credential, once, in this order: for what only they tell, or for what needs them before it works.');
+const common = { label: text.optional().describe('What the connect page calls this method.'), inputs, api: methodApi, after };
 const authorization = z
   .strictObject({
     params: params.default({}).describe('Further parameters of the authorization URL; may hold {name} of an input.'),

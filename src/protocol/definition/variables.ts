@@ -47,8 +47,12 @@ const each = (path: Path, templates: Readonly<Record<string, string>> | undefine
 
 const answered = (method: Method): string[] => (method.grant === 'authorization_code' && method.callback.state === 'echoed' ? ['state'] : []);
 const fromCallback = (method: Method): string[] => ('callback' in method ? method.callback.keep : []);
-const fromAnswer = (method: Method): string[] => ('response' in method ? Object.keys(method.response.keep) : []);
-const keptNames = (method: Method): string[] => [...fromCallback(method), ...fromAnswer(method)];
+const fromAnswer = (method: Method): string[] => [
+  ...('response' in method ? Object.keys(method.response.keep) : []),
+  ...method.after.flatMap(({ keep }) => Object.keys(keep)),
+];
+/** The names of all that is kept of callbacks and answers. */
+export const keptNames = (method: Method): string[] => [...fromCallback(method), ...fromAnswer(method)];
 
 function revocationPlaces(method: Extract<Method, { token: unknown }>, path: Path): Place[] {
   const traits = { ...optional, builtIns: [...held, 'client_id'], kept: keptNames(method) };
@@ -93,8 +97,16 @@ function tokenPlaces(method: Extract<Method, { token: unknown }>, path: Path): P
   ];
 }
 
+/** Anybody can write a callback: what was kept from one never chooses the host that is given the token. */
+const leadingNames = (method: Method): string[] => fromAnswer(method).filter((name) => !fromCallback(method).includes(name));
+
 /** Every template of a method, with its path below `/methods/<name>`. */
 export function methodPlaces(method: Method, path: Path): Place[] {
+  const traits = { kept: keptNames(method), leading: leadingNames(method) };
+  return [...grantPlaces(method, path), ...method.after.flatMap((call, index) => callPlaces(call, [...path, 'after', index], traits))];
+}
+
+function grantPlaces(method: Method, path: Path): Place[] {
   const shown = { shown: true };
   const signed = { builtIns: ['client_id', 'scope'] };
   switch (method.grant) {
@@ -138,18 +150,25 @@ export function apiPlaces(api: Api, all: readonly Method[], at: Path): Place[] {
   const leading = all.flatMap(fromAnswer).filter((name) => !written.has(name));
   const traits = { kept, leading };
   const call = { ...optional, kept, builtIns: ['client_id'] };
-  const path = api.probe?.path;
-  const probe = [...at, 'probe'];
   return [
     ...url([...at, 'base_url'], api.base_url, { ...traits, ...optional }),
     ...each([...at, 'headers'], api.headers, call),
     ...each([...at, 'params'], api.params, call),
-    ...(path?.startsWith('/') ? [text([...probe, 'path'], path, { kept })] : url([...probe, 'path'], path, traits)),
-    ...each([...probe, 'headers'], api.probe?.headers, call),
-    ...each([...probe, 'form'], api.probe?.form, { ...call, builtIns: [...call.builtIns, 'access_token'] }),
-    ...filledTexts(api.probe?.json, [...probe, 'json']).map(([where, template]) =>
-      text(where, template, { kept, builtIns: ['client_id', 'access_token'] }),
-    ),
+    ...(api.probe === undefined ? [] : callPlaces(api.probe, [...at, 'probe'], traits)),
+  ];
+}
+
+type ApiCall = Pick<NonNullable<Api['probe']>, 'path' | 'headers' | 'json' | 'form'>;
+
+/** The templates of one call of the API. */
+function callPlaces({ path, headers, json, form }: ApiCall, at: Path, traits: Required<Pick<Traits, 'kept' | 'leading'>>): Place[] {
+  const { kept } = traits;
+  const body = { kept, builtIns: ['client_id', 'access_token'] };
+  return [
+    ...(path.startsWith('/') ? [text([...at, 'path'], path, { kept })] : url([...at, 'path'], path, traits)),
+    ...each([...at, 'headers'], headers, { ...optional, kept, builtIns: ['client_id'] }),
+    ...each([...at, 'form'], form, { ...optional, ...body }),
+    ...filledTexts(json, [...at, 'json']).map(([where, template]) => text(where, template, body)),
   ];
 }
 
