@@ -9,6 +9,7 @@ import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { Pending } from '../protocol/grant.ts';
 import { sendProbe } from './account.ts';
 import { grantContext } from './grant-context.ts';
+import { learnMore } from './learn-more.ts';
 import type { World } from './world.ts';
 
 /**
@@ -149,6 +150,8 @@ async function runMethod(world: World, definition: Definition, name: string, met
     if (credential === undefined) throw new GrantryError('unsupported');
     step = 'refresh';
     if (grant.refresh !== undefined && 'refresh' in method && method.refresh.how !== 'none') await grant.refresh(ctx, credential).catch(skip);
+    step = 'after the exchange';
+    credential = await learnMore(recording, ctx, credential);
     step = 'probe';
     await sendProbe(ctx, credential, 'ignored').catch(skip);
     step = 'revoke';

@@ -101,10 +101,12 @@ export function requestTokenAnswer(step: 'request token' | 'access token', metho
   return { type: 'application/x-www-form-urlencoded', body: new URLSearchParams(pairs).toString() };
 }
 
-/** What the probe is answered with. */
-export function accountAnswer(definition: Definition, method: Method): Written {
+/** What the probe is answered with, and a call that is to `keep` something. */
+export function accountAnswer(definition: Definition, method: Method, keep: Readonly<Record<string, string>> = {}): Written {
   const api = apiOf(definition, method);
-  const document: Node = api.account !== undefined && /^\/\d/.test(api.account) ? [] : {};
+  const pointers = [...Object.values(keep), ...(api.account === undefined ? [] : [api.account])];
+  const document: Node = pointers.some((pointer) => /^\/\d/.test(pointer)) ? [] : {};
+  for (const [name, pointer] of Object.entries(keep)) put(document, pointer, keptValue(name));
   if (api.probe?.success !== undefined) put(document, api.probe.success.pointer, api.probe.success.equals ?? 'there');
   if (api.account !== undefined) put(document, api.account, account);
   return { type: 'application/json', body: JSON.stringify(document) };

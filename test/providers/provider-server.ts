@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { apiOf } from '../../src/protocol/definition/api.ts';
 import type { Definition, Method } from '../../src/protocol/definition/schema.ts';
 import type { Door } from '../../src/protocol/door.ts';
 import { accountAnswer, requestTokenAnswer, secondAnswer, tokenAnswer, type Written } from './answers.ts';
@@ -43,7 +44,16 @@ function isMadeBy(template: string | undefined, url: string): boolean {
   return new RegExp(`^${pattern}$`).test(url.split('?', 1)[0] ?? '');
 }
 
-function stepOf({ method, phase, recorded }: Playing, url: string, { authorization = '' }: IncomingMessage['headers']): string {
+/** The call after the exchange that it is, if it was not made already: the probe may have the same address. */
+function callAfter({ definition, method, recorded }: Playing, url: string): Method['after'][number] | undefined {
+  const base = (apiOf(definition, method).base_url ?? '').replace(/\/+$/, '');
+  const call = method.after.find(({ path }) => isMadeBy(path.startsWith('/') ? base + path : path, url));
+  return recorded.some((each) => each.step === afterStep && each.url === url) ? undefined : call;
+}
+const afterStep = 'call after the exchange';
+
+function stepOf(playing: Playing, url: string, { authorization = '' }: IncomingMessage['headers']): string {
+  const { method, phase, recorded } = playing;
   if (phase === 'refresh') return 'refresh request';
   if (phase === 'end') return 'revocation';
   if (phase === 'probe') return 'probe';
@@ -54,14 +64,15 @@ function stepOf({ method, phase, recorded }: Playing, url: string, { authorizati
   }
   if ('second_exchange' in method && isMadeBy(method.second_exchange?.endpoint, url) && recorded.some(({ step }) => step === 'token request'))
     return 'second exchange';
-  return 'token_endpoint' in method && isMadeBy(method.token_endpoint, url) ? 'token request' : 'probe';
+  if ('token_endpoint' in method && isMadeBy(method.token_endpoint, url)) return 'token request';
+  return callAfter(playing, url) === undefined ? 'probe' : afterStep;
 }
 
-function answerTo(step: string, { definition, method, requestToken }: Playing): Written {
+function answerTo(step: string, { definition, method, requestToken }: Playing, keep: Readonly<Record<string, string>>): Written {
   if (step === 'request token' || step === 'access token') return requestTokenAnswer(step, method, requestToken);
   if (step === 'token request' || step === 'refresh request') return tokenAnswer(method, step === 'refresh request' ? 'refresh' : 'exchange');
   if (step === 'second exchange') return secondAnswer(method);
-  return step === 'probe' ? accountAnswer(definition, method) : { type: 'application/json', body: '{}' };
+  return step === 'probe' || step === afterStep ? accountAnswer(definition, method, keep) : { type: 'application/json', body: '{}' };
 }
 
 export async function startProviderServer(): Promise<ProviderServer> {
@@ -71,9 +82,10 @@ export async function startProviderServer(): Promise<ProviderServer> {
     if (playing === undefined) throw new Error('No provider is played.');
     const url = `https:/${request.url}`;
     const step = stepOf(playing, url, request.headers);
+    const keep = step === afterStep ? (callAfter(playing, url)?.keep ?? {}) : {};
     const headers = Object.entries(request.headers).flatMap(([name, value]) => (plumbing.has(name) ? [] : [[name, String(value)]]));
     playing.recorded.push({ step, method: request.method ?? '', url, headers: Object.fromEntries(headers), body });
-    const answer = answerTo(step, playing);
+    const answer = answerTo(step, playing, keep);
     response.writeHead(200, { 'content-type': answer.type }).end(answer.body);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
