@@ -9,7 +9,7 @@ import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { ApiRequest, GrantContext, PresentedRequest } from '../protocol/grant.ts';
 import { expandHeaders, expandParameters } from '../protocol/parameters.ts';
 import { pointerValue } from '../protocol/pointer.ts';
-import { extraValues } from '../protocol/present.ts';
+import { callValues, extraValues } from '../protocol/present.ts';
 import { withQuery } from '../protocol/query.ts';
 import { signUrl } from '../protocol/signers.ts';
 import { expandText } from '../protocol/template.ts';
@@ -29,7 +29,7 @@ export const contextApi = (ctx: GrantContext): Api => apiOf(ctx.definition, ctx.
  */
 export function presentCredential(ctx: GrantContext, credential: Credential, request: ApiRequest): PresentedRequest {
   const api = contextApi(ctx);
-  const values = valuesOf(ctx, credential);
+  const values = callValues(ctx, credential.reveal().extras);
   const presented = grantFor(ctx.method).present(ctx, credential, {
     ...request,
     url: withMissing(request.url, expandParameters(api.params, values)),
@@ -109,7 +109,7 @@ export function apiCall(
   return {
     method,
     url,
-    headers: { accept: 'application/json', ...body?.headers, ...headers, ...expandHeaders(own, values) },
+    headers: { accept: 'application/json', ...body?.headers, ...headers, ...expandHeaders(own, callValues(ctx, credential.reveal().extras)) },
     ...(body !== undefined && { body: body.text }),
   };
 }

@@ -53,8 +53,7 @@ function cannedAnswer(method: Method): DoorResponse {
   };
   const { response } = method;
   // Some answer a refresh in another shape: one answer has both.
-  const second = 'second_exchange' in method ? method.second_exchange?.response : undefined;
-  for (const pointers of [response, { ...response, ...method.refresh.response }, { ...response, ...second }]) {
+  for (const pointers of [response, { ...response, ...method.refresh.response }]) {
     put(pointers.access_token ?? response.access_token, placeholder.access_token);
     put(pointers.refresh_token ?? response.refresh_token, placeholder.refresh_token);
     if (response.token_types[0] !== undefined) put(pointers.token_type ?? response.token_type, response.token_types[0]);

@@ -22,7 +22,7 @@ export type TokenMethod = AuthorizationCodeMethod | ClientCredentialsMethod | Cr
 
 export type TokenCall = {
   /** Address, method, format and the answer's fields, where they are not those of the first request. */
-  readonly to?: Pick<TokenMethod['refresh'], 'endpoint' | 'method' | 'format' | 'response' | 'token_endpoint_auth_method'>;
+  readonly to?: Partial<Pick<TokenMethod['refresh'], 'endpoint' | 'method' | 'format' | 'response' | 'token_endpoint_auth_method'>>;
   /** The parameters under their standard names; client authentication is added. */
   readonly standard: Readonly<Record<string, string | undefined>>;
   /** The definition's own parameters: templates. */

@@ -2,6 +2,7 @@ import { basic } from './client-authentication.ts';
 import type { CredentialFields } from './credential.ts';
 import { apiOf } from './definition/api.ts';
 import type { Api } from './definition/schema.ts';
+import { keptNames } from './definition/variables.ts';
 import { GrantryError } from './errors.ts';
 import type { ApiRequest, GrantContext, PresentedRequest } from './grant.ts';
 import { expandHeaders } from './parameters.ts';
@@ -45,10 +46,19 @@ export function presentRequest(
   const api = apiOf(ctx.definition, ctx.method);
   const presentation = presentationOf(api, fields);
   if (presentation === undefined) throw new GrantryError('unsupported', { detail: 'OAuth 1.0a signs requests; it has no token to present.' });
-  const headers = expandHeaders(api.headers, { ...templateValues(ctx), ...extraValues(fields.extras) });
+  const headers = expandHeaders(api.headers, callValues(ctx, fields.extras));
   if (presentation.in === 'query') return { url: withQuery(request.url, [[presentation.name, presentation.value]]), headers };
   const others = Object.entries(headers).filter(([name]) => name.toLowerCase() !== presentation.name.toLowerCase());
   return { url: request.url, headers: { ...Object.fromEntries(others), [presentation.name]: presentation.value } };
+}
+
+/** What headers and parameters of calls may name; a kept value that is not there is empty, so that what is made of it is left out. */
+export function callValues(
+  ctx: Pick<GrantContext, 'definition' | 'method' | 'inputs' | 'client'>,
+  extras: CredentialFields['extras'],
+): Record<string, string> {
+  const absent = Object.fromEntries(keptNames(ctx.method).map((name) => [`extras.${name}`, '']));
+  return { ...templateValues(ctx), ...absent, ...extraValues(extras) };
 }
 
 /** Kept values under the names that templates use for them: `extras.x`. */

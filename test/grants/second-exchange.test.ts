@@ -12,7 +12,6 @@ const method = {
     method: 'GET',
     format: 'query',
     params: { grant_type: 'exchange', token: '{access_token}', user: '{extras.user}' },
-    response: { access_token: '/long_token' },
   },
   response: { keep: { user: '/user_id' } },
 };
@@ -27,7 +26,7 @@ async function finish(answers: Parameters<typeof scriptedDoor>) {
 }
 
 test('the first token is exchanged at once, and the second answer is the credential', async () => {
-  const { credential, sent } = await finish([short, json({ long_token: 'long', expires_in: 5_184_000 })]);
+  const { credential, sent } = await finish([short, json({ access_token: 'long', expires_in: 5_184_000 })]);
   expect((await credential)?.reveal()).toMatchObject({
     access_token: 'long',
     lifetimeS: 5_184_000,
@@ -49,7 +48,7 @@ test.each([
   ['no answer: nobody knows what came of it', new GrantryError('no_answer'), 'exchange_unknown'],
   ['the client is refused: the code is not sent again with another secret', json({ error: 'invalid_client' }, 401), 'provider_error'],
   ['the provider is away', { status: 503 }, 'provider_unavailable'],
-  ['no second token', json({ access_token: 'short' }), 'bad_provider_answer'],
+  ['no second token', json({ user_id: 'u1' }), 'bad_provider_answer'],
 ])('the second request fails, %s', async (_, answer, code) => {
   const { credential, sent } = await finish([short, answer]);
   await expect(credential).rejects.toMatchObject({ code });

@@ -63,11 +63,7 @@ function written(method: Method, step: keyof typeof tokens): Written {
   if (!('response' in method) || !('token' in method)) throw new Error('This method has no token endpoint.');
   const { response, refresh, scopes } = method;
   const own = step === 'refresh' ? Object.fromEntries(Object.entries(refresh.response).filter(([, pointer]) => pointer !== undefined)) : {};
-  const second =
-    step === 'exchange' && 'second_exchange' in method
-      ? Object.fromEntries(Object.entries(method.second_exchange?.response ?? {}).filter(([, pointer]) => pointer !== undefined))
-      : {};
-  const at = { ...response, ...own, ...second };
+  const at = { ...response, ...own };
   const how = refreshHow(method);
   const document: Node = {};
   if (response.success !== undefined) put(document, response.success.pointer, response.success.equals);

@@ -118,10 +118,6 @@ function tokenMethodFaults(method: Extract<Method, { token: unknown }>, path: Pa
       refresh_token: response.refresh_token,
       refreshed_access_token: refresh.response.access_token,
       refreshed_refresh_token: refresh.response.refresh_token,
-      ...(method.grant === 'authorization_code' && {
-        second_access_token: method.second_exchange?.response.access_token,
-        second_refresh_token: method.second_exchange?.response.refresh_token,
-      }),
     }),
     ...found(
       response.prefix !== undefined && response.format !== 'json',

@@ -113,8 +113,6 @@ export const secondExchange = z
     method: z.enum(['POST', 'GET']).default('POST').describe('How it is called.'),
     format: z.enum(['form', 'json', 'query']).default('form').describe('Where its parameters stand.'),
     params: params.describe('Its parameters; {access_token} is the one that is exchanged.'),
-    token_endpoint_auth_method: clientAuthentication.optional().describe('When we authenticate otherwise than at the token endpoint.'),
-    response: ownPointers.default({}).describe('Where its answer has its fields, when elsewhere than the first answer.'),
   })
   .optional()
   .describe('The first token is exchanged at once, and the answer to this second request is the credential.');

@@ -133,6 +133,11 @@ const refusals: [string, string, unknown, string, RegExp][] = [
     /of its own/,
   ],
   ['a revocation that renames what is not sent', `${web}/revocation/rename`, { code: 'x' }, `${web}/revocation/rename/code`, /no parameter code/],
+  // Calls after the exchange.
+  ['a call with a body that is no POST', `${web}/after`, [{ path: '/x', json: {} }], `${web}/after/0/method`, /must be a POST/],
+  ['a call that keeps a token', `${web}/after`, [{ path: '/x', keep: { t: '/access_token' } }], `${web}/after/0/keep/t`, /not kept/],
+  ['a call whose value is not kept', `${web}/after`, [{ path: '/{extras.nothing}' }], `${web}/after/0/path`, /not a value that is kept/],
+  ['a call to where the callback says', `${web}/after`, [{ path: '{extras.realm}/x' }], `${web}/after/0/path`, /at the beginning/],
   // Choices.
   [
     'a choice that sets less',

@@ -99,7 +99,7 @@ describe('parseDefinition', () => {
     ['/methods/web/token/headers', { a: 'x\r\ny: z' }, '/methods/web/token/headers/a Must be: printable ASCII, without accents and line breaks.'],
     ['/inputs/a~b', { label: 'x' }, '/inputs/a~0b This name must be: a letter or _, then letters, digits or _, as in tenant_id.'],
     ['/inputs/a', { label: 'x', secret: 'yes' }, '/inputs/a/secret Must be true or false.'],
-    ['/api', 'x', '/api Must be a mapping of fields: base_url, token, headers, params, probe, account.'],
+    ['/api', 'x', '/api Must be a mapping of fields: base_url, token, headers, params, sign, probe, account.'],
     ['/extends', 7, '/extends Must be a text (in YAML, put it in quotes).'],
     ['/extends', 'nobody', '/extends There is no provider nobody. Name a shipped one, or write the definition out and leave extends out.'],
   ])('says of %s in words what is wrong', (path, value, expected) => {
