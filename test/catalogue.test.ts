@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { schemaFields, usedFields } from '../scripts/catalogue/fields.ts';
-import { reportOf } from '../scripts/catalogue/report.ts';
+import { type Entry, reportOf, usersOf } from '../scripts/catalogue/report.ts';
 import { readDocument } from '../src/protocol/definition/document.ts';
 import { parseDefinitionValue } from '../src/protocol/definition/parse.ts';
 import { isPlainObject, type PlainObject } from '../src/protocol/definition/plain.ts';
@@ -51,24 +51,8 @@ it('counts, and names what nobody uses', () => {
   expect(reportOf([{ definition: complete, base: 'other' }]).unused).not.toContain('extends');
 });
 
-/** What the schema has and no definition says, until it is used or removed. */
-const pending = new Set([
-  'methods.*.api',
-  'inputs.*.choices',
-  'inputs.*.choices.*.sets',
-  'api.params',
-  'api.probe.headers',
-  'api.probe.json',
-  'api.probe.form',
-  'api.probe.success.pointer',
-  'api.probe.success.equals',
-  'methods.*.callback.signature.key',
-  'methods.*.refresh.response.refresh_token_expires_in',
-  'methods.*.response.format',
-  'methods.*.response.token_type_required',
-]);
-
-it('every field is used by a definition', () => {
+/** All definitions of the directory, with what they extend. */
+function shipped(): Entry[] {
   const dir = `${packageRoot}/providers`;
   const texts = readdirSync(dir)
     .filter((file) => file.endsWith('.yaml'))
@@ -76,9 +60,26 @@ it('every field is used by a definition', () => {
   const written = new Map(
     texts.map(readDocument).flatMap((value): [string, PlainObject][] => (isPlainObject(value) ? [[String(value.id), value]] : [])),
   );
-  const entries = [...written.values()].map((value) => ({
+  return [...written.values()].map((value) => ({
     definition: parseDefinitionValue(value, { allowPrivateHosts: false, base: (id) => written.get(id) }),
     base: typeof value.extends === 'string' ? value.extends : undefined,
   }));
-  expect(reportOf(entries).unused.filter((field) => !pending.has(field))).toEqual([]);
+}
+
+it('every field is used by a definition', () => {
+  expect(reportOf(shipped()).unused).toEqual([]);
+});
+
+it('each quirk in docs/provider-quirks.md is shown by the definition that it names', () => {
+  const users = usersOf(shipped());
+  const rows = readFileSync(`${packageRoot}/docs/provider-quirks.md`, 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('| ') && line.includes('`'))
+    .map((line) => line.split(' | ').map((cell) => cell.replace(/^\| | \|$/g, '').trim()));
+  expect(rows.length).toBeGreaterThan(80);
+  const wrong = rows.filter(([, field = '', id = '']) => {
+    const [name = ''] = [...field.matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? '').reverse();
+    return users.get(name)?.includes(id) !== true;
+  });
+  expect(wrong).toEqual([]);
 });

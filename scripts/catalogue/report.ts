@@ -23,7 +23,7 @@ const section = (title: string, rows: readonly (readonly [string, number])[]) =>
 export type Entry = { definition: Definition; base: string | undefined };
 
 /** Each field of the schema, with the ids of the definitions that use it. */
-function usersOf(entries: readonly Entry[]): Map<string, string[]> {
+export function usersOf(entries: readonly Entry[]): Map<string, string[]> {
   const users = new Map<string, string[]>(schemaFields().map((field) => [field, []]));
   for (const { definition, base } of entries) {
     for (const field of usedFields({ ...definition, extends: base })) users.get(field)?.push(definition.id);

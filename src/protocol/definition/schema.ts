@@ -121,9 +121,8 @@ const methodApi = z
   .describe('Where the API differs for credentials of this method: each field replaces the one of `api`; null takes it away.');
 
 const callbackSignature = z.strictObject({
-  algorithm: z.enum(['hmac_sha256_hex']).describe('Over the other parameters, sorted, as name=value joined by &.'),
+  algorithm: z.enum(['hmac_sha256_hex']).describe('Made with the client secret, over the other parameters, sorted, as name=value joined by &.'),
   param: param.describe('The parameter that holds the signature.'),
-  key: z.enum(['client_secret']).default('client_secret').describe('What it is made with.'),
 });
 const state = z
   .enum(['echoed', 'not_echoed'])

@@ -102,7 +102,6 @@ const ownPointers = z.strictObject({
   refresh_token: pointerOrNone.optional(),
   token_type: pointerOrNone.optional(),
   expires_in: pointerOrNone.optional(),
-  refresh_token_expires_in: pointer.optional(),
   scope: pointerOrNone.optional(),
 });
 
