@@ -59,8 +59,9 @@ function cannedAnswer(method: Method): DoorResponse {
     if (response.token_types[0] !== undefined) put(pointers.token_type ?? response.token_type, response.token_types[0]);
   }
   if (response.success !== undefined) put(response.success.pointer, response.success.equals);
-  for (const [name, pointer] of Object.entries(response.keep))
-    put(pointer, /url|domain|host/.test(name) ? 'https://api.provider.example.com' : name.toUpperCase());
+  const kept = [response.keep, ...method.after.map(({ keep }) => keep)].flatMap((keep) => Object.entries(keep));
+  for (const [name, pointer] of kept)
+    put(pointer, /ur[il]|domain|host|endpoint/.test(name) ? 'https://api.provider.example.com' : name.toUpperCase());
   const body =
     response.format === 'form'
       ? new URLSearchParams(Object.entries(answer).map(([name, value]) => [name, String(value)])).toString()

@@ -81,7 +81,7 @@ test('a flow that works: every step, and nothing that stays', async () => {
     code_challenge_method: 'S256',
   });
   expect(stepOf(trace, 'callback')?.checks?.map(({ check }) => check)).toEqual(
-    'state browser redirect_uri registration issuer signature refusal code replay'.split(' '),
+    'state browser redirect_uri registration issuer signature refusal code inputs replay'.split(' '),
   );
   expect(stepOf(trace, 'token')).toMatchObject({
     request: {

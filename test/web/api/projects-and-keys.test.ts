@@ -155,6 +155,8 @@ describe('lists', () => {
       const refused = await problemOf(root.call('GET', path, { query: { cursor } }));
       expect([cursor, refused.status, refused.problem.errors]).toEqual([cursor, 400, [expect.objectContaining({ pointer: '/cursor' })]]);
     }
-    expect(await root.call('GET', path, { query: { limit: 200 } })).toMatchObject({ next_cursor: null });
+    const page = await root.call<{ data: unknown[] }>('GET', path, { query: { limit: 200 } });
+    expect(page.data.length).toBeLessThanOrEqual(200);
+    expect(page).toMatchObject({ next_cursor: page.data.length < 200 ? null : expect.any(String) });
   });
 });
