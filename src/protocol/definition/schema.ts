@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { duration, headers, id, methodId, name, param, params, pointer, template, text, url } from './fields.ts';
+import { after, api, methodApi } from './api-schema.ts';
+import { duration, id, methodId, name, param, params, pointer, template, text, url } from './fields.ts';
 import {
   clientAssertion,
   clientAuthentication,
@@ -47,79 +48,6 @@ export const inputSchema = z
   })
   .describe('A value that completes the definition.');
 
-const found = z.strictObject({
-  pointer: pointer.describe('Into the answer.'),
-  equals: z.union([z.string(), z.number(), z.boolean()]).optional().describe('What must stand there; without it, anything but null.'),
-});
-const probe = z
-  .strictObject({
-    method: z.enum(['GET', 'POST', 'HEAD']).default('GET').describe('How it is made.'),
-    path: z.string().min(1).max(500).describe('Below base_url, or a whole URL.'),
-    methods: z.array(methodId).min(1).optional().describe('Only for credentials of these methods; all when left out.'),
-    headers: headers.default({}).describe('Further headers of this call.'),
-    json: z
-      .record(param, z.json())
-      .optional()
-      .describe('Its body, as JSON. A text that is nothing but {name} is filled in; all others are sent as they stand.'),
-    form: params.optional().describe('Its body, as a form.'),
-    success: found.optional().describe('For an API that answers errors with status 200: without this value the answer says nothing.'),
-  })
-  .describe('A cheap call that proves that a credential works.');
-const apiFields = {
-  base_url: url,
-  token: z
-    .strictObject({
-      in: z.enum(['header', 'query']).default('header').describe('Where the API wants the token.'),
-      name: param.default('Authorization').describe('Of the header or the query parameter.'),
-      scheme: z
-        .string()
-        .max(40)
-        .regex(/^[!-~]*$/, 'no spaces')
-        .default('Bearer')
-        .describe('Empty: the bare token.'),
-    })
-    .describe('How a credential is presented.'),
-  headers: headers.describe('What each call needs besides.'),
-  params: params.describe('Query parameters that each call needs besides; one that is there already stays.'),
-  sign: z
-    .strictObject({
-      signer: z
-        .enum(['token_hmac_sha256', 'path_pairs_hmac_sha256', 'pairs_token_md5'])
-        .describe(
-          'All with the client secret, in hexadecimal. token_hmac_sha256: HMAC of the access token. path_pairs_hmac_sha256: HMAC of secret, path, sorted names and values, secret. pairs_token_md5: MD5 of sorted name=value and the MD5 of access token and secret.',
-        ),
-      param: param.describe('The query parameter that holds the signature.'),
-      timestamp_param: param.optional().describe('A query parameter that gets the time, in seconds since 1970, and is signed as well.'),
-    })
-    .describe('A signature on each call, over its query and form.'),
-  probe,
-  account: pointer.describe("Where the probe's answer names the account; a reconnect must name the same."),
-};
-const api = z
-  .strictObject({
-    ...apiFields,
-    base_url: apiFields.base_url.optional(),
-    token: apiFields.token.prefault({}),
-    headers: apiFields.headers.default({}),
-    params: apiFields.params.default({}),
-    sign: apiFields.sign.optional(),
-    probe: apiFields.probe.optional(),
-    account: apiFields.account.optional(),
-  })
-  .prefault({});
-const methodApi = z
-  .strictObject({
-    base_url: apiFields.base_url.nullish(),
-    token: apiFields.token.optional(),
-    headers: apiFields.headers.optional(),
-    params: apiFields.params.optional(),
-    sign: apiFields.sign.nullish(),
-    probe: apiFields.probe.nullish(),
-    account: apiFields.account.nullish(),
-  })
-  .optional()
-  .describe('Where the API differs for credentials of this method: each field replaces the one of `api`; null takes it away.');
-
 const callbackSignature = z.strictObject({
   algorithm: z.enum(['hmac_sha256_hex']).describe('Made with the client secret, over the other parameters, sorted, as name=value joined by &.'),
   param: param.describe('The parameter that holds the signature.'),
@@ -147,20 +75,6 @@ const filled = z
     'Inputs that the callback fills in, by name: nobody is asked for them. One that was given must agree with the callback. What decides a host is one label or from a list.',
   );
 const inputs = z.record(name, inputSchema).default({}).describe('Values that complete the definition, by the name that {name} stands for.');
-const after = z
-  .array(
-    z.strictObject({
-      method: z.enum(['GET', 'POST']).default('GET').describe('How it is made.'),
-      path: z.string().min(1).max(500).describe('Below base_url, or a whole URL.'),
-      headers: headers.default({}).describe('Further headers of this call.'),
-      json: z.record(param, z.json()).optional().describe('Its body, as JSON; filled in as that of the probe.'),
-      form: params.optional().describe('Its body, as a form.'),
-      keep: z.record(name, pointer).default({}).describe('Values of its answer to keep as extras, by the name they get.'),
-    }),
-  )
-  .max(3)
-  .default([])
-  .describe('Calls of the API with a new credential, once, in this order: for what only they tell, or for what needs them before it works.');
 const common = { label: text.optional().describe('What the connect page calls this method.'), inputs, api: methodApi, after };
 const authorization = z
   .strictObject({
