@@ -10,7 +10,8 @@ import { accountAnswer, requestTokenAnswer, secondAnswer, tokenAnswer, type Writ
  * The broker's own door calls it; only the address is another one: `https://host/path` becomes `http://127.0.0.1:port/host/path`.
  */
 
-export type Recorded = { step: string; method: string; url: string; headers: Record<string, string>; body: string };
+/** `answer`: the body that it was answered with. */
+export type Recorded = { step: string; method: string; url: string; headers: Record<string, string>; body: string; answer?: string };
 /** What the broker is at; the same address may serve several steps. */
 export type Phase = 'connect' | 'refresh' | 'probe' | 'end';
 
@@ -84,8 +85,8 @@ export async function startProviderServer(): Promise<ProviderServer> {
     const step = stepOf(playing, url, request.headers);
     const keep = step === afterStep ? (callAfter(playing, url)?.keep ?? {}) : {};
     const headers = Object.entries(request.headers).flatMap(([name, value]) => (plumbing.has(name) ? [] : [[name, String(value)]]));
-    playing.recorded.push({ step, method: request.method ?? '', url, headers: Object.fromEntries(headers), body });
     const answer = answerTo(step, playing, keep);
+    playing.recorded.push({ step, method: request.method ?? '', url, headers: Object.fromEntries(headers), body, answer: answer.body });
     response.writeHead(200, { 'content-type': answer.type }).end(answer.body);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -54,6 +54,9 @@ function jwtOf(text: string): string {
 }
 const jwt = /\beyJ[\w-]+\.eyJ[\w-]+\.[\w-]+/g;
 
+/** Instants near now: in text, and in seconds and milliseconds since 1970. */
+const instant = /\d{4}-\d\d-\d\dT[\d:.]+Z|\d{4}-\d\d-\d\dT[\d%A.]+Z|(?<!\d)1\d{9}(?:\d{3})?(?!\d)/g;
+
 /** One request, its parameters one a line. `masks`: what differs from run to run, and the word for it. */
 export function written(step: string, request: Omit<Recorded, 'step'>, masks: readonly Mask[]): string {
   const masked = (text: string) => masks.reduce((left, [value, word]) => left.replace(value, word), text.replace(jwt, jwtOf));
@@ -70,6 +73,7 @@ export function written(step: string, request: Omit<Recorded, 'step'>, masks: re
       .sort()
       .map(([name, value]) => `${name}: ${masked(value)}`),
     ...bodyOf(request, masked),
+    ...(request.answer === undefined || request.answer === '{}' ? [] : [`answered ${masked(request.answer).replace(instant, '<instant>')}`]),
   ];
   return [step, ...indented(lines)].join('\n');
 }
