@@ -51,7 +51,8 @@ const methods = (url: string) => {
   };
 };
 
-export const patience = { timeout: 20_000, interval: 50 };
+/** A job that was cut off by a stop is handed out again after half a minute, a schedule that is stuck after a minute. */
+export const patience = { timeout: 90_000, interval: 20 };
 
 export async function startRenewals(): Promise<Renewals> {
   const whole = await startTestBroker();
