@@ -33,6 +33,14 @@ export function pairsOf(given: readonly string[] | undefined): Record<string, st
 
 export const id = (text: string): string => encodeURIComponent(text);
 
+/** A whole number from `least` on, or undefined when it was not given. Throws UsageError. */
+export function numberOf(option: string, given: string | undefined, least = 1): number | undefined {
+  if (given === undefined) return undefined;
+  const number = /^\d{1,15}$/.test(given) ? Number(given) : Number.NaN;
+  if (!(number >= least)) throw new UsageError(`${option} must be a whole number from ${least} on.`);
+  return number;
+}
+
 /** Options with which a list may be cut short. */
 export const mostOf = ({ limit }: { limit?: string }): number => {
   const most = limit === undefined ? Infinity : Number(limit);

@@ -1,4 +1,4 @@
-import { GrantryProblem } from '../client/client.ts';
+import { BrokerUnreachable, GrantryProblem } from '../client/client.ts';
 
 /** What a command ends with. */
 export const exitCodes = { ok: 0, failed: 1, usage: 2, unreachable: 3, forbidden: 4 } as const;
@@ -29,8 +29,7 @@ export function outcomeOf(error: unknown, url: string): { text: string; exitCode
   }
   if (error instanceof UsageError) return { text: error.message, exitCode: exitCodes.usage, problem: { code: 'usage', detail: error.message } };
   if (error instanceof FailedWork) return { text: error.message, exitCode: exitCodes.failed, problem: { code: 'failed', detail: error.message } };
-  // What fetch says when nobody answers.
-  if (error instanceof TypeError) {
+  if (error instanceof BrokerUnreachable) {
     const detail = `Nothing answers at ${url}. Is the broker running there? Set GRANTRY_URL or --url to its address.`;
     return { text: `unreachable: ${detail}`, exitCode: exitCodes.unreachable, problem: { code: 'unreachable', detail } };
   }

@@ -22,7 +22,8 @@ function readKey(path: string): string | undefined {
 /** Throws UsageError when there is no key. */
 export function readSettings(options: GlobalOptions, env: NodeJS.ProcessEnv): Settings {
   const url = urlOf(options, env);
-  if (!/^https?:\/\/[^\s]+$/.test(url)) throw new UsageError(`"${url}" is not an address: it must begin with http:// or https://.`);
+  if (!/^https?:\/\/[^\s]+$/.test(url) || !URL.canParse(url))
+    throw new UsageError(`"${url}" is not an address: it must begin with http:// or https://.`);
   const apiKey = keyOf(options, env);
   return { url, client: createGrantryClient({ baseUrl: url, apiKey, ...(options.project !== undefined && { project: options.project }) }) };
 }

@@ -26,6 +26,15 @@ export class GrantryProblem extends Error {
   }
 }
 
+/** Nobody answered, or the connection broke before the answer was complete; whether the call had an effect is not known. */
+export class BrokerUnreachable extends Error {
+  override readonly name = 'BrokerUnreachable';
+
+  constructor(url: string, cause: unknown) {
+    super(`Nothing answers at ${url}.`, { cause });
+  }
+}
+
 export type CallOptions = {
   body?: unknown;
   query?: Readonly<Record<string, string | number | boolean | undefined>>;
@@ -37,7 +46,7 @@ export type CallOptions = {
 };
 
 export type GrantryClient = {
-  /** Any call of the API; the parsed answer, undefined for 204. Throws GrantryProblem. */
+  /** Any call of the API; the parsed answer, undefined for 204. Throws GrantryProblem, BrokerUnreachable. */
   call<T = unknown>(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, options?: CallOptions): Promise<T>;
   createConnectLink(link: {
     integration: string;
@@ -67,12 +76,22 @@ export type Token = {
   present: { in: 'header' | 'query'; name: string; value: string } | null;
 };
 
+/** The answer with its whole body: a connection may break in either. */
+async function exchanged(url: URL, request: RequestInit): Promise<{ response: Response; text: string }> {
+  try {
+    const response = await fetch(url, request);
+    return { response, text: await response.text() };
+  } catch (error) {
+    throw new BrokerUnreachable(url.origin, error);
+  }
+}
+
 export function createGrantryClient({ baseUrl, apiKey, project }: GrantryClientOptions): GrantryClient {
   const base = baseUrl.replace(/\/+$/, '');
   async function call<T>(method: string, path: string, { body, query, idempotencyKey, contentType, accept }: CallOptions = {}): Promise<T> {
     const url = new URL(base + path);
     for (const [name, value] of Object.entries(query ?? {})) if (value !== undefined) url.searchParams.set(name, String(value));
-    const response = await fetch(url, {
+    const { response, text } = await exchanged(url, {
       method,
       headers: {
         authorization: `Bearer ${apiKey}`,
@@ -83,7 +102,6 @@ export function createGrantryClient({ baseUrl, apiKey, project }: GrantryClientO
       },
       ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
-    const text = await response.text();
     const isJson = (response.headers.get('content-type') ?? '').includes('json');
     const answer: unknown = text === '' ? undefined : isJson ? JSON.parse(text) : text;
     if (!response.ok) {

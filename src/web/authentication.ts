@@ -25,6 +25,9 @@ export function namedProject(req: IncomingMessage): string {
 /** True when the token is the root key; compared by digest, in constant time. */
 export const isRootKey = (root: RootKey, token: string): boolean => sameBytes(root.hash, sha256(token));
 
+/** True when the holder of the root key asks. It needs no database, so it is known while Postgres is away. */
+export const isRoot = (root: RootKey, req: IncomingMessage): boolean => isRootKey(root, bearerOf(req));
+
 /** Who asks. Throws `unauthorized`; `not_found` when the root key names a project that is not there. */
 export async function authenticate(world: World, root: RootKey, req: IncomingMessage): Promise<Caller> {
   const token = bearerOf(req);

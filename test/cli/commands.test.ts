@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createBrowser } from '../../src/sandbox/browser.ts';
 import { connect, type Whole, withAuthorizationServer } from '../broker/connected.ts';
@@ -169,6 +170,46 @@ describe('the doctor', () => {
     expect((await grantry('doctor')).out).toMatch(/^ok +database: Postgres \d+/m);
   });
 
+  const outcomesOf = async (env: Record<string, string> = {}) => {
+    const { code, out } = await grantry('--json doctor', { env });
+    const checks = JSON.parse(out) as { check: string; outcome: string; advice?: string }[];
+    return { code, outcomes: Object.fromEntries(checks.map(({ check, outcome }) => [check, outcome])), checks };
+  };
+
+  test('with Postgres away, says that, and how everything else is', async () => {
+    // The one connection that is left while no other is let in.
+    const held = new pg.Client(world.database.url);
+    await held.connect();
+    const { rows } = await held.query<{ name: string }>('select quote_ident(current_database()) as name');
+    await held.query(`alter database ${rows[0]?.name} allow_connections false`);
+    try {
+      await held.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()');
+      const { code, outcomes } = await outcomesOf();
+      expect(code).toBe(1);
+      expect(outcomes).toEqual({
+        broker: 'ok',
+        readiness: 'failed',
+        clock: 'ok',
+        'public address': 'ok',
+        configuration: 'warning',
+        database: 'failed',
+        redis: 'ok',
+        keys: 'warning',
+      });
+    } finally {
+      await held.query(`alter database ${rows[0]?.name} allow_connections true`);
+      await held.end();
+    }
+    expect((await outcomesOf()).code).toBe(0);
+  });
+
+  test('with a key that may not ask, says so and how the rest is', async () => {
+    const { key: less } = await world.clientWith(['admin']);
+    const { code, outcomes, checks } = await outcomesOf({ GRANTRY_API_KEY: less });
+    expect([code, outcomes]).toEqual([1, { broker: 'ok', readiness: 'ok', clock: 'ok', diagnostics: 'failed' }]);
+    expect(checks.at(-1)?.advice).toContain('root key');
+  });
+
   test('where nobody answers, says so', async () => {
     const { code, out } = await grantry('doctor', { env: { GRANTRY_URL: 'http://127.0.0.1:1' } });
     expect(code).toBe(1);
@@ -182,6 +223,8 @@ describe('what ends a command otherwise', () => {
     ['no key at all', 'key list', { GRANTRY_API_KEY: '' }, 2, /^No API key: set GRANTRY_API_KEY/],
     ['nobody there', 'key list', { GRANTRY_URL: 'http://127.0.0.1:1' }, 3, /^unreachable: Nothing answers at http:\/\/127\.0\.0\.1:1/],
     ['no address', 'key list', { GRANTRY_URL: 'localhost' }, 2, /is not an address/],
+    ['an address that is none', 'key list', { GRANTRY_URL: 'http://%' }, 2, /is not an address/],
+    ['seconds that are none', 'link create as --end-user a --expires-in abc', {}, 2, /--expires-in must be a whole number from 1 on/],
     ['a command that there is not', 'provider lst', {}, 2, /Did you mean list\?/],
     ['an argument too few', 'provider show', {}, 2, /missing required argument 'id'/],
     ['a pair that is none', 'link create as --end-user a --input x', {}, 2, /"x" must be name=value/],
@@ -197,6 +240,11 @@ describe('what ends a command otherwise', () => {
     const { code, err } = await grantry('--json connection show con_nothing');
     expect([code, JSON.parse(err)]).toEqual([1, expect.objectContaining({ code: 'not_found', status: 404 })]);
   });
+});
+
+test('what a help names is an option', async () => {
+  const { out } = await grantry('integration rotate-secret --help');
+  expect(out.match(/--keep-old[\w-]*/g)).toEqual(['--keep-old-file', '--keep-old-file']);
 });
 
 test('completion scripts know the commands', async () => {

@@ -1,10 +1,11 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect as connectSocket, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Whole, withAuthorizationServer } from '../broker/connected.ts';
-import { startWholeSandbox } from '../harness/broker.ts';
+import { startTestBroker, startWholeSandbox } from '../harness/broker.ts';
 import { buildProgram, type Program } from './program.ts';
 
 let world: Whole;
@@ -79,6 +80,63 @@ test('a line that cannot be imported holds up no other, and is told with its num
   await writeFile(input, [lineOf(1001), lineOf(1004), lineOf(1002), '', lineOf(1003)].join('\n'));
   expect((await program.run(['import', input, '--report', report], env())).out).toContain('2 imported, 2 done before, 0 failed.');
   expect((await users()).filter((id) => /^user-100\d$/.test(id))).toEqual(['user-1001', 'user-1002', 'user-1003', 'user-1004']);
+});
+
+test('what is done in one project, or at one broker, is not done in the next', async () => {
+  const input = join(dir, 'twice.jsonl');
+  await writeFile(input, lineOf(3001));
+  expect((await program.run(['import', input], env())).out).toContain('1 imported, 0 done before, 0 failed.');
+  await world.root.call('POST', '/v1/projects', { body: { id: 'next', name: 'Next' } });
+  const next = await program.run(['--project', 'next', 'import', input], env());
+  expect([next.code, next.out]).toEqual([1, expect.stringContaining('0 imported, 0 done before, 1 failed.')]);
+  const other = await startTestBroker();
+  try {
+    const there = await program.run(['import', input], { GRANTRY_URL: other.url, GRANTRY_API_KEY: other.broker.rootKey });
+    expect([there.code, there.out]).toEqual([1, expect.stringContaining('0 imported, 0 done before, 1 failed.')]);
+  } finally {
+    await other.stop();
+  }
+  expect((await program.run(['import', input], env())).out).toContain('0 imported, 1 done before, 0 failed.');
+});
+
+test('when the broker goes away and stays away, it is told how far the import came', async () => {
+  const input = join(dir, 'away.jsonl');
+  const report = join(dir, 'away.report.jsonl');
+  const count = 400;
+  await writeFile(input, Array.from({ length: count }, (_, n) => lineOf(5000 + n)).join('\n'));
+  const sockets = new Set<Socket>();
+  const line = createServer((socket) => {
+    const on = connectSocket(Number(new URL(world.url).port), '127.0.0.1');
+    for (const end of [socket, on]) sockets.add(end.on('error', () => {}));
+    socket.pipe(on).pipe(socket);
+  });
+  await new Promise<void>((resolve) => line.listen(0, '127.0.0.1', resolve));
+  const address = line.address();
+  const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
+  const running = program.start(['--json', 'import', input, '--report', report], { ...env(), GRANTRY_URL: url });
+  while ((await reportOf(report)).length < 20) await sleep(5);
+  line.close();
+  for (const socket of sockets) socket.destroy();
+  const { code, out, err } = await running.ended;
+  expect([code, JSON.parse(err).code]).toEqual([3, 'unreachable']);
+  const counts = JSON.parse(out);
+  expect(counts).toMatchObject({ done_before: 0, failed: 0 });
+  expect(counts.imported).toBe((await reportOf(report)).length);
+  expect(counts.imported + counts.not_sent).toBe(count);
+  expect((await program.run(['import', input, '--report', report], env())).code).toBe(0);
+  expect((await users()).filter((id) => /^user-5\d{3}$/.test(id))).toEqual(Array.from({ length: count }, (_, n) => `user-${5000 + n}`));
+});
+
+test('a report whose only line was cut off loses no line after it', async () => {
+  const input = join(dir, 'torn.jsonl');
+  await writeFile(input, lineOf(4001));
+  await writeFile(`${input}.report.jsonl`, '{"line":1,"digest":"ab');
+  expect((await program.run(['import', input], env())).out).toContain('1 imported, 0 done before, 0 failed.');
+  expect((await program.run(['import', input], env())).out).toContain('0 imported, 1 done before, 0 failed.');
+});
+
+test('of the standard input the report has a name that is no option', async () => {
+  expect((await program.run(['import', '-'], env(), lineOf(4101))).out).toContain('What became of each line: import.report.jsonl');
 });
 
 test('what makes no sense is refused before anything is sent', async () => {

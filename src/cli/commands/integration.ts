@@ -116,7 +116,7 @@ export function integrationCommands(program: Command): void {
 
   integration
     .command('rotate-secret')
-    .description('give the new client secret; with --keep-old both are tried until you say it again without')
+    .description('give the new client secret; with --keep-old-file both are tried until you say it again without')
     .argument('<id>')
     .option('--client-secret-file <file>', 'a file with the new secret; - for standard input. Asked for without')
     .option('--keep-old-file <file>', 'a file with the old secret, which still holds at the provider for a while')

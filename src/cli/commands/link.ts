@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { openBrowser } from '../browser.ts';
-import { pairsOf, work } from '../command.ts';
+import { numberOf, pairsOf, work } from '../command.ts';
 import { FailedWork } from '../outcome.ts';
 import { fieldsOf } from '../output.ts';
 
@@ -39,6 +39,7 @@ export function linkCommands(program: Command): void {
     .action(
       work<[string, CreateOptions]>(async ({ client, out }, integration, options) => {
         const inputs = pairsOf(options.input);
+        const expiresIn = numberOf('--expires-in', options.expiresIn);
         const made = await client.createConnectLink({
           integration,
           end_user: {
@@ -50,7 +51,7 @@ export function linkCommands(program: Command): void {
           ...(options.scope !== undefined && { scopes: options.scope }),
           ...(inputs !== undefined && { inputs }),
           ...(options.connection !== undefined && { connection_id: options.connection }),
-          ...(options.expiresIn !== undefined && { expires_in: Number(options.expiresIn) }),
+          ...(expiresIn !== undefined && { expires_in: expiresIn }),
         });
         if (options.open === true && !(await openBrowser(made.url))) out.note('No browser could be opened here: open the link yourself.');
         if (options.wait !== true) return out.result(made, () => made.url);

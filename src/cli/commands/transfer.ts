@@ -3,7 +3,7 @@ import { appendFile, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SingleBar } from 'cli-progress';
 import type { Command } from 'commander';
-import { GrantryProblem } from '../../client/client.ts';
+import { BrokerUnreachable, GrantryProblem } from '../../client/client.ts';
 import { type Work, work } from '../command.ts';
 import { FailedWork, UsageError } from '../outcome.ts';
 import { entriesOf } from '../pages.ts';
@@ -12,10 +12,17 @@ import { readText } from '../secret.ts';
 /** A line of the report: what became of a line of the input. `digest` tells whether it is still the same line. */
 type Reported = { line: number; digest: string; connection_id?: string; error?: { code: string; detail: string } };
 
-const digestOf = (text: string): string => createHash('sha256').update(text).digest('hex');
+/** The same line is another one elsewhere: what was imported into one project is not yet in the next. */
+const digestOf = (target: string, text: string): string => createHash('sha256').update(`${target}\n${text}`).digest('hex');
+
+/** The broker and the project that a key leads to, by their own names: a way to reach them may change. */
+async function targetOf({ client }: Work): Promise<string> {
+  const { project, public_url } = await client.call<{ project: string; public_url: string }>('GET', '/v1/api-keys/current');
+  return `${public_url} ${project}`;
+}
 const tries = 6;
 
-/** Passing troubles are waited out; each line has one effect however often it is sent. */
+/** Passing troubles are waited out; each line has one effect however often it is sent. Throws BrokerUnreachable when it stays away. */
 async function send({ client }: Work, text: string, digest: string): Promise<Omit<Reported, 'line' | 'digest'>> {
   let body: unknown;
   try {
@@ -28,7 +35,7 @@ async function send({ client }: Work, text: string, digest: string): Promise<Omi
       const { id } = await client.call<{ id: string }>('POST', '/v1/connections', { body, idempotencyKey: `import-${digest}` });
       return { connection_id: id };
     } catch (error) {
-      const passing = error instanceof TypeError || (error instanceof GrantryProblem && (error.status === 429 || error.status >= 500));
+      const passing = error instanceof BrokerUnreachable || (error instanceof GrantryProblem && (error.status === 429 || error.status >= 500));
       if (passing && attempt < tries) {
         const told = error instanceof GrantryProblem ? (error.retryAfterS ?? 0) * 1000 : 0;
         await sleep(Math.max(told, 250 * 2 ** attempt));
@@ -42,9 +49,8 @@ async function send({ client }: Work, text: string, digest: string): Promise<Omi
 }
 
 /** What an earlier run got done, by digest; a line that was cut off in the middle counts as not written. */
-async function doneBefore(report: string): Promise<Map<string, string>> {
-  const text = await readFile(report, 'utf8').catch(() => '');
-  const lines = text.split('\n').flatMap((line): Reported[] => {
+function doneBefore(report: string): Map<string, string> {
+  const lines = report.split('\n').flatMap((line): Reported[] => {
     try {
       return [JSON.parse(line)];
     } catch {
@@ -57,7 +63,7 @@ async function doneBefore(report: string): Promise<Map<string, string>> {
 async function importAll(
   on: Work,
   file: string,
-  { report = `${file}.report.jsonl`, concurrency = '8' }: { report?: string; concurrency?: string },
+  { report = file === '-' ? 'import.report.jsonl' : `${file}.report.jsonl`, concurrency = '8' }: { report?: string; concurrency?: string },
 ): Promise<void> {
   const atOnce = Number(concurrency);
   if (!(Number.isInteger(atOnce) && atOnce >= 1 && atOnce <= 100)) throw new UsageError('--concurrency must be a number from 1 to 100.');
@@ -65,23 +71,36 @@ async function importAll(
     .split('\n')
     .map((text, index) => ({ line: index + 1, text: text.trim() }))
     .filter(({ text }) => text !== '');
-  const done = await doneBefore(report);
+  const target = await targetOf(on);
+  const before = await readFile(report, 'utf8').catch(() => '');
+  const done = doneBefore(before);
   // Whatever was cut off there stands on a line of its own.
-  if (done.size > 0) await appendFile(report, '\n');
+  if (before !== '' && !before.endsWith('\n')) await appendFile(report, '\n');
   const bar =
     on.json || !process.stderr.isTTY
       ? undefined
       : new SingleBar({ stream: process.stderr, format: '{bar} {value}/{total} lines, {failed} failed', hideCursor: true });
-  const counts = { imported: 0, done_before: 0, failed: 0 };
+  const counts = { imported: 0, done_before: 0, failed: 0, not_sent: 0 };
   const queue = [...lines];
+  let away: BrokerUnreachable | undefined;
   bar?.start(lines.length, 0, { failed: 0 });
 
   async function worker(): Promise<void> {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      const digest = digestOf(next.text);
+      const digest = digestOf(target, next.text);
       if (done.has(digest)) counts.done_before += 1;
       else {
-        const became = await send(on, next.text, digest);
+        const became = await send(on, next.text, digest).catch((error: unknown) => {
+          if (!(error instanceof BrokerUnreachable)) throw error;
+          return error;
+        });
+        // Nobody is asked any more; what is not in the report is sent by the next run.
+        if (became instanceof BrokerUnreachable) {
+          away = became;
+          counts.not_sent += 1 + queue.length;
+          queue.length = 0;
+          return;
+        }
         if ('connection_id' in became && became.connection_id !== undefined) counts.imported += 1;
         else counts.failed += 1;
         await appendFile(report, `${JSON.stringify({ line: next.line, digest, ...became })}\n`);
@@ -97,8 +116,10 @@ async function importAll(
   }
   on.out.result(
     { ...counts, report },
-    () => `${counts.imported} imported, ${counts.done_before} done before, ${counts.failed} failed. What became of each line: ${report}`,
+    () =>
+      `${counts.imported} imported, ${counts.done_before} done before, ${counts.failed} failed${counts.not_sent === 0 ? '' : `, ${counts.not_sent} not known to be done`}. What became of each line: ${report}`,
   );
+  if (away !== undefined) throw away;
   if (counts.failed > 0)
     throw new FailedWork(`${counts.failed} lines failed. Mend them and run the same command again: what is done is not done twice.`);
 }
@@ -110,7 +131,7 @@ export function transferCommands(program: Command): void {
     .command('import')
     .description('tokens that were obtained elsewhere: a JSON line each, {"integration", "end_user", "import": {"access_token", ...}}')
     .argument('<file>')
-    .option('--report <file>', 'what became of each line, and where to go on; <file>.report.jsonl without')
+    .option('--report <file>', 'what became of each line, and where to go on; <file>.report.jsonl without, import.report.jsonl for standard input')
     .option('--concurrency <number>', 'lines at a time', '8')
     .action(work<[string, { report?: string; concurrency?: string }]>((on, file, options) => importAll(on, file, options)));
 

@@ -63,6 +63,21 @@ const projects: Endpoint[] = [
 const apiKeys: Endpoint[] = [
   endpoint({
     method: 'get',
+    path: '/v1/api-keys/current',
+    scope: 'any',
+    tag: 'API keys',
+    summary: 'Who asks: the key of this very call, its project and what it may do',
+    answer: s.currentKey,
+    status: 200,
+    handle: async ({ world, caller, project }) => ({
+      id: caller.kind === 'root' ? 'root' : caller.id,
+      scopes: caller.kind === 'root' ? ['root'] : caller.scopes,
+      project,
+      public_url: world.publicUrl,
+    }),
+  }),
+  endpoint({
+    method: 'get',
     path: '/v1/api-keys',
     scope: 'admin',
     tag: 'API keys',

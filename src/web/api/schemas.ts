@@ -78,6 +78,14 @@ export const apiKeyBody = z.strictObject({
 export const apiKey = z
   .object({ id: z.string(), name: z.string(), scopes: z.array(keyScope), expires_at: timeOrNull, created_at: time })
   .meta({ id: 'ApiKey' });
+export const currentKey = z
+  .object({
+    id: z.string().describe('`root` for the root key.'),
+    scopes: z.array(z.string()),
+    project: z.string(),
+    public_url: z.string().describe('The broker, as browsers know it.'),
+  })
+  .meta({ id: 'CurrentKey' });
 export const newApiKey = apiKey.extend({ key: z.string().describe('Shown this once.') }).meta({ id: 'NewApiKey' });
 
 // Providers
