@@ -177,13 +177,14 @@ describe('the doctor', () => {
   };
 
   test('with Postgres away, says that, and how everything else is', async () => {
-    // The one connection that is left while no other is let in.
-    const held = new pg.Client(world.database.url);
-    await held.connect();
-    const { rows } = await held.query<{ name: string }>('select quote_ident(current_database()) as name');
-    await held.query(`alter database ${rows[0]?.name} allow_connections false`);
+    const { pathname } = new URL(world.database.url);
+    const name = decodeURIComponent(pathname.slice(1));
+    // From a database beside it: nobody is let into this one.
+    const beside = new pg.Client(new URL('/postgres', world.database.url).href);
+    await beside.connect();
+    await beside.query(`alter database ${beside.escapeIdentifier(name)} allow_connections false`);
     try {
-      await held.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()');
+      await beside.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [name]);
       const { code, outcomes } = await outcomesOf();
       expect(code).toBe(1);
       expect(outcomes).toEqual({
@@ -197,8 +198,8 @@ describe('the doctor', () => {
         keys: 'warning',
       });
     } finally {
-      await held.query(`alter database ${rows[0]?.name} allow_connections true`);
-      await held.end();
+      await beside.query(`alter database ${beside.escapeIdentifier(name)} allow_connections true`);
+      await beside.end();
     }
     expect((await outcomesOf()).code).toBe(0);
   });
