@@ -3,7 +3,7 @@ import type { LinkRecord } from '../../src/broker/records.ts';
 import { createGrantryClient, type GrantryClient } from '../../src/client/client.ts';
 import { parseDefinition } from '../../src/protocol/definition/parse.ts';
 import { type Browser, createBrowser, type Page } from '../../src/sandbox/browser.ts';
-import { startWholeSandbox } from '../harness/broker.ts';
+import { startWholeSandbox, type TestBrokerOptions } from '../harness/broker.ts';
 
 /** A broker with the sandbox, and what a test of a flow does there: integrate, make a link, walk through it, and look at what was left behind. */
 
@@ -15,8 +15,8 @@ export type LinkFields = Record<string, unknown>;
 
 const tables = `select table_name as name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'`;
 
-export async function startScene() {
-  const world = await startWholeSandbox();
+export async function startScene(options: TestBrokerOptions = {}) {
+  const world = await startWholeSandbox(options);
   const { url, root, sql } = world;
 
   const admin = (project?: string): GrantryClient =>

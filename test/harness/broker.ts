@@ -42,9 +42,15 @@ export type TestBroker = {
 
 const migrate = (url: string) => migrateDatabase(url, join(packageRoot, 'drizzle'));
 
-export type TestBrokerOptions = { database?: TestDatabase; env?: Record<string, string>; adapt?: (world: World) => World };
+export type TestBrokerOptions = {
+  database?: TestDatabase;
+  env?: Record<string, string>;
+  adapt?: (world: World) => World;
+  /** Starts another build of the broker than the sources. */
+  start?: typeof startBroker;
+};
 
-export async function startTestBroker({ database, env = {}, adapt }: TestBrokerOptions = {}): Promise<TestBroker> {
+export async function startTestBroker({ database, env = {}, adapt, start = startBroker }: TestBrokerOptions = {}): Promise<TestBroker> {
   const own = database ?? (await createTestDatabase({ migrate }));
   const dataDir = await mkdtemp(join(tmpdir(), 'grantry-test-'));
   const port = await freePort();
@@ -59,7 +65,7 @@ export async function startTestBroker({ database, env = {}, adapt }: TestBrokerO
     ...env,
   });
   const logged: string[] = [];
-  const broker = await startBroker({
+  const broker = await start({
     config,
     log: createLog(config.logLevel, { write: (line) => logged.push(line) }),
     packageRoot,
