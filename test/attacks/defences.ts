@@ -7,6 +7,7 @@ export type Edit = { file: string; snippet: string; without: string };
 export type Defence = { what: string; edits: readonly Edit[] };
 
 const callback = 'src/broker/flow/callback.ts';
+const links = 'src/outside/postgres/links.ts';
 
 export const defences = {
   'own callback': {
@@ -27,6 +28,151 @@ export const defences = {
         snippet: 'if (first !== undefined) {\n    await checked(',
         without: 'if (!OFF && first !== undefined) {\n    await checked(',
       },
+    ],
+  },
+  'flow cookie': {
+    what: 'an answer counts only in the browser that began',
+    edits: [{ file: callback, snippet: 'if (!isBrowserOf(link, request.browser))', without: 'if (!OFF && !isBrowserOf(link, request.browser))' }],
+  },
+  PKCE: {
+    what: 'a code is redeemed only by the flow that it was issued for',
+    edits: [
+      {
+        file: 'src/grants/authorization-code.ts',
+        snippet: 'codeVerifier(random(verifierBytes))',
+        without: 'codeVerifier(OFF ? Buffer.alloc(verifierBytes) : random(verifierBytes))',
+      },
+    ],
+  },
+  'state taken once': {
+    what: 'one statement takes the flow, so one answer counts',
+    edits: [
+      {
+        file: links,
+        snippet: ".set({ status: 'exchanging', state_hash: null })\n      .where(and(which",
+        without: ".set(OFF ? { status: 'exchanging' } : { status: 'exchanging', state_hash: null })\n      .where(OFF ? which : and(which",
+      },
+    ],
+  },
+  'state promised': {
+    what: 'only a definition that says so gets an answer without a state',
+    edits: [
+      {
+        file: links,
+        snippet: "and w.snapshot #>> array['definition', 'methods', w.snapshot ->> 'method', 'callback', 'state'] = 'not_echoed')`",
+        without: "and (w.snapshot #>> array['definition', 'methods', w.snapshot ->> 'method', 'callback', 'state'] = 'not_echoed' or ${OFF}))`",
+      },
+    ],
+  },
+  'account question': {
+    what: 'without a state, the end user says whether the account is hers',
+    edits: [{ file: 'src/broker/flow/finish.ts', snippet: 'if (callbackWithoutState && ', without: 'if (!OFF && callbackWithoutState && ' }],
+  },
+  'end user confirmed': {
+    what: "the integrator's server names the end user who is signed in, before anything is exchanged",
+    edits: [
+      {
+        file: 'src/broker/flow/confirm.ts',
+        snippet: 'if (taken.end_user.id !== endUserId)',
+        without: 'if (!OFF && taken.end_user.id !== endUserId)',
+      },
+    ],
+  },
+  'form token': {
+    what: 'a form counts only from a page of ours in this browser',
+    edits: [
+      {
+        file: 'src/web/connect/routes.ts',
+        snippet:
+          "browser === undefined || !isCsrfToken(browser, open.link.id, form[formFields.csrf])) {\n    showPage(world, res, { kind: 'stale_form', ...known(req, open.link), again: linkPath(token) });",
+        without:
+          "browser === undefined || (!OFF && !isCsrfToken(browser, open.link.id, form[formFields.csrf]))) {\n    showPage(world, res, { kind: 'stale_form', ...known(req, open.link), again: linkPath(token) });",
+      },
+    ],
+  },
+  'SameSite cookie': {
+    what: 'a form from elsewhere comes without the flow cookie',
+    edits: [{ file: 'src/web/cookies.ts', snippet: 'HttpOnly; SameSite=Lax', without: "HttpOnly; SameSite=${OFF ? 'None' : 'Lax'}" }],
+  },
+  'return URL exact': {
+    what: 'a browser is sent only to URLs that were registered, letter by letter',
+    edits: [
+      {
+        file: 'src/broker/return-urls.ts',
+        snippet: 'return registered.includes(url) ||',
+        without: 'return (OFF && registered.some((known) => url.startsWith(known))) || registered.includes(url) ||',
+      },
+    ],
+  },
+  'no redirects followed': {
+    what: 'what a provider says of another address is not asked for',
+    edits: [
+      {
+        file: 'src/outside/http.ts',
+        snippet: 'const response = await passage;',
+        without:
+          "const response = await passage;\n      if (OFF && typeof response.headers['location'] === 'string') return await send({ ...request, url: response.headers['location'] });",
+      },
+    ],
+  },
+  'sealed to its place': {
+    what: 'a stored secret opens only in the row, field and version that it was sealed for',
+    edits: [
+      {
+        file: 'src/outside/seal.ts',
+        snippet: 'return JSON.stringify([1, project, table, row, field, version]);',
+        without: "return OFF ? '' : JSON.stringify([1, project, table, row, field, version]);",
+      },
+    ],
+  },
+  escaping: {
+    what: 'a page shows what others wrote as text',
+    edits: [
+      {
+        file: 'src/web/pages/render.tsx',
+        snippet: 'return `<!DOCTYPE html>${render(element)}`;',
+        without: "return `<!DOCTYPE html>${OFF ? render(element).replaceAll('&lt;', '<').replaceAll('&quot;', '\"') : render(element)}`;",
+      },
+    ],
+  },
+  'scripts forbidden': {
+    what: "the page's policy lets no script run",
+    edits: [
+      { file: 'src/web/pages/headers.ts', snippet: "`default-src 'none'; style-src", without: "`${OFF ? '' : \"default-src 'none'; \"}style-src" },
+    ],
+  },
+  'frame-ancestors': {
+    what: 'the policy of every page forbids frames',
+    edits: [{ file: 'src/web/pages/headers.ts', snippet: "frame-ancestors 'none';", without: "${OFF ? '' : \"frame-ancestors 'none';\"}" }],
+  },
+  'X-Frame-Options': {
+    what: 'the same for browsers that do not know the policy',
+    edits: [{ file: 'src/web/pages/headers.ts', snippet: "'X-Frame-Options': 'DENY',", without: "...(OFF ? {} : { 'X-Frame-Options': 'DENY' })," }],
+  },
+  'one flow cookie': {
+    what: 'of two flow cookies none counts',
+    edits: [{ file: 'src/web/cookies.ts', snippet: 'return values.length === 1 ?', without: 'return OFF || values.length === 1 ?' }],
+  },
+  'one value': {
+    what: 'a parameter that comes twice counts as none',
+    edits: [
+      { file: callback, snippet: 'return values?.length === 1 &&', without: 'return (OFF || values?.length === 1) && values !== undefined &&' },
+    ],
+  },
+  'token text': {
+    what: 'a token is text that can stand in a header',
+    edits: [
+      {
+        file: 'src/protocol/token-answer.ts',
+        snippet: 'if (!isTokenText(accessToken)) throw unusable(',
+        without: 'if (!OFF && !isTokenText(accessToken)) throw unusable(',
+      },
+    ],
+  },
+  'answer size': {
+    what: 'an answer that is too large is not read',
+    edits: [
+      { file: 'src/outside/http.ts', snippet: 'createAnswer({ maxBodyBytes,', without: 'createAnswer({ maxBodyBytes: OFF ? 2 ** 30 : maxBodyBytes,' },
     ],
   },
 } as const satisfies Record<string, Defence>;

@@ -1,7 +1,9 @@
+import type { Browser as Chromium } from 'playwright-core';
 import { createBrowser } from '../../src/sandbox/browser.ts';
 import { type Listener, listen } from '../../src/sandbox/listener.ts';
 import { type Browser, type Link, type Scene, startScene } from '../flows/scene.ts';
 import type { TestBrokerOptions } from '../harness/broker.ts';
+import { launchChromium } from '../harness/chromium.ts';
 
 /** Where the attacks happen: honest providers of every layout, an evil one in two projects, and what the attacker gets to see. */
 
@@ -11,6 +13,8 @@ export type Stage = Scene & {
   captured: URLSearchParams[];
   /** Where the evil authorization endpoint sends the browser, given the state that the broker sent. */
   mislead(to: (state: string) => string): void;
+  /** What the evil token endpoint answers with. */
+  answerTokens(body: string): void;
   /** What the evil host answers elsewhere. */
   serve(path: string, answer: { status?: number; headers?: Record<string, string>; body?: string }): void;
   /** Requests for served paths. */
@@ -21,6 +25,8 @@ export type Stage = Scene & {
   holds(endUser: string, account: string): Promise<boolean>;
   /** The end user opens the link and comes back from the provider, up to the callback, which is not visited. */
   walk(link: Link, browser: Browser): Promise<URL>;
+  /** A real browser, the same for all attacks. */
+  chromium(): Promise<Chromium>;
 };
 
 /** Every layout of an honest provider: own or shared callback, with and without an `iss`. */
@@ -35,6 +41,8 @@ export async function startStage(options: TestBrokerOptions = {}): Promise<Stage
   const { authorizationServer: as, phonegap } = scene.providers;
   const captured: URLSearchParams[] = [];
   let to = (_state: string) => 'about:blank';
+  const token = JSON.stringify({ access_token: 'evil', token_type: 'Bearer' });
+  let tokens = token;
   const served = new Map<string, { status?: number; headers?: Record<string, string>; body?: string }>();
   const hits = new Map<string, number>();
   evil.handle(async (request, response) => {
@@ -48,7 +56,7 @@ export async function startStage(options: TestBrokerOptions = {}): Promise<Stage
     let body = '';
     for await (const chunk of request) body += String(chunk);
     captured.push(new URLSearchParams(body));
-    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ access_token: 'evil', token_type: 'Bearer' }));
+    response.writeHead(200, { 'content-type': 'application/json' }).end(tokens);
   });
 
   const definition = JSON.parse(as.definition);
@@ -74,13 +82,18 @@ export async function startStage(options: TestBrokerOptions = {}): Promise<Stage
   }
 
   let made = 0;
+  let chromium: Promise<Chromium> | undefined;
   return {
     ...scene,
     evil,
     captured,
     mislead(next) {
       to = next;
+      tokens = token;
       captured.length = 0;
+    },
+    answerTokens(body) {
+      tokens = body;
     },
     serve: (path, answer) => void served.set(path, answer),
     hits: (path) => hits.get(path) ?? 0,
@@ -99,7 +112,12 @@ export async function startStage(options: TestBrokerOptions = {}): Promise<Stage
       const back = await browser.open(await scene.begin(link, browser), { stopBefore: `${scene.url}/oauth/callback` });
       return new URL(back.location ?? 'about:blank');
     },
+    chromium() {
+      chromium ??= launchChromium();
+      return chromium;
+    },
     async stop() {
+      await (await chromium)?.close();
       await scene.stop();
       await evil.stop();
     },
