@@ -7,6 +7,17 @@ import { corf } from './corf.ts';
 import { pages } from './pages.ts';
 import { openRedirect } from './return-urls.ts';
 import { sessionFixation } from './session-fixation.ts';
+import { ssrf } from './ssrf.ts';
 
 /** Every row of the matrix. */
-export const attacks: readonly Attack[] = [...coat, ...corf, ...sessionFixation, ...codes, ...openRedirect, ...answers, ...ciphertexts, ...pages];
+export const attacks: readonly Attack[] = [
+  ...coat,
+  ...corf,
+  ...sessionFixation,
+  ...codes,
+  ...openRedirect,
+  ...answers,
+  ...ciphertexts,
+  ...pages,
+  ...ssrf,
+];

@@ -7,6 +7,7 @@ export type Edit = { file: string; snippet: string; without: string };
 export type Defence = { what: string; edits: readonly Edit[] };
 
 const callback = 'src/broker/flow/callback.ts';
+const guard = 'src/outside/address-guard.ts';
 const links = 'src/outside/postgres/links.ts';
 
 export const defences = {
@@ -173,6 +174,57 @@ export const defences = {
     what: 'an answer that is too large is not read',
     edits: [
       { file: 'src/outside/http.ts', snippet: 'createAnswer({ maxBodyBytes,', without: 'createAnswer({ maxBodyBytes: OFF ? 2 ** 30 : maxBodyBytes,' },
+    ],
+  },
+  'public hosts only': {
+    what: 'an address that names a host of the inside, in whatever spelling, is refused wherever it is said',
+    edits: [
+      {
+        file: 'src/protocol/address.ts',
+        snippet: 'if (!allowPrivateHosts && !isPublicHost(url.hostname))',
+        without: 'if (!OFF && !allowPrivateHosts && !isPublicHost(url.hostname))',
+      },
+    ],
+  },
+  'address of the host': {
+    what: 'a host that is an address is checked before it is called',
+    edits: [
+      {
+        file: guard,
+        snippet: 'if (isIP(hostname) !== 0 && !isAllowed(hostname)) throw refusal();',
+        without: 'if (!OFF && isIP(hostname) !== 0 && !isAllowed(hostname)) throw refusal();',
+      },
+    ],
+  },
+  'addresses of the name': {
+    what: 'every address that a name stands for has to be public',
+    edits: [
+      {
+        file: guard,
+        snippet: 'if (!addresses.every(({ address }) => isAllowed(address)))',
+        without: 'if (!OFF && !addresses.every(({ address }) => isAllowed(address)))',
+      },
+    ],
+  },
+  'checked is called': {
+    what: 'the connection goes to the address that was checked, and the name is not asked for again',
+    edits: [
+      {
+        file: guard,
+        snippet: 'throw refusal();\n    return addresses;',
+        without:
+          'throw refusal();\n    return OFF ? (await resolveAll(hostname)).map(({ address }) => ({ address, family: isIP(address) })) : addresses;',
+      },
+    ],
+  },
+  "host is the integration's": {
+    what: 'the host that is sent the client secret is said by an admin, not with a link',
+    edits: [
+      {
+        file: 'src/protocol/definition/owners.ts',
+        snippet: 'const choosesHost = isOpenHost(input) && hosts.has(name);',
+        without: 'const choosesHost = !OFF && isOpenHost(input) && hosts.has(name);',
+      },
     ],
   },
 } as const satisfies Record<string, Defence>;

@@ -15,7 +15,7 @@ let whole: Stage;
 let weak: Stage;
 beforeAll(async () => {
   copy = await buildPatchedCopy();
-  [whole, weak] = await Promise.all([startStage(), startStage({ start: copy.start })]);
+  [whole, weak] = await Promise.all([startStage(), startStage(copy)]);
 });
 afterAll(async () => {
   await Promise.all([whole?.stop(), weak?.stop()]);

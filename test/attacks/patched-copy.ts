@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
+import type { createDoor } from '../../src/outside/http.ts';
 import type { startBroker } from '../../src/process.ts';
 import { packageRoot } from '../harness/broker.ts';
 import { type Defence, type DefenceName, defences, type Edit } from './defences.ts';
@@ -10,6 +11,8 @@ import { type Defence, type DefenceName, defences, type Edit } from './defences.
 
 export type PatchedCopy = {
   start: typeof startBroker;
+  /** The door of the copy. */
+  openDoor: typeof createDoor;
   /** Turns these off and every other one on. */
   turnOff(names: readonly DefenceName[]): void;
   remove(): Promise<void>;
@@ -44,7 +47,10 @@ export async function buildPatchedCopy(): Promise<PatchedCopy> {
   await symlink(join(packageRoot, 'node_modules'), join(directory, 'node_modules'));
   const outfile = join(directory, 'process.mjs');
   await build({
-    entryPoints: [join(packageRoot, 'src/process.ts')],
+    stdin: {
+      contents: "export { startBroker } from './src/process.ts'; export { createDoor } from './src/outside/http.ts';",
+      resolveDir: packageRoot,
+    },
     outfile,
     bundle: true,
     packages: 'external',
@@ -58,9 +64,10 @@ export async function buildPatchedCopy(): Promise<PatchedCopy> {
   });
   const off = new Set<string>();
   Object.assign(globalThis, { grantryDefencesOff: off });
-  const { startBroker: start }: { startBroker: typeof startBroker } = await import(/* @vite-ignore */ outfile);
+  const built: { startBroker: typeof startBroker; createDoor: typeof createDoor } = await import(/* @vite-ignore */ outfile);
   return {
-    start,
+    start: built.startBroker,
+    openDoor: built.createDoor,
     turnOff(names) {
       off.clear();
       for (const name of names) off.add(name);

@@ -2,13 +2,15 @@ import type { Browser as Chromium } from 'playwright-core';
 import { createBrowser } from '../../src/sandbox/browser.ts';
 import { type Listener, listen } from '../../src/sandbox/listener.ts';
 import { type Browser, type Link, type Scene, startScene } from '../flows/scene.ts';
-import type { TestBrokerOptions } from '../harness/broker.ts';
 import { launchChromium } from '../harness/chromium.ts';
+import { type Strict, startStrict } from './strict.ts';
 
 /** Where the attacks happen: honest providers of every layout, an evil one in two projects, and what the attacker gets to see. */
 
 export type Stage = Scene & {
   evil: Listener;
+  /** Another broker, to which the inside is closed. */
+  strict: Strict;
   /** Forms that reached the evil token endpoint since the last `forget`. */
   captured: URLSearchParams[];
   /** Where the evil authorization endpoint sends the browser, given the state that the broker sent. */
@@ -36,8 +38,9 @@ export const namesIssuer = (honest: Honest) => !honest.endsWith('without-iss');
 
 export const returnUrl = 'https://app.acme.com/connected';
 
-export async function startStage(options: TestBrokerOptions = {}): Promise<Stage> {
-  const [scene, evil] = await Promise.all([startScene(options), listen()]);
+export async function startStage(options: Parameters<typeof startStrict>[0] = {}): Promise<Stage> {
+  const { start } = options;
+  const [scene, evil, strict] = await Promise.all([startScene(start === undefined ? {} : { start }), listen(), startStrict(options)]);
   const { authorizationServer: as, phonegap } = scene.providers;
   const captured: URLSearchParams[] = [];
   let to = (_state: string) => 'about:blank';
@@ -86,6 +89,7 @@ export async function startStage(options: TestBrokerOptions = {}): Promise<Stage
   return {
     ...scene,
     evil,
+    strict,
     captured,
     mislead(next) {
       to = next;
@@ -118,7 +122,7 @@ export async function startStage(options: TestBrokerOptions = {}): Promise<Stage
     },
     async stop() {
       await (await chromium)?.close();
-      await scene.stop();
+      await Promise.all([scene.stop(), strict.stop()]);
       await evil.stop();
     },
   };

@@ -1,0 +1,74 @@
+import { createServer } from 'node:net';
+import { createNameServerResolve } from '../../src/outside/address-guard.ts';
+import { createDoor } from '../../src/outside/http.ts';
+import { startTestBroker, type TestBroker, type TestBrokerOptions } from '../harness/broker.ts';
+import { serveNames } from '../outside/name-server.ts';
+
+/** A broker that calls public addresses only, a name server of the test's own, and a canary on this machine that nobody may reach. */
+
+export type Strict = {
+  broker: TestBroker;
+  /** Where the canary listens, on 127.0.0.1. */
+  port: number;
+  /** Connections that reached the canary. */
+  reached(): number;
+  /** Makes a name stand for these addresses; `then`: for those from the second question on. */
+  name(hostname: string, records: Records, then?: Records): void;
+  stop(): Promise<void>;
+};
+
+export type Records = { a?: readonly number[]; aaaa?: readonly number[] };
+
+export const loopback = { a: [127, 0, 0, 1] } satisfies Records;
+/** Looks public (2d00::1), and is nobody's: no connection of a test leaves for anywhere. */
+export const nowhere = { aaaa: [0x2d, ...Array.from({ length: 14 }, () => 0), 1] } satisfies Records;
+
+export async function startStrict({
+  start,
+  openDoor = createDoor,
+}: {
+  start?: TestBrokerOptions['start'];
+  openDoor?: typeof createDoor;
+}): Promise<Strict> {
+  let reached = 0;
+  const canary = createServer((socket) => {
+    reached += 1;
+    socket.on('error', () => {}).destroy();
+  });
+  await new Promise<void>((resolve) => canary.listen(0, '127.0.0.1', resolve));
+  const address = canary.address();
+  const records: Record<string, Records> = {};
+  const later = new Map<string, Records>();
+  const names = await serveNames(records);
+  const ask = createNameServerResolve({ servers: [names.server] });
+  const door = openDoor({
+    allowPrivateHosts: false,
+    deadlineMs: 2_000,
+    async resolve(hostname) {
+      const found = await ask(hostname);
+      const next = later.get(hostname);
+      if (next !== undefined) records[hostname] = next;
+      return found;
+    },
+  });
+  const broker = await startTestBroker({
+    env: { GRANTRY_ALLOW_PRIVATE_HOSTS: 'false' },
+    adapt: (world) => ({ ...world, door: door.send }),
+    ...(start !== undefined && { start }),
+  });
+  return {
+    broker,
+    port: typeof address === 'object' && address !== null ? address.port : 0,
+    reached: () => reached,
+    name(hostname, first, then) {
+      records[hostname] = first;
+      if (then !== undefined) later.set(hostname, then);
+    },
+    async stop() {
+      await broker.stop();
+      await door.close();
+      await names.close();
+      canary.close();
+    },
+  };
+}
