@@ -1,6 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
+/** What is measured is the work, not its limits. */
+const noLimits = { GRANTRY_LIMIT_CALLS: '999999', GRANTRY_LIMIT_WRONG_KEYS: '999999', GRANTRY_LIMIT_LINKS: '999999' };
+
 /** A server under measurement: a child process whose CPU time the kernel counts. */
 
 export type Measured = { url: string; cpuMs(): number; rssMb(): number; stop(): Promise<void> };
@@ -22,7 +25,11 @@ export async function startMeasured(
   module: string,
   { env, args = [], url }: { env: Record<string, string>; args?: string[]; url?: string },
 ): Promise<Measured> {
-  const child: ChildProcess = fork(module, { execArgv: args, env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+  const child: ChildProcess = fork(module, {
+    execArgv: args,
+    env: { ...process.env, ...noLimits, ...env },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
   const pid = child.pid ?? 0;
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   let base = url;

@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path';
+import type { Allowances } from './broker/limits.ts';
 import { type KeyRing, parseKeyRing } from './outside/key-ring.ts';
 import { type Fault, GrantryError, isGrantryError } from './protocol/errors.ts';
 import { isRootKeyText } from './protocol/root-key.ts';
@@ -34,6 +35,9 @@ export type Config = {
   /** How many refreshes a worker has under way at most. */
   readonly refreshConcurrency: number;
   readonly eventRetentionDays: number;
+  readonly limits: Allowances;
+  /** How many links of a project may be unfinished at once. */
+  readonly mostPendingLinks: number;
   /** Base URL of an OpenTelemetry collector (OTLP over HTTP) to which traces of jobs are sent. */
   readonly otlpEndpoint: string | undefined;
 };
@@ -221,6 +225,14 @@ export function readConfig(env: Environment): Config {
     metricsPort: readMetricsPort(reader),
     refreshConcurrency: integer(reader, 'GRANTRY_REFRESH_CONCURRENCY', { least: 1, most: 2_000, otherwise: 200 }),
     eventRetentionDays: integer(reader, 'GRANTRY_EVENT_RETENTION_DAYS', { least: 1, most: 3_650, otherwise: 90 }),
+    limits: Object.freeze({
+      calls: integer(reader, 'GRANTRY_LIMIT_CALLS', { least: 1, most: 999_999, otherwise: 6_000 }),
+      wrong_keys: integer(reader, 'GRANTRY_LIMIT_WRONG_KEYS', { least: 1, most: 999_999, otherwise: 20 }),
+      pages: integer(reader, 'GRANTRY_LIMIT_PAGES', { least: 1, most: 999_999, otherwise: 600 }),
+      unknown_callbacks: integer(reader, 'GRANTRY_LIMIT_UNKNOWN_CALLBACKS', { least: 1, most: 999_999, otherwise: 60 }),
+      links: integer(reader, 'GRANTRY_LIMIT_LINKS', { least: 1, most: 999_999, otherwise: 1_200 }),
+    }),
+    mostPendingLinks: integer(reader, 'GRANTRY_LIMIT_PENDING_LINKS', { least: 1, most: 999_999, otherwise: 10_000 }),
     otlpEndpoint: readOtlpEndpoint(reader),
   };
   if (faults.length > 0) throw new GrantryError('invalid_request', { detail: 'The configuration cannot be used.', errors: faults });

@@ -19,6 +19,7 @@ import { diagnoseKeys, diagnosePostgres } from './outside/diagnosis.ts';
 import { createDoor } from './outside/http.ts';
 import { loadOrCreateKeyFile } from './outside/key-file.ts';
 import { type KeyRing, parseKeyRing } from './outside/key-ring.ts';
+import { createLimits } from './outside/limits.ts';
 import { createMetrics } from './outside/metrics.ts';
 import { migrateDatabase, openPostgres, type Postgres } from './outside/postgres/database.ts';
 import { createStore } from './outside/postgres/store.ts';
@@ -189,6 +190,8 @@ export async function startBroker({ config, log, packageRoot, compiledProviders,
       hosts: createHostHealth({ elapsedMs, random: Math.random, meter }),
       spill: createSpill({ dir: join(config.dataDir, 'spill'), log }),
       uses,
+      limits: createLimits({ allowances: config.limits, elapsedMs }),
+      mostPendingLinks: config.mostPendingLinks,
       meter,
       log,
       now: () => new Date(),

@@ -88,6 +88,8 @@ const refreshWords: Record<ErrorCode, Words> = {
   not_found: { why: 'What was asked for is not there.', next: look },
   method_not_allowed: { why: 'A request was made in a way that is not answered.', next: look },
   idempotency_mismatch: { why: 'Two different requests were made under one name.', next: look },
+  address_too_long: { why: 'The address of a request was too long.', next: look },
+  rate_limited: transient('Too many requests were made at once.'),
   payload_too_large: { why: 'A request was too large.', next: look },
   unsupported_media_type: { why: 'A request was of a kind that is not understood.', next: look },
 };

@@ -4,6 +4,7 @@ import { findProvider, methodOf } from './catalog.ts';
 import { completeGiven } from './given-inputs.ts';
 import { newId } from './ids.ts';
 import { redirectUriOf } from './integrations.ts';
+import { tooMany } from './limits.ts';
 import { linkInputsPlace } from './places.ts';
 import type { ConnectionRecord, EndUser, LinkRecord, NewEvent } from './records.ts';
 import { mayReturnTo } from './return-urls.ts';
@@ -37,6 +38,14 @@ async function reconnected(world: World, project: string, body: LinkBody): Promi
   if (connection.integration_id !== body.integration) throw fault('/connection_id', 'This connection belongs to another integration.');
   if (connection.end_user_id !== body.end_user.id) throw fault('/connection_id', 'This connection belongs to another end user.');
   return connection;
+}
+
+/** Throws `rate_limited` when the project makes links too fast, or has too many that nobody finished. */
+async function requireRoom(world: World, project: string): Promise<void> {
+  const waitS = world.limits.take('links', project);
+  if (waitS !== undefined) throw tooMany('This project has made too many connect links in the last minute.', waitS);
+  if (await world.store.links.hasUnfinished(project, world.mostPendingLinks))
+    throw tooMany(`This project has ${world.mostPendingLinks} connect links that nobody has finished: wait until some are used or expire.`, 60);
 }
 
 /**
@@ -80,6 +89,8 @@ export async function createLink(
   }
   const connection = await reconnected(world, project, body);
   const scopes = body.scopes ?? integration.scopes;
+
+  await requireRoom(world, project);
 
   const token = newSecret(world);
   const identity = { id: newId('lnk'), project_id: project };

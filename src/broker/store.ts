@@ -97,6 +97,8 @@ export type Integrations = {
 };
 
 export type Links = {
+  /** True when the project has so many links that are not at their end. */
+  hasUnfinished(project: string, count: number): Promise<boolean>;
   insert(link: NewLink, expiresInS: number, events: NewEvent[]): Promise<LinkRecord>;
   get(project: string, id: string): Promise<LinkRecord | undefined>;
   byToken(hash: Buffer): Promise<LinkRecord | undefined>;

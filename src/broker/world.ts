@@ -2,6 +2,7 @@ import type { Definition } from '../protocol/definition/schema.ts';
 import type { Door } from '../protocol/door.ts';
 import type { Diagnosis } from './diagnosis.ts';
 import type { HostHealth } from './host-health.ts';
+import type { Limits } from './limits.ts';
 import type { Meter } from './meter.ts';
 import type { Seal } from './seal.ts';
 import type { Spill } from './spill.ts';
@@ -46,6 +47,9 @@ export type World = {
   /** Credentials that Postgres could not take yet, on this machine's disk. */
   spill: Spill;
   uses: Uses;
+  limits: Limits;
+  /** How many links of a project may be unfinished at once. */
+  mostPendingLinks: number;
   meter: Meter;
   log: Log;
   now: () => Date;

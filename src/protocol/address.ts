@@ -17,6 +17,18 @@ export function isPublicAddress(address: string): boolean {
   return parsed instanceof ipaddr.IPv6 ? parsed.match(globalIpv6, 3) : !hostAgents.has(parsed.toString());
 }
 
+/** Whom an address belongs to, for counting: an IPv6 address by its /64, of which everybody has one; other text as it is. */
+export function addressGroup(address: string): string {
+  if (!address.includes(':') || !ipaddr.isValid(address)) return address.slice(0, 64);
+  const parsed = ipaddr.process(address);
+  return parsed instanceof ipaddr.IPv6
+    ? `${parsed.parts
+        .slice(0, 4)
+        .map((part) => part.toString(16))
+        .join(':')}::/64`
+    : parsed.toString();
+}
+
 /** Host names that never leave the machine or the local network (RFC 6761, 6762, 8375, 9476 and common practice). */
 const privateSuffixes = 'localhost localdomain local internal intranet private corp home lan svc arpa onion alt invalid test example'.split(' ');
 

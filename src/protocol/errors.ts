@@ -29,6 +29,8 @@ export const errorTable = {
   unsupported_media_type: { status: 415, retryable: false, title: 'This content type is not understood.' },
   reauthorization_required: { status: 409, retryable: false, title: 'The end user has to connect again.' },
   misconfigured: { status: 409, retryable: false, title: 'The provider refuses our client registration.' },
+  address_too_long: { status: 414, retryable: false, title: 'The address is too long.' },
+  rate_limited: { status: 429, retryable: true, title: 'That was too much in too short a time.' },
   internal_error: { status: 500, retryable: true, title: 'Something went wrong on our side.' },
   integrity_error: { status: 500, retryable: false, title: 'A stored secret does not open.' },
   unavailable: { status: 503, retryable: true, title: 'The broker cannot answer right now.' },

@@ -1,14 +1,16 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import express, { type NextFunction, type Request, type Response } from 'express';
 import type { World } from '../broker/world.ts';
-import { isGrantryError } from '../protocol/errors.ts';
+import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import { openApiDocument } from './api/openapi.ts';
 import { apiRouter } from './api/router.ts';
-import type { RootKey } from './authentication.ts';
+import type { Gate, RootKey } from './authentication.ts';
 import { answerClientError } from './client-error.ts';
 import { connectRouter } from './connect/routes.ts';
 import { showPage } from './connect/show.ts';
 import { docsRouter } from './docs/routes.ts';
+import { limitPages, limitUnknownCallbacks } from './flood.ts';
+import { createGuesses } from './guesses.ts';
 import { type MetricsText, metricsRoute } from './metrics-route.ts';
 import { stylesheet } from './pages/stylesheet.ts';
 import { asGrantryError, problemOf } from './problem.ts';
@@ -26,9 +28,12 @@ export type WebOptions = {
   metrics?: MetricsText;
 };
 
+/** 8 KiB of query, and the longest path. */
+const longestUrl = 8_704;
+
 const isPagePath = (path: string) => path.startsWith('/connect/') || path.startsWith('/oauth/');
 
-function createApp({ world, root, trustProxy, metrics }: WebOptions): express.Express {
+function createApp({ world, gate, trustProxy, metrics }: Omit<WebOptions, 'root'> & { gate: Gate }): express.Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -59,6 +64,10 @@ function createApp({ world, root, trustProxy, metrics }: WebOptions): express.Ex
     next();
   });
 
+  app.use((req, _res, next) => {
+    if (req.url.length > longestUrl) throw new GrantryError('address_too_long');
+    next();
+  });
   app.get('/healthz', (_req, res) => void res.json({ status: 'ok' }));
   app.get('/readyz', async (_req, res) => {
     try {
@@ -68,7 +77,7 @@ function createApp({ world, root, trustProxy, metrics }: WebOptions): express.Ex
       res.status(503).json({ status: 'unavailable', detail: 'Postgres does not answer.' });
     }
   });
-  if (metrics !== undefined) app.get('/metrics', metricsRoute(world, root, metrics));
+  if (metrics !== undefined) app.get('/metrics', metricsRoute(world, gate, metrics));
   let document: unknown;
   app.get('/openapi.json', (_req, res) => {
     document ??= openApiDocument(world.publicUrl);
@@ -80,8 +89,10 @@ function createApp({ world, root, trustProxy, metrics }: WebOptions): express.Ex
       void res.set({ 'Content-Type': 'text/css; charset=utf-8', 'Cache-Control': 'public, max-age=31536000, immutable' }).send(stylesheet.body),
   );
   app.use(docsRouter(world));
+  app.use(['/connect', '/oauth/callback'], limitPages(world, trustProxy));
+  app.use('/oauth/callback', limitUnknownCallbacks(world, trustProxy));
   app.use(connectRouter(world));
-  app.use(apiRouter(world, root));
+  app.use(apiRouter(world, gate));
 
   app.use((req: Request, res: Response) => {
     if (isPagePath(req.path)) return showPage(world, res, { kind: 'not_found', requestId: requestIdOf(req) });
@@ -96,8 +107,12 @@ function createApp({ world, root, trustProxy, metrics }: WebOptions): express.Ex
     if (known.status >= 500) logError(world, error, requestId);
     if (res.headersSent) return void res.destroy();
     if (isPagePath(req.path)) {
+      if (known.code === 'rate_limited') {
+        res.set('Retry-After', String(known.details.retryAfterS));
+        return showPage(world, res, { kind: 'rate_limited', requestId });
+      }
       if (known.status >= 500) return showPage(world, res, { kind: 'error', requestId });
-      return showPage(world, res, { kind: 'failed', code: 'invalid_callback', requestId });
+      if (known.status !== 414) return showPage(world, res, { kind: 'failed', code: 'invalid_callback', requestId });
     }
     const problem = problemOf(known, requestId);
     res.status(problem.status).set(problem.headers).send(JSON.stringify(problem.body));
@@ -130,8 +145,9 @@ function logError(world: World, error: unknown, requestId: string): void {
 
 /** The server, not yet listening. Slow and oversized clients are cut by node's own limits. */
 export function createWebServer(options: WebOptions): Server {
-  const app = createApp(options);
-  const { world, root } = options;
+  const { world, root, trustProxy } = options;
+  const gate = { ...root, guesses: createGuesses(world.limits, trustProxy) };
+  const app = createApp({ ...options, gate });
   const onError = (error: unknown, requestId: string) => {
     if (!isGrantryError(error, 'provider_unavailable', 'unavailable')) logError(world, error, requestId);
   };
@@ -140,7 +156,7 @@ export function createWebServer(options: WebOptions): Server {
     (req: IncomingMessage, res: ServerResponse) => {
       const tokenPath = tokenPathOf(req);
       if (tokenPath === undefined) app(req, res);
-      else void serveToken({ world, root, onError }, req, res, tokenPath);
+      else void serveToken({ world, gate, onError }, req, res, tokenPath);
     },
   );
   server.maxRequestsPerSocket = 0;

@@ -4,9 +4,12 @@ import { defaultProject } from '../broker/projects.ts';
 import { sameBytes, sha256 } from '../broker/secrets.ts';
 import type { World } from '../broker/world.ts';
 import { GrantryError } from '../protocol/errors.ts';
+import type { Guesses } from './guesses.ts';
+
+export type RootKey = { hash: Buffer };
 
 /** What the web floor knows besides the world. */
-export type RootKey = { hash: Buffer };
+export type Gate = RootKey & { guesses: Guesses };
 
 /** The bearer token of a request (RFC 6750 section 2.1). Throws `unauthorized`. */
 export function bearerOf(req: IncomingMessage): string {
@@ -22,21 +25,41 @@ export function namedProject(req: IncomingMessage): string {
   return typeof named === 'string' && named !== '' ? named : defaultProject;
 }
 
-/** True when the token is the root key; compared by digest, in constant time. */
-export const isRootKey = (root: RootKey, token: string): boolean => sameBytes(root.hash, sha256(token));
+/** True when the digest is that of the root key; compared in constant time. */
+export const isRootKey = (root: RootKey, hash: Buffer): boolean => sameBytes(root.hash, hash);
 
-/** True when the holder of the root key asks. It needs no database, so it is known while Postgres is away. */
-export const isRoot = (root: RootKey, req: IncomingMessage): boolean => isRootKey(root, bearerOf(req));
-
-/** Who asks. Throws `unauthorized`; `not_found` when the root key names a project that is not there. */
-export async function authenticate(world: World, root: RootKey, req: IncomingMessage): Promise<Caller> {
-  const token = bearerOf(req);
-  if (isKeyText(token)) {
-    const hash = sha256(token);
-    return callerOf(hash, await world.store.apiKeys.findByHash(hash));
-  }
-  if (!isRootKey(root, token)) throw new GrantryError('unauthorized');
-  const project = namedProject(req);
-  if ((await world.store.projects.get(project)) === undefined) throw new GrantryError('not_found', { detail: 'There is no such project.' });
-  return { kind: 'root', project };
+/** True when the holder of the root key asks. It needs no database, so it is known while Postgres is away. Throws `rate_limited`. */
+export function isRoot(gate: Gate, req: IncomingMessage): boolean {
+  const hash = sha256(bearerOf(req));
+  const key = hash.toString('latin1');
+  gate.guesses.admit(req, key);
+  const is = isRootKey(gate, hash);
+  if (is) gate.guesses.right(key);
+  return is;
 }
+
+/** Looks up who asks, unless too many wrong keys came from there; a wrong key is counted. */
+export async function guarded<T>({ guesses }: Gate, req: IncomingMessage, lookUp: (token: string, hash: Buffer) => Promise<T>): Promise<T> {
+  const token = bearerOf(req);
+  const hash = sha256(token);
+  const key = hash.toString('latin1');
+  guesses.admit(req, key);
+  try {
+    const found = await lookUp(token, hash);
+    guesses.right(key);
+    return found;
+  } catch (error) {
+    guesses.wrong(req, key, error);
+    throw error;
+  }
+}
+
+/** Who asks. Throws `unauthorized`; `rate_limited` after too many of those; `not_found` when the root key names a project that is not there. */
+export const authenticate = (world: World, gate: Gate, req: IncomingMessage): Promise<Caller> =>
+  guarded(gate, req, async (token, hash) => {
+    if (isKeyText(token)) return callerOf(hash, await world.store.apiKeys.findByHash(hash));
+    if (!isRootKey(gate, hash)) throw new GrantryError('unauthorized');
+    const project = namedProject(req);
+    if ((await world.store.projects.get(project)) === undefined) throw new GrantryError('not_found', { detail: 'There is no such project.' });
+    return { kind: 'root', project };
+  });

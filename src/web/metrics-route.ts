@@ -4,7 +4,7 @@ import type { Request, RequestHandler, Response } from 'express';
 import { requireScope } from '../broker/api-keys.ts';
 import type { World } from '../broker/world.ts';
 import { apiHeaders } from './api-headers.ts';
-import { authenticate, type RootKey } from './authentication.ts';
+import { authenticate, type Gate } from './authentication.ts';
 
 /** What the broker has counted, for Prometheus: on the main port with a key, on a port of its own without. */
 
@@ -13,10 +13,10 @@ export type MetricsText = (audience?: 'operator' | 'project') => Promise<{ conte
 
 /** `GET /metrics` for the root key and for API keys with the scope `admin`. */
 export const metricsRoute =
-  (world: World, root: RootKey, text: MetricsText): RequestHandler =>
+  (world: World, gate: Gate, text: MetricsText): RequestHandler =>
   async (req: Request, res: Response) => {
     res.set(apiHeaders);
-    const caller = await authenticate(world, root, req);
+    const caller = await authenticate(world, gate, req);
     requireScope(caller, 'admin');
     const { contentType, body } = await text(caller.kind === 'root' ? 'operator' : 'project');
     res.set('Content-Type', contentType).end(body);

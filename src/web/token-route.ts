@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Caller, callerName, callerOf, isKeyText, requireScope } from '../broker/api-keys.ts';
-import { sha256 } from '../broker/secrets.ts';
 import type { TokenRow } from '../broker/store.ts';
 import { getToken, type TokenWish } from '../broker/tokens.ts';
 import type { World } from '../broker/world.ts';
@@ -8,7 +7,7 @@ import { GrantryError } from '../protocol/errors.ts';
 import { parseQuery } from './api/parsing.ts';
 import { tokenQuery } from './api/schemas.ts';
 import { apiHeaders } from './api-headers.ts';
-import { bearerOf, isRootKey, namedProject, type RootKey } from './authentication.ts';
+import { type Gate, guarded, isRootKey, namedProject } from './authentication.ts';
 import { problemOf } from './problem.ts';
 import { requestIdOf } from './request-id.ts';
 
@@ -18,11 +17,13 @@ import { requestIdOf } from './request-id.ts';
  */
 
 const path = /^\/v1\/connections\/([A-Za-z0-9_-]{1,100})\/token(?:\?([^#]*))?$/;
+/** Longer ones take the way that all others take. */
+const longestUrl = 1_000;
 const usual: TokenWish = { minTtlS: 60, force: false };
 
 /** The connection's id when the request is for the token path; undefined for everything else. */
 export function tokenPathOf(req: IncomingMessage): { id: string; query: string } | undefined {
-  if (req.method !== 'GET' || req.url === undefined) return undefined;
+  if (req.method !== 'GET' || req.url === undefined || req.url.length > longestUrl) return undefined;
   const match = path.exec(req.url);
   return match === null ? undefined : { id: match[1] ?? '', query: match[2] ?? '' };
 }
@@ -34,22 +35,21 @@ function wishOf(query: string): TokenWish {
   return { minTtlS: min_ttl, force };
 }
 
-/** Who asks, and the row, when there is one for this caller. Throws `unauthorized`. */
-async function lookUp(world: World, root: RootKey, req: IncomingMessage, id: string): Promise<{ caller: Caller; row: TokenRow | undefined }> {
-  const token = bearerOf(req);
-  if (isKeyText(token)) {
-    const hash = sha256(token);
-    const found = await world.store.tokens.byKey(hash, id);
-    return { caller: callerOf(hash, found?.key), row: found?.connection };
-  }
-  if (!isRootKey(root, token)) throw new GrantryError('unauthorized');
-  const project = namedProject(req);
-  return { caller: { kind: 'root', project }, row: await world.store.tokens.byProject(project, id) };
-}
+/** Who asks, and the row, when there is one for this caller. Throws `unauthorized`, and `rate_limited` after too many of those. */
+const lookUp = (world: World, gate: Gate, req: IncomingMessage, id: string): Promise<{ caller: Caller; row: TokenRow | undefined }> =>
+  guarded(gate, req, async (token, hash) => {
+    if (isKeyText(token)) {
+      const found = await world.store.tokens.byKey(hash, id);
+      return { caller: callerOf(hash, found?.key), row: found?.connection };
+    }
+    if (!isRootKey(gate, hash)) throw new GrantryError('unauthorized');
+    const project = namedProject(req);
+    return { caller: { kind: 'root', project }, row: await world.store.tokens.byProject(project, id) };
+  });
 
 /** Answers one request of the token path, and logs that it did: refusals at info, tokens handed out at debug. `onError` hears what was not the caller's fault. */
 export async function serveToken(
-  { world, root, onError }: { world: World; root: RootKey; onError: (error: unknown, requestId: string) => void },
+  { world, gate, onError }: { world: World; gate: Gate; onError: (error: unknown, requestId: string) => void },
   req: IncomingMessage,
   res: ServerResponse,
   { id, query }: { id: string; query: string },
@@ -58,7 +58,7 @@ export async function serveToken(
   const requestId = requestIdOf(req);
   let keyId: string | null = null;
   try {
-    const { caller, row } = await lookUp(world, root, req, id);
+    const { caller, row } = await lookUp(world, gate, req, id);
     keyId = callerName(caller);
     requireScope(caller, 'tokens');
     const wish = wishOf(query);

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { freePort } from './broker.ts';
+import { noLimits } from './no-limits.ts';
 
 /** A broker in a process of its own: started as an operator starts it, ended as the system ends it. */
 export type BrokerProcess = {
@@ -33,6 +34,7 @@ export async function startBrokerProcess(env: Record<string, string>, program?: 
       HOST: '127.0.0.1',
       PORT: String(port),
       LOG_LEVEL: 'info',
+      ...noLimits,
       ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],

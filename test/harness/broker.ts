@@ -13,6 +13,7 @@ import { migrateDatabase } from '../../src/outside/postgres/database.ts';
 import { type RunningBroker, startBroker } from '../../src/process.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
+import { noLimits } from './no-limits.ts';
 
 /** A whole broker on a database of its own, listening on localhost, with the sandbox providers beside it. */
 
@@ -62,6 +63,7 @@ export async function startTestBroker({ database, env = {}, adapt, start = start
     PORT: String(port),
     HOST: '127.0.0.1',
     LOG_LEVEL: 'debug',
+    ...noLimits,
     ...env,
   });
   const logged: string[] = [];

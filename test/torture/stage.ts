@@ -11,6 +11,7 @@ import { createBrowser } from '../../src/sandbox/browser.ts';
 import { type Sandbox, startSandbox } from '../../src/sandbox/sandbox.ts';
 import { type Bundle, bundled } from '../harness/bundle.ts';
 import { freePort } from '../harness/free-port.ts';
+import { noLimits } from '../harness/no-limits.ts';
 import { type Receiver, startReceiver } from './receiver.ts';
 import { type Server, startPostgres, startRedis } from './servers.ts';
 import { loadWorker, type Worker } from './worker-process.ts';
@@ -129,7 +130,7 @@ export async function setStage(): Promise<Stage> {
 type Web = { env: Record<string, string>; packageRoot: string; livingLeases: Set<string> };
 
 function startWeb({ env, packageRoot, livingLeases }: Web): Promise<RunningBroker> {
-  const config = readConfig({ ...env, GRANTRY_ROLE: 'web' });
+  const config = readConfig({ ...noLimits, ...env, GRANTRY_ROLE: 'web' });
   return startBroker({
     config,
     log: createLog('silent'),

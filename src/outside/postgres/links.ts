@@ -32,6 +32,16 @@ export function linkStore(db: Database): Links {
         await insertEvents(tx, events);
         return row;
       }),
+    // Reads no more than `count` entries of an index, however many links there are.
+    hasUnfinished: async (project, count) =>
+      (
+        await db
+          .select({ id: t.id })
+          .from(t)
+          .where(and(eq(t.project_id, project), unfinished))
+          .offset(count - 1)
+          .limit(1)
+      ).length === 1,
     get: async (project, id) =>
       (
         await db

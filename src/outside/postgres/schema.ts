@@ -159,6 +159,7 @@ export const connectLinks = pgTable(
     uniqueIndex('connect_links_state').on(t.state_hash).where(sql`${t.state_hash} is not null`),
     index('connect_links_browser').on(t.browser_hash).where(sql`${t.state_hash} is not null`),
     index('connect_links_integration').on(t.project_id, t.integration_id),
+    index('connect_links_unfinished').on(t.project_id, t.id).where(sql`${t.finished_at} is null`),
     index('connect_links_open').on(t.expires_at).where(sql`${t.finished_at} is null`),
     index('connect_links_finished').on(t.finished_at).where(sql`${t.finished_at} is not null`),
   ],

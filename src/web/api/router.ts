@@ -2,11 +2,12 @@ import express, { type Request, type Response, Router } from 'express';
 import { z } from 'zod';
 import { type Caller, callerName, requireScope } from '../../broker/api-keys.ts';
 import { once } from '../../broker/idempotency.ts';
+import { tooMany } from '../../broker/limits.ts';
 import { defaultProject } from '../../broker/projects.ts';
 import type { World } from '../../broker/world.ts';
 import { GrantryError } from '../../protocol/errors.ts';
 import { apiHeaders } from '../api-headers.ts';
-import { authenticate, bearerOf, isRoot, type RootKey } from '../authentication.ts';
+import { authenticate, bearerOf, type Gate, isRoot } from '../authentication.ts';
 import { administration } from './administration.ts';
 import { connecting } from './connecting.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -50,10 +51,12 @@ function idempotencyKey(req: Request): string | undefined {
   return key;
 }
 
-async function authorize(world: World, root: RootKey, req: Request, { scope }: Endpoint): Promise<Caller> {
+async function authorize(world: World, gate: Gate, req: Request, { scope }: Endpoint): Promise<Caller> {
   // What only the root key may do concerns no project, so none is looked up: diagnostics are for the time when Postgres is away.
-  if (scope === 'root' && isRoot(root, req)) return { kind: 'root', project: defaultProject };
-  const caller = await authenticate(world, root, req);
+  if (scope === 'root' && isRoot(gate, req)) return { kind: 'root', project: defaultProject };
+  const caller = await authenticate(world, gate, req);
+  const waitS = world.limits.take('calls', callerName(caller));
+  if (waitS !== undefined) throw tooMany('This API key has made too many calls in the last minute.', waitS);
   if (scope !== 'root') requireScope(caller, scope);
   else throw new GrantryError('forbidden', { detail: 'Only the root key may do that.' });
   return caller;
@@ -63,10 +66,10 @@ const parseText = express.text({ type: () => true, limit: bodyLimit, defaultChar
 const readText = (req: Request, res: Response): Promise<void> =>
   new Promise((resolve, reject) => parseText(req, res, (error?: unknown) => (error === undefined ? resolve() : reject(error))));
 
-async function serve(world: World, root: RootKey, endpoint: Endpoint, req: Request, res: Response): Promise<void> {
+async function serve(world: World, gate: Gate, endpoint: Endpoint, req: Request, res: Response): Promise<void> {
   res.set(apiHeaders);
   // Who asks is known before a byte of the body is read.
-  const caller = await authorize(world, root, req, endpoint);
+  const caller = await authorize(world, gate, req, endpoint);
   await readText(req, res);
   const query = parseQuery(endpoint.query ?? noQuery, new URL(req.originalUrl, 'http://query').searchParams);
   const given = readBody(endpoint, req);
@@ -97,10 +100,10 @@ function send(res: Response, { status, body }: { status: number; body?: unknown 
 }
 
 /** Every call of the REST API. */
-export function apiRouter(world: World, root: RootKey): Router {
+export function apiRouter(world: World, gate: Gate): Router {
   const router = Router({ caseSensitive: true, strict: true });
   for (const endpoint of endpoints) {
-    router[endpoint.method](endpoint.path, (req: Request, res: Response) => serve(world, root, endpoint, req, res));
+    router[endpoint.method](endpoint.path, (req: Request, res: Response) => serve(world, gate, endpoint, req, res));
   }
   const paths = new Map<string, string[]>();
   for (const { path, method } of endpoints)

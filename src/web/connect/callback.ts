@@ -21,6 +21,7 @@ export async function callback(world: World, req: Request, res: Response): Promi
     parameters === undefined
       ? { kind: 'unknown' }
       : await receiveCallback(world, { parameters, arrivedAt: `${world.publicUrl}${req.path}`, browser });
+  res.locals.isUnknownCallback = outcome.kind === 'unknown';
   if (outcome.kind === 'unknown') return showPage(world, res, { kind: 'failed', code: 'invalid_callback', requestId: requestIdOf(req) });
   showEnd(world, req, res, outcome);
 }

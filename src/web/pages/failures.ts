@@ -78,6 +78,11 @@ export const notices = {
     what: 'A link belongs to the browser that opened it first, so that nobody else can finish it. This browser may also have lost its cookies.',
     next: 'Go on in the browser you began in, or ask {project} for a new link. If you did not open it before, tell them.',
   },
+  rate_limited: {
+    heading: 'Too many requests',
+    what: 'More came from your network in the last minute than we answer.',
+    next: 'Wait a minute, then load this page again.',
+  },
   stale_form: {
     heading: 'This page is out of date',
     what: 'What you sent came from an older copy of the page, so it was not used.',

@@ -90,6 +90,7 @@ export type NoticePage =
   /** The form's CSRF token does not fit (any more). */
   | ({ kind: 'stale_form'; again?: string } & Known)
   | { kind: 'not_found'; requestId: string }
+  | { kind: 'rate_limited'; requestId: string }
   | { kind: 'error'; requestId: string };
 
 /** Everything that an end user can be shown. */

@@ -8,7 +8,7 @@ import { OutOfBand } from './out-of-band.tsx';
 import { Confirmation, Connected, Tested } from './outcome.tsx';
 import type { Page } from './page.ts';
 
-const noticeStatus = { already_used: 410, wrong_browser_open: 400, stale_form: 403, not_found: 404, error: 500 } as const;
+const noticeStatus = { already_used: 410, wrong_browser_open: 400, stale_form: 403, not_found: 404, rate_limited: 429, error: 500 } as const;
 
 function statusOf(page: Page): number {
   switch (page.kind) {

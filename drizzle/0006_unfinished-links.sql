@@ -1,0 +1,1 @@
+CREATE INDEX "connect_links_unfinished" ON "connect_links" USING btree ("project_id","id") WHERE "connect_links"."finished_at" is null;
