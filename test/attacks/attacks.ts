@@ -5,6 +5,7 @@ import { coat } from './coat.ts';
 import { codes } from './codes.ts';
 import { corf } from './corf.ts';
 import { pages } from './pages.ts';
+import { queuePoisoning } from './queues.ts';
 import { openRedirect } from './return-urls.ts';
 import { sessionFixation } from './session-fixation.ts';
 import { ssrf } from './ssrf.ts';
@@ -20,4 +21,5 @@ export const attacks: readonly Attack[] = [
   ...ciphertexts,
   ...pages,
   ...ssrf,
+  ...queuePoisoning,
 ];

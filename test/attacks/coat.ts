@@ -7,7 +7,9 @@ import { type Honest, honests, namesIssuer, type Stage } from './stage.ts';
  * and the attacker's own challenge; the broker would give her code to the evil token endpoint, and the attacker puts it into his own flow.
  */
 
-async function steal(stage: Stage, honest: Honest, project: string | undefined) {
+type Evil = { integration: 'evil' | 'impostor'; project?: 'elsewhere' };
+
+async function steal(stage: Stage, honest: Honest, { integration, project }: Evil) {
   const { fresh, mislead, captured, providers } = stage;
   const [attacker, victim] = [fresh('attacker'), fresh('victim')];
   const browser = createBrowser();
@@ -19,7 +21,7 @@ async function steal(stage: Stage, honest: Honest, project: string | undefined) 
   });
   providers.authorizationServer.switches.autoApprove = { user: victim };
   const victims = createBrowser();
-  const link = await stage.linkTo('evil', { end_user: { id: victim } }, project);
+  const link = await stage.linkTo(integration, { end_user: { id: victim } }, project);
   const callback = await stage.walk(link, victims);
   const iss = callback.searchParams.get('iss') ?? '';
   // A server that does not know RFC 9207 sends none.
@@ -30,20 +32,26 @@ async function steal(stage: Stage, honest: Honest, project: string | undefined) 
   return { attacker, victim, browser, authorizeUrl, code: code ?? undefined, iss, status };
 }
 
-const theft = (honest: Honest, project?: string): Attack => ({
-  name: `COAT, ${honest}, evil ${project === undefined ? 'in the same project' : 'in another project'}: the code is stolen`,
-  falls: [namesIssuer(honest) ? ['own callback', 'issuer'] : ['own callback']],
+const named = (honest: Honest, { integration, project }: Evil) =>
+  `${integration === 'evil' ? 'COAT' : "mix-up, the honest issuer's name"}, ${honest}, evil in ${project === undefined ? 'the same' : 'another'} project`;
+
+/** An impostor names the honest issuer, so that the issuer tells nothing. */
+const issuerHolds = (honest: Honest, { integration }: Evil) => integration === 'evil' && namesIssuer(honest);
+
+const theft = (honest: Honest, evil: Evil): Attack => ({
+  name: `${named(honest, evil)}: the code is stolen`,
+  falls: [issuerHolds(honest, evil) ? ['own callback', 'issuer'] : ['own callback']],
   async run(stage) {
-    const { code, status } = await steal(stage, honest, project);
+    const { code, status } = await steal(stage, honest, evil);
     return code === undefined ? stopped(`the victim's callback: ${status}`) : succeeded("the victim's code reached the evil token endpoint");
   },
 });
 
-const takeover = (honest: Honest, project?: string): Attack => ({
-  name: `COAT, ${honest}, evil ${project === undefined ? 'in the same project' : 'in another project'}: the account is taken over`,
-  falls: [namesIssuer(honest) ? ['own callback', 'issuer', 'code ledger'] : ['own callback', 'code ledger']],
+const takeover = (honest: Honest, evil: Evil): Attack => ({
+  name: `${named(honest, evil)}: the account is taken over`,
+  falls: [issuerHolds(honest, evil) ? ['own callback', 'issuer', 'code ledger'] : ['own callback', 'code ledger']],
   async run(stage) {
-    const { code, attacker, victim, browser, authorizeUrl, iss } = await steal(stage, honest, project);
+    const { code, attacker, victim, browser, authorizeUrl, iss } = await steal(stage, honest, evil);
     if (code === undefined) return stopped('no code to inject');
     const injected = new URL(authorizeUrl.searchParams.get('redirect_uri') ?? '');
     injected.search = new URLSearchParams({
@@ -57,9 +65,12 @@ const takeover = (honest: Honest, project?: string): Attack => ({
   },
 });
 
-export const coat: Attack[] = honests.flatMap((honest) => [
-  theft(honest),
-  theft(honest, 'elsewhere'),
-  takeover(honest),
-  takeover(honest, 'elsewhere'),
-]);
+const evils: Evil[] = [{ integration: 'evil' }, { integration: 'evil', project: 'elsewhere' }];
+const impostors: Evil[] = [{ integration: 'impostor' }, { integration: 'impostor', project: 'elsewhere' }];
+/** An impostor has to be answered with the name that it claims. */
+const namingIssuer = honests.filter(namesIssuer);
+
+export const coat: Attack[] = [
+  ...honests.flatMap((honest) => evils.flatMap((evil) => [theft(honest, evil), takeover(honest, evil)])),
+  ...namingIssuer.flatMap((honest) => impostors.flatMap((evil) => [theft(honest, evil), takeover(honest, evil)])),
+];

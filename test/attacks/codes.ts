@@ -31,6 +31,17 @@ export const codes: Attack[] = [
     },
   },
   {
+    name: 'hostile callback: two states in one answer',
+    falls: [['one value']],
+    async run(stage) {
+      const { callback, browser } = await flowOf(stage, 'own', stage.fresh('victim'));
+      callback.searchParams.append('state', 'another');
+      const before = exchanges(stage);
+      const { status } = await stage.visit(callback, browser);
+      return exchanges(stage) > before ? succeeded('one of the states was taken') : stopped(`the callback: ${status}`);
+    },
+  },
+  {
     name: 'hostile callback: two codes in one answer',
     falls: [['one value']],
     async run(stage) {

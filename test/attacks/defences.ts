@@ -227,6 +227,16 @@ export const defences = {
       },
     ],
   },
+  'due by Postgres': {
+    what: 'a job only says where to look: Postgres says whether a refresh is due',
+    edits: [
+      {
+        file: 'src/broker/refresh.ts',
+        snippet: 'view.connection.token_version !== due.token_version || !isDue(view) ||',
+        without: 'view.connection.token_version !== due.token_version || (!OFF && !isDue(view)) ||',
+      },
+    ],
+  },
 } as const satisfies Record<string, Defence>;
 
 export type DefenceName = keyof typeof defences;

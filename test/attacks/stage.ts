@@ -82,6 +82,10 @@ export async function startStage(options: Parameters<typeof startStrict>[0] = {}
   for (const project of [undefined, 'elsewhere']) {
     await scene.define(JSON.stringify({ id: 'evil', name: 'Evil', methods: { web: { grant: 'authorization_code', ...endpoints } } }), project);
     await scene.integrate(party, { id: 'evil', provider: 'evil' }, project);
+    // One that says it is the honest server (mix-up): it may, and gains nothing.
+    const methods = { web: { grant: 'authorization_code', issuer: as.issuer, iss_parameter: 'required', ...endpoints } };
+    await scene.define(JSON.stringify({ id: 'impostor', name: 'Impostor', methods }), project);
+    await scene.integrate(party, { id: 'impostor', provider: 'impostor' }, project);
   }
 
   let made = 0;
