@@ -88,7 +88,7 @@ describe('the code', () => {
     ['with a line end', (p) => p.set('code', `${p.get('code')}\r\nx`)],
     ['with NUL', (p) => p.set('code', `${p.get('code')}\0`)],
     ['beyond ASCII', (p) => p.set('code', `${p.get('code')}\u00e9`)],
-    ['of 9 kB', (p) => p.set('code', 'A'.repeat(9_000))],
+    ['of 8.3 kB', (p) => p.set('code', 'A'.repeat(8_300))],
     ['beside an error', (p) => p.set('error', 'access_denied')],
     ['beside denied', (p) => p.set('denied', '1')],
   ];

@@ -41,7 +41,7 @@ const strange: [string, (callback: URL, state: string) => string][] = [
     'a state in full-width letters',
     ({ search }, state) => search.replace(state, [...state].map((c) => encodeURIComponent(String.fromCharCode(c.charCodeAt(0) + 0xfee0))).join('')),
   ],
-  ['a state of 10 kB', ({ search }, state) => search.replace(state, 'A'.repeat(10_000))],
+  ['a state of 8.3 kB', ({ search }, state) => search.replace(state, 'A'.repeat(8_300))],
   ['an empty state', ({ search }, state) => search.replace(state, '')],
   ['no state', ({ searchParams }) => `?code=${searchParams.get('code')}&iss=${searchParams.get('iss')}`],
   ['two states, the right one first', ({ search }) => `${search}&state=${'A'.repeat(43)}`],
