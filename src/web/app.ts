@@ -26,7 +26,13 @@ export type WebOptions = {
   trustProxy: number;
   /** Without it there is no /metrics. */
   metrics?: MetricsText;
+  patience?: Patience;
 };
+
+/** How long a client may take to send its headers and its whole request, and how often that is looked at, in milliseconds. */
+export type Patience = { headersMs: number; requestMs: number; lookEveryMs: number };
+
+const usualPatience: Patience = { headersMs: 10_000, requestMs: 30_000, lookEveryMs: 5_000 };
 
 /** 8 KiB of query, and the longest path. */
 const longestUrl = 8_704;
@@ -145,14 +151,20 @@ function logError(world: World, error: unknown, requestId: string): void {
 
 /** The server, not yet listening. Slow and oversized clients are cut by node's own limits. */
 export function createWebServer(options: WebOptions): Server {
-  const { world, root, trustProxy } = options;
+  const { world, root, trustProxy, patience: { headersMs, requestMs, lookEveryMs } = usualPatience } = options;
   const gate = { ...root, guesses: createGuesses(world.limits, trustProxy) };
   const app = createApp({ ...options, gate });
   const onError = (error: unknown, requestId: string) => {
     if (!isGrantryError(error, 'provider_unavailable', 'unavailable')) logError(world, error, requestId);
   };
   const server = createServer(
-    { headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000, maxHeaderSize: 16_384, connectionsCheckingInterval: 5_000 },
+    {
+      headersTimeout: headersMs,
+      requestTimeout: requestMs,
+      connectionsCheckingInterval: lookEveryMs,
+      keepAliveTimeout: 65_000,
+      maxHeaderSize: 16_384,
+    },
     (req: IncomingMessage, res: ServerResponse) => {
       const tokenPath = tokenPathOf(req);
       if (tokenPath === undefined) app(req, res);
