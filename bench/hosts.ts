@@ -54,7 +54,7 @@ function ask<T>(provider: ChildProcess, order: Record<string, unknown>): Promise
 async function fill(databaseUrl: string, keys: string): Promise<void> {
   const postgres = openPostgres({ url: databaseUrl, max: 4, onError: () => {} });
   const store = createStore(postgres);
-  const seal = createSeal({ ring: parseKeyRing(keys), store: store.dataKeys });
+  const seal = createSeal({ provider: parseKeyRing(keys), store: store.dataKeys });
   const secret = JSON.stringify({ kind: 'oauth2', access_token: 'a'.repeat(900), token_type: 'bearer', refresh_token: 'r'.repeat(200) });
   for (let n = 0; n < perHost * hosts.length; n += 1) {
     const [id, host] = [`con_${n.toString(36).padStart(26, '0')}`, hosts[n % hosts.length] ?? ''];

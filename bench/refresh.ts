@@ -128,7 +128,7 @@ export async function run(): Promise<void> {
 async function fill(databaseUrl: string, keys: string): Promise<void> {
   const postgres = openPostgres({ url: databaseUrl, max: 4, onError: () => {} });
   const store = createStore(postgres);
-  const seal = createSeal({ ring: parseKeyRing(keys), store: store.dataKeys });
+  const seal = createSeal({ provider: parseKeyRing(keys), store: store.dataKeys });
   const secret = JSON.stringify({ kind: 'oauth2', access_token: 'a'.repeat(900), token_type: 'bearer', refresh_token: 'r'.repeat(200) });
   for (let n = 0; n < connections; n += 1) {
     const id = `con_${n.toString(36).padStart(26, '0')}`;

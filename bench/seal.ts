@@ -14,7 +14,7 @@ const text = randomBytes(1050).toString('base64'); // 1.4 KB, an access token wi
 const place = { project: 'default', table: 'connections', row: 'con_1', field: 'credential', version: 1 };
 const aad = new TextEncoder().encode(JSON.stringify([1, ...Object.values(place)]));
 
-const seal = createSeal({ ring: parseKeyRing(generateKeyRing()), store: oneKeyStore() });
+const seal = createSeal({ provider: parseKeyRing(generateKeyRing()), store: oneKeyStore() });
 const sealed = await seal.seal(place, text);
 const cryptoKey = await webcrypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt']);
 const bytes = new TextEncoder().encode(text);

@@ -1,7 +1,8 @@
 import { join, resolve } from 'node:path';
 import type { Allowances } from './broker/limits.ts';
-import { type KeyRing, parseKeyRing } from './outside/key-ring.ts';
-import { type Fault, GrantryError, isGrantryError } from './protocol/errors.ts';
+import { type KeysConfig, readKeys } from './config-keys.ts';
+import { createReader, type Environment, integer, isSet, type Mode, oneOf, type Reader, urlOf } from './config-reader.ts';
+import { type Fault, GrantryError } from './protocol/errors.ts';
 import { isRootKeyText } from './protocol/root-key.ts';
 import { Secret } from './protocol/secret.ts';
 
@@ -9,8 +10,8 @@ const roles = ['all', 'web', 'worker'] as const;
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 /** What a process is told by its environment; frozen, secrets print as `[sealed]`. The table is in docs/operations.md. */
-export type Config = {
-  readonly mode: 'production' | 'development';
+export type Config = KeysConfig & {
+  readonly mode: Mode;
   readonly role: (typeof roles)[number];
   /** Our own origin, without a slash at the end. */
   readonly publicUrl: string;
@@ -20,8 +21,6 @@ export type Config = {
   readonly database: { readonly kind: 'external'; readonly url: Secret } | { readonly kind: 'embedded'; readonly dir: string };
   /** `postgres`: BullMQ runs on the database. */
   readonly queue: { readonly kind: 'redis'; readonly url: Secret } | { readonly kind: 'postgres' };
-  /** `file`: made once at `path`. */
-  readonly keys: { readonly kind: 'given'; readonly ring: KeyRing } | { readonly kind: 'file'; readonly path: string };
   /** `file`: made once in `dir`, and shown once. */
   readonly rootKey: { readonly kind: 'given'; readonly key: Secret } | { readonly kind: 'file'; readonly dir: string };
   readonly allowPrivateHosts: boolean;
@@ -41,8 +40,6 @@ export type Config = {
   /** Base URL of an OpenTelemetry collector (OTLP over HTTP) to which traces of jobs are sent. */
   readonly otlpEndpoint: string | undefined;
 };
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 /** What is allowed and still worth a word to whoever runs this process; nothing: undefined. */
 export function configurationAdvice({
@@ -66,49 +63,6 @@ export function configurationAdvice({
     };
   return undefined;
 }
-
-/** Collects what is wrong instead of stopping at the first fault. */
-type Reader = {
-  /** The variable without surrounding white space; undefined when it is absent or empty. */
-  text(name: string): string | undefined;
-  fault(name: string, detail: string): void;
-};
-
-function createReader(env: Environment, faults: Fault[]): Reader {
-  return {
-    text(name) {
-      const value = env[name]?.trim();
-      return value === '' ? undefined : value;
-    },
-    fault: (name, detail) => faults.push({ pointer: `/${name}`, detail }),
-  };
-}
-
-function oneOf<T extends string>({ text, fault }: Reader, name: string, values: readonly [T, ...T[]], otherwise: T): T {
-  const given = text(name);
-  if (given === undefined) return otherwise;
-  const found = values.find((value) => value === given);
-  if (found === undefined) fault(name, `must be one of ${values.join(', ')}.`);
-  return found ?? otherwise;
-}
-
-function integer({ text, fault }: Reader, name: string, { least, most, otherwise }: { least: number; most: number; otherwise: number }): number {
-  const given = text(name);
-  if (given === undefined) return otherwise;
-  const value = /^\d{1,6}$/.test(given) ? Number(given) : Number.NaN;
-  if (value >= least && value <= most) return value;
-  fault(name, `must be a whole number from ${least} to ${most}.`);
-  return otherwise;
-}
-
-/** A URL with one of the protocols; what it holds is never repeated, for it may be a password. */
-function urlOf(text: string, protocols: readonly string[]): URL | undefined {
-  if (!URL.canParse(text)) return undefined;
-  const url = new URL(text);
-  return protocols.includes(url.protocol) && url.hostname !== '' ? url : undefined;
-}
-
-type Mode = Config['mode'];
 
 function readPublicUrl({ text, fault }: Reader, mode: Mode, port: number): string {
   const given = text('PUBLIC_URL');
@@ -144,23 +98,6 @@ function readQueue({ text, fault }: Reader): Config['queue'] {
   return { kind: 'redis', url: new Secret(given) };
 }
 
-function readKeys({ text, fault }: Reader, mode: Mode, dataDir: string): Config['keys'] {
-  const given = text('GRANTRY_KEYS');
-  const made = { kind: 'file', path: join(dataDir, 'keys.json') } as const;
-  if (given === undefined) {
-    if (mode === 'production')
-      fault('GRANTRY_KEYS', 'is needed in production: the JWK Set that seals everything. docs/operations.md says how to make one.');
-    return made;
-  }
-  try {
-    return { kind: 'given', ring: parseKeyRing(given) };
-  } catch (error) {
-    if (!isGrantryError(error, 'invalid_request')) throw error;
-    for (const { pointer, detail } of error.details.errors ?? []) fault('GRANTRY_KEYS', pointer === '' ? `${detail}.` : `${pointer} ${detail}.`);
-    return made;
-  }
-}
-
 function readRootKey({ text, fault }: Reader, mode: Mode, dataDir: string): Config['rootKey'] {
   const given = text('GRANTRY_ROOT_KEY');
   if (given === undefined) {
@@ -173,8 +110,7 @@ function readRootKey({ text, fault }: Reader, mode: Mode, dataDir: string): Conf
 }
 
 function readPrivateHosts(reader: Reader, mode: Mode): boolean {
-  const allowed = oneOf(reader, 'GRANTRY_ALLOW_PRIVATE_HOSTS', ['false', 'true', '0', '1'], 'false');
-  const isAllowed = allowed === 'true' || allowed === '1';
+  const isAllowed = isSet(reader, 'GRANTRY_ALLOW_PRIVATE_HOSTS');
   if (isAllowed && mode === 'production')
     reader.fault('GRANTRY_ALLOW_PRIVATE_HOSTS', 'is refused in production: it lets providers point at private addresses. Remove it.');
   return isAllowed;
@@ -216,7 +152,7 @@ export function readConfig(env: Environment): Config {
     port,
     database: Object.freeze(readDatabase(reader, mode, dataDir)),
     queue: Object.freeze(readQueue(reader)),
-    keys: Object.freeze(readKeys(reader, mode, dataDir)),
+    ...readKeys(reader, mode, dataDir),
     rootKey: Object.freeze(readRootKey(reader, mode, dataDir)),
     allowPrivateHosts: readPrivateHosts(reader, mode),
     logLevel: oneOf(reader, 'LOG_LEVEL', logLevels, 'info'),

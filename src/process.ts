@@ -14,11 +14,11 @@ import { refreshesSettled } from './broker/under-way.ts';
 import type { Log, World } from './broker/world.ts';
 import { type Config, configurationAdvice } from './config.ts';
 import type { Jobs } from './jobs/start.ts';
+import { openMasterKeys } from './master-keys.ts';
 import { checkCanary } from './outside/canary.ts';
 import { diagnoseKeys, diagnosePostgres } from './outside/diagnosis.ts';
 import { createDoor } from './outside/http.ts';
-import { loadOrCreateKeyFile } from './outside/key-file.ts';
-import { type KeyRing, parseKeyRing } from './outside/key-ring.ts';
+import type { KeyProvider } from './outside/key-provider.ts';
 import { createLimits } from './outside/limits.ts';
 import { createMetrics } from './outside/metrics.ts';
 import { migrateDatabase, openPostgres, type Postgres } from './outside/postgres/database.ts';
@@ -80,10 +80,6 @@ function createClosers(log: Log) {
   };
 }
 
-async function keyRing(config: Config): Promise<KeyRing> {
-  return config.keys.kind === 'given' ? config.keys.ring : parseKeyRing(await loadOrCreateKeyFile(config.keys.path));
-}
-
 async function databaseUrl(config: Config, log: Log, onClose: (close: () => Promise<unknown>) => void): Promise<string> {
   if (config.database.kind === 'external') return config.database.url.reveal();
   const { startEmbeddedPostgres } = await import('./outside/embedded-postgres.ts');
@@ -121,7 +117,10 @@ async function drain(server: Server): Promise<void> {
   clearTimeout(cut);
 }
 
-async function diagnose(config: Config, { ring, pool, keys }: { ring: KeyRing; pool: Postgres['pool']; keys: DataKeyStore }): Promise<Diagnosis[]> {
+async function diagnose(
+  config: Config,
+  { provider, pool, keys }: { provider: KeyProvider; pool: Postgres['pool']; keys: DataKeyStore },
+): Promise<Diagnosis[]> {
   const advice = configurationAdvice(config);
   const configuration: Diagnosis = {
     check: 'configuration',
@@ -129,7 +128,7 @@ async function diagnose(config: Config, { ring, pool, keys }: { ring: KeyRing; p
   };
   const { diagnoseRedis } = await import('./jobs/diagnosis.ts');
   const redis = diagnoseRedis(config.queue.kind === 'redis' ? config.queue.url.reveal() : undefined);
-  return Promise.all([configuration, diagnosePostgres(pool, () => new Date()), redis, diagnoseKeys(ring, keys, config.keys.kind === 'file')]);
+  return Promise.all([configuration, diagnosePostgres(pool, () => new Date()), redis, diagnoseKeys(provider, keys, config.keys.kind === 'file')]);
 }
 
 /** What a process that had to end could not save. A failure of it stops nobody; it is tried again. */
@@ -146,7 +145,8 @@ async function restoreSpilled(world: World): Promise<void> {
 export async function startBroker({ config, log, packageRoot, compiledProviders, adapt = (world) => world }: StartOptions): Promise<RunningBroker> {
   const closers = createClosers(log);
   try {
-    const ring = await keyRing(config);
+    const { provider, close: closeKeys } = await openMasterKeys(config, log);
+    closers.add('keys', closeKeys);
     const root =
       config.rootKey.kind === 'given' ? { key: config.rootKey.key, origin: 'found' as const } : await loadOrCreateRootKey(config.rootKey.dir);
     const providers = join(packageRoot, 'providers');
@@ -156,7 +156,7 @@ export async function startBroker({ config, log, packageRoot, compiledProviders,
     const postgres = openPostgres({ url, max: 10, onError: (error) => log.warn({ error: error.name }, 'a database connection broke') });
     closers.add('postgres', postgres.close);
     const store = createStore(postgres);
-    await checkCanary(ring, store.dataKeys);
+    await checkCanary(provider, store.dataKeys);
     await ensureDefaultProject({ store });
     const door = createDoor({
       allowPrivateHosts: config.allowPrivateHosts,
@@ -181,11 +181,11 @@ export async function startBroker({ config, log, packageRoot, compiledProviders,
       publicUrl: config.publicUrl,
       allowPrivateHosts: config.allowPrivateHosts,
       store,
-      seal: createSeal({ ring, store: store.dataKeys }),
+      seal: createSeal({ provider, store: store.dataKeys }),
       door: door.send,
       shipped,
       shippedText: (id) => readFile(join(providers, `${id}.yaml`), 'utf8'),
-      diagnose: () => diagnose(config, { ring, pool: postgres.pool, keys: store.dataKeys }),
+      diagnose: () => diagnose(config, { provider, pool: postgres.pool, keys: store.dataKeys }),
       wakeups,
       hosts: createHostHealth({ elapsedMs, random: Math.random, meter }),
       spill: createSpill({ dir: join(config.dataDir, 'spill'), log }),

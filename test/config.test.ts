@@ -38,6 +38,8 @@ it('an empty environment is a development broker that needs nothing', () => {
     database: { kind: 'embedded', dir: join(dataDir, 'postgres') },
     queue: { kind: 'postgres' },
     keys: { kind: 'file', path: join(dataDir, 'keys.json') },
+    kms: undefined,
+    wrapWith: 'keys',
     rootKey: { kind: 'file', dir: dataDir },
     allowPrivateHosts: false,
     logLevel: 'info',
@@ -218,5 +220,50 @@ describe('the configuration', () => {
 
   it('is frozen', () => {
     for (const part of [config, config.database, config.queue, config.keys, config.rootKey]) expect(Object.isFrozen(part)).toBe(true);
+  });
+});
+
+describe('where the master keys are', () => {
+  const kms = { GRANTRY_KMS_URL: 'https://kms.example.com/v1', GRANTRY_KMS_TOKEN_FILE: '/run/secrets/kms' };
+  const { GRANTRY_KEYS: _, ...without } = production;
+
+  it('a file, a key service, or both', () => {
+    expect(readConfig({ ...without, GRANTRY_KEYS_FILE: '/run/secrets/keys' })).toMatchObject({
+      keys: { kind: 'mounted', path: '/run/secrets/keys' },
+      wrapWith: 'keys',
+    });
+    expect(readConfig({ ...without, ...kms })).toMatchObject({
+      keys: { kind: 'none' },
+      kms: { url: kms.GRANTRY_KMS_URL, tokenFile: '/run/secrets/kms', allowPrivateHost: false, caFile: undefined },
+      wrapWith: 'kms',
+    });
+    expect(readConfig({ ...production, ...kms })).toMatchObject({ keys: { kind: 'given' }, wrapWith: 'kms' });
+    expect(readConfig({ ...production, ...kms, GRANTRY_WRAP_WITH: 'keys' })).toMatchObject({ wrapWith: 'keys' });
+    const local = { ...kms, GRANTRY_KMS_URL: 'http://127.0.0.1:8200/v1', GRANTRY_KMS_ALLOW_PRIVATE_HOST: 'true' };
+    expect(readConfig({ ...without, ...local })).toMatchObject({ kms: { allowPrivateHost: true } });
+  });
+
+  it.each<[string, Record<string, string>]>([
+    ['/GRANTRY_KEYS_FILE', { ...production, GRANTRY_KEYS_FILE: '/run/secrets/keys' }],
+    ['/GRANTRY_KEYS', without],
+    ['/GRANTRY_KMS_TOKEN_FILE', { ...without, GRANTRY_KMS_URL: kms.GRANTRY_KMS_URL }],
+    ['/GRANTRY_KMS_URL', { ...production, GRANTRY_KMS_TOKEN_FILE: '/x' }],
+    ['/GRANTRY_KMS_URL', { ...production, GRANTRY_KMS_ALLOW_PRIVATE_HOST: 'true' }],
+    ...[
+      'kms',
+      'ftp://kms.example.com',
+      'https://10.0.0.7/v1',
+      'https://kms.internal/v1',
+      'https://a:b@kms.example.com',
+      'https://kms.example.com/?x=1',
+    ].map((url): [string, Record<string, string>] => ['/GRANTRY_KMS_URL', { ...without, ...kms, GRANTRY_KMS_URL: url }]),
+    // Data keys would travel in the open.
+    ['/GRANTRY_KMS_URL', { ...without, ...kms, GRANTRY_KMS_URL: 'http://kms.internal/v1', GRANTRY_KMS_ALLOW_PRIVATE_HOST: 'true' }],
+    ['/GRANTRY_KMS_URL', { ...without, ...kms, GRANTRY_KMS_URL: 'http://127.0.0.1:8200/v1' }],
+    ['/GRANTRY_WRAP_WITH', { ...production, GRANTRY_WRAP_WITH: 'kms' }],
+    ['/GRANTRY_WRAP_WITH', { ...without, ...kms, GRANTRY_WRAP_WITH: 'keys' }],
+    ['/GRANTRY_WRAP_WITH', { ...production, GRANTRY_WRAP_WITH: 'both' }],
+  ])('%s is told: %#', (name, env) => {
+    expect(faultsOf(env).names).toEqual([name]);
   });
 });

@@ -1,28 +1,32 @@
 import type { DataKeyStore } from '../broker/seal.ts';
-import { GrantryError } from '../protocol/errors.ts';
-import type { KeyRing } from './key-ring.ts';
+import { GrantryError, isGrantryError } from '../protocol/errors.ts';
+import { type KeyProvider, wrapSurely } from './key-provider.ts';
 
 const context = ['canary'] as const;
-const knownText = 'grantry';
+const knownText = Buffer.from('grantry');
 
 /**
- * At start: proves that the key ring is the one this database was sealed with. The first start stores a known text,
- * sealed; every later one must open it. Throws `integrity_error` otherwise; nothing is ever made anew.
+ * At start: proves that the master keys are those that this database was sealed with. The first start stores a known text,
+ * wrapped; every later one must open it. Throws `integrity_error` otherwise, `unavailable` when the keys cannot be asked; nothing is
+ * ever made anew.
  */
-export async function checkCanary(ring: KeyRing, store: Pick<DataKeyStore, 'canary' | 'setCanary'>): Promise<void> {
-  const sealed = (await store.canary()) ?? (await store.setCanary(await ring.wrap(context, Buffer.from(knownText))));
+export async function checkCanary(provider: KeyProvider, store: Pick<DataKeyStore, 'canary' | 'setCanary'>): Promise<void> {
+  const wrapped = (await store.canary()) ?? (await store.setCanary(await wrapCanary(provider)));
   let opened: Uint8Array;
   try {
-    opened = await ring.unwrap(context, sealed);
+    opened = await provider.unwrap(context, wrapped);
   } catch (cause) {
-    throw refusal(ring, cause);
+    if (isGrantryError(cause, 'unavailable')) throw cause;
+    throw refusal(provider, cause);
   }
-  if (Buffer.from(opened).toString() !== knownText) throw refusal(ring);
+  if (!knownText.equals(opened)) throw refusal(provider);
 }
 
-function refusal(ring: KeyRing, cause?: unknown): GrantryError {
+/** The known text, wrapped by the master key that wraps now. */
+export const wrapCanary = (provider: KeyProvider): Promise<string> => wrapSurely(provider, context, knownText);
+
+function refusal({ name }: KeyProvider, cause?: unknown): GrantryError {
   const why = cause instanceof GrantryError ? ` ${cause.message}` : '';
-  const held = ring.kids.join(', ');
-  const detail = `These are not the keys this database was sealed with (GRANTRY_KEYS holds ${held}).${why} Start with the former keys.`;
+  const detail = `These are not the keys this database was sealed with (${name}).${why} Start with the former keys.`;
   return new GrantryError('integrity_error', { detail, cause });
 }

@@ -2,7 +2,7 @@ import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import type { DataKeyRecord, DataKeyStore } from '../broker/seal.ts';
 import { isGrantryError } from '../protocol/errors.ts';
 import { integrityError } from './jwe.ts';
-import type { KeyRing } from './key-ring.ts';
+import { type KeyProvider, type WrapContext, wrapSurely } from './key-provider.ts';
 import { createRecent } from './recent.ts';
 
 /** A project's data key, ready for use. A KeyObject prints without its bytes. */
@@ -23,14 +23,14 @@ const defaultLimit = 10_000;
 const sealingKeyMaxAgeMs = 60_000;
 
 /** The data keys of all projects, cached; concurrent misses on one of them share one read. `nowMs`: epoch milliseconds. */
-export function createDataKeys({ ring, store, limit = defaultLimit, nowMs = Date.now }: DataKeysWorld): DataKeys {
+export function createDataKeys({ provider, store, limit = defaultLimit, nowMs = Date.now }: DataKeysWorld): DataKeys {
   const byKid = createRecent<DataKey>(limit);
   const sealing = createRecent<{ dataKey: DataKey; readAtMs: number }>(limit);
   const readSealing = sharing<DataKey>();
   const readOpening = sharing<DataKey>();
 
   async function load(record: DataKeyRecord): Promise<DataKey> {
-    const bytes = await ring.unwrap(['data_key', record.project_id, record.kid], record.wrapped);
+    const bytes = await provider.unwrap(dataKeyContext(record), record.wrapped);
     if (bytes.length !== 32) throw integrityError('A stored data key has the wrong length.');
     const dataKey = { kid: record.kid, project: record.project_id, key: createSecretKey(bytes) };
     byKid.set(record.kid, dataKey);
@@ -38,8 +38,7 @@ export function createDataKeys({ ring, store, limit = defaultLimit, nowMs = Date
   }
 
   async function makeFirst(project: string): Promise<DataKeyRecord> {
-    const kid = `dk_${randomBytes(16).toString('hex')}`;
-    return store.insert({ project_id: project, kid, wrapped: await ring.wrap(['data_key', project, kid], randomBytes(32)) });
+    return store.insert(await freshDataKey(provider, project));
   }
 
   function inMemory(project: string, kid: string): DataKey | undefined {
@@ -56,11 +55,12 @@ export function createDataKeys({ ring, store, limit = defaultLimit, nowMs = Date
         try {
           const readAtMs = nowMs();
           const record = newest(await store.list(project)) ?? (await makeFirst(project));
-          const dataKey = ofProject(await load(record), project);
+          // One that is in memory needs no provider, which may be away, or far.
+          const dataKey = ofProject(byKid.get(record.kid) ?? (await load(record)), project);
           sealing.set(project, { dataKey, readAtMs });
           return dataKey;
         } catch (error) {
-          // What a provider gave has to be sealed while the database is away, too.
+          // What a provider gave has to be sealed while the database, or who unwraps our keys, is away, too.
           if (cached !== undefined && isGrantryError(error, 'unavailable')) return cached.dataKey;
           throw error;
         }
@@ -79,7 +79,16 @@ export function createDataKeys({ ring, store, limit = defaultLimit, nowMs = Date
   };
 }
 
-export type DataKeysWorld = { ring: KeyRing; store: DataKeyStore; limit?: number; nowMs?: () => number };
+export type DataKeysWorld = { provider: KeyProvider; store: DataKeyStore; limit?: number; nowMs?: () => number };
+
+/** What a data key's wrapping is bound to. */
+export const dataKeyContext = ({ project_id, kid }: Pick<DataKeyRecord, 'project_id' | 'kid'>): WrapContext => ['data_key', project_id, kid];
+
+/** A new data key, wrapped; it is in no memory yet. */
+export async function freshDataKey(provider: KeyProvider, project: string): Promise<Pick<DataKeyRecord, 'project_id' | 'kid' | 'wrapped'>> {
+  const named = { project_id: project, kid: `dk_${randomBytes(16).toString('hex')}` };
+  return { ...named, wrapped: await wrapSurely(provider, dataKeyContext(named), randomBytes(32)) };
+}
 
 function newest(records: readonly DataKeyRecord[]): DataKeyRecord | undefined {
   return records.filter(({ retired_at }) => retired_at === null).toSorted((a, b) => b.created_at.getTime() - a.created_at.getTime())[0];

@@ -3,7 +3,7 @@ import type { Diagnosis } from '../broker/diagnosis.ts';
 import type { DataKeyStore } from '../broker/seal.ts';
 import { isGrantryError } from '../protocol/errors.ts';
 import { checkCanary } from './canary.ts';
-import type { KeyRing } from './key-ring.ts';
+import type { KeyProvider } from './key-provider.ts';
 
 /** Looks at what the broker stands on: Postgres and the keys. */
 
@@ -39,28 +39,36 @@ export async function diagnosePostgres(pool: pg.Pool, now: () => Date): Promise<
   }
 }
 
-/** Whether the keys are those that this database was sealed with. */
-export async function diagnoseKeys(ring: KeyRing, store: Pick<DataKeyStore, 'canary' | 'setCanary'>, isMade: boolean): Promise<Diagnosis> {
+/** Whether the keys are those that this database was sealed with. `isMade`: they lie in a file that the broker made for itself. */
+export async function diagnoseKeys(provider: KeyProvider, store: Pick<DataKeyStore, 'canary' | 'setCanary'>, isMade: boolean): Promise<Diagnosis> {
   const check = 'keys' as const;
+  let stored: string | undefined;
   try {
-    await checkCanary(ring, store);
+    stored = await store.canary();
+  } catch {
+    return { check, outcome: 'warning', what: 'The keys could not be tried: Postgres does not answer.' };
+  }
+  let current: string;
+  try {
+    await checkCanary(provider, { ...store, canary: async () => stored });
+    current = await provider.current();
   } catch (error) {
     if (isGrantryError(error, 'integrity_error'))
       return {
         check,
         outcome: 'failed',
         what: 'The keys are not those that this database was sealed with.',
-        advice: 'Start with the former GRANTRY_KEYS.',
+        advice: 'Start with the former keys: docs/keys.md.',
       };
-    return { check, outcome: 'warning', what: 'The keys could not be tried: Postgres does not answer.' };
+    const what = isGrantryError(error) ? error.message : 'The keys could not be tried.';
+    return { check, outcome: 'failed', what, advice: 'What is in memory goes on; nothing else can be unwrapped until that is mended.' };
   }
-  const held = `${ring.kids.length === 1 ? 'The key' : 'The keys'} ${ring.kids.join(', ')}`;
   if (isMade)
     return {
       check,
       outcome: 'warning',
-      what: `${held} lies in a file that was made at the first start.`,
+      what: `The key ${current} lies in a file that was made at the first start.`,
       advice: 'Keep a copy elsewhere: whoever loses it loses every connection.',
     };
-  return { check, outcome: 'ok', what: `${held} can open what is sealed.` };
+  return { check, outcome: 'ok', what: `The key ${current} of ${provider.name} can open what is sealed.` };
 }

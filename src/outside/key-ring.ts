@@ -3,22 +3,16 @@ import { FlattenedEncrypt, flattenedDecrypt } from 'jose';
 import { z } from 'zod';
 import { type Fault, GrantryError } from '../protocol/errors.ts';
 import { fromBase64url, integrityError, parseProtectedHeader, splitJwe } from './jwe.ts';
+import type { KeyProvider, WrapContext } from './key-provider.ts';
 
 /**
- * The key-encryption keys: a JWK Set (RFC 7517) of symmetric 256-bit keys. The first one wraps, all of them unwrap;
+ * The master keys in this process: a JWK Set (RFC 7517) of symmetric 256-bit keys. The first one wraps, all of them unwrap;
  * each wrapped secret names its key. Prints and serialises as `[sealed]`.
  */
-export type KeyRing = {
+export type KeyRing = KeyProvider & {
   /** Names of the keys, the wrapping one first. */
   readonly kids: readonly string[];
-  /** Wraps a secret for one context; only the same context unwraps it. */
-  wrap(context: WrapContext, secret: Uint8Array): Promise<string>;
-  /** Throws `integrity_error`: a key that the ring does not hold, another context, anything altered. */
-  unwrap(context: WrapContext, wrapped: string): Promise<Uint8Array>;
 };
-
-/** What the wrapped secret is: its use, then whatever tells it from others of that use. */
-export type WrapContext = readonly [use: string, ...names: string[]];
 
 const algorithm = 'A256GCMKW'; // RFC 7518 section 4.7
 const encryption = 'A256GCM';
@@ -46,19 +40,23 @@ const jwkSet = z.object(
 );
 
 /**
- * Parses `GRANTRY_KEYS`: `{"keys": [{"kty": "oct", "kid": "...", "k": "<43 characters>"}, ...]}`.
+ * Parses a key ring: `{"keys": [{"kty": "oct", "kid": "...", "k": "<43 characters>"}, ...]}`.
  * Throws `invalid_request` with every fault and its pointer; key material is in no message and in no cause.
+ * @param name what the text comes from, for messages
  */
-export function parseKeyRing(text: string): KeyRing {
+export function parseKeyRing(text: string, name = 'GRANTRY_KEYS'): KeyRing {
   let json: unknown;
   try {
     json = JSON.parse(text);
   } catch {
-    throw refusal([{ pointer: '', detail: 'must be JSON' }]); // the parser's own message quotes its input
+    throw refusal(name, [{ pointer: '', detail: 'must be JSON' }]); // the parser's own message quotes its input
   }
   const parsed = jwkSet.safeParse(json);
   if (!parsed.success) {
-    throw refusal(parsed.error.issues.map(({ path, message }) => ({ pointer: path.map((step) => `/${String(step)}`).join(''), detail: message })));
+    throw refusal(
+      name,
+      parsed.error.issues.map(({ path, message }) => ({ pointer: path.map((step) => `/${String(step)}`).join(''), detail: message })),
+    );
   }
   const keys = new Map<string, KeyObject>();
   const repeated: Fault[] = [];
@@ -66,8 +64,8 @@ export function parseKeyRing(text: string): KeyRing {
     if (keys.has(kid)) repeated.push({ pointer: `/keys/${index}/kid`, detail: 'is the name of an earlier key too' });
     else keys.set(kid, createSecretKey(k, 'base64url'));
   }
-  if (repeated.length > 0) throw refusal(repeated);
-  return createKeyRing(keys);
+  if (repeated.length > 0) throw refusal(name, repeated);
+  return createKeyRing(name, keys);
 }
 
 /** A JWK Set, as text, with one fresh key in it. */
@@ -76,9 +74,17 @@ export function generateKeyRing(): string {
   return `${JSON.stringify({ keys: [key] }, null, 2)}\n`;
 }
 
-function createKeyRing(keys: ReadonlyMap<string, KeyObject>): KeyRing {
+function createKeyRing(name: string, keys: ReadonlyMap<string, KeyObject>): KeyRing {
+  const kids = Object.freeze([...keys.keys()]);
+  const kidOf = (wrapped: string) => parseProtectedHeader(splitJwe(wrapped).protectedHeader, headerMembers).kid;
   const ring = {
-    kids: Object.freeze([...keys.keys()]),
+    name,
+    kind: 'ring' as const,
+    kids,
+    current: async () => kids[0] ?? '',
+    holds: (id: string) => keys.has(id),
+    isOwn: (wrapped: string) => wrapped.startsWith('eyJ'), // base64url of {"
+    keyOf: kidOf,
     async wrap(context: WrapContext, secret: Uint8Array) {
       for (const [kid, key] of keys) {
         const jwe = await new FlattenedEncrypt(secret)
@@ -93,7 +99,7 @@ function createKeyRing(keys: ReadonlyMap<string, KeyObject>): KeyRing {
       const parts = splitJwe(wrapped);
       const { kid } = parseProtectedHeader(parts.protectedHeader, headerMembers);
       const key = keys.get(kid);
-      if (key === undefined) throw integrityError(`A stored key is sealed with the key ${JSON.stringify(kid)}, which GRANTRY_KEYS does not hold.`);
+      if (key === undefined) throw integrityError(`A stored key is sealed with the key ${JSON.stringify(kid)}, which ${name} does not hold.`);
       const jwe = {
         protected: parts.protectedHeader,
         encrypted_key: parts.encryptedKey,
@@ -106,7 +112,7 @@ function createKeyRing(keys: ReadonlyMap<string, KeyObject>): KeyRing {
         const opened = await flattenedDecrypt(jwe, key, { keyManagementAlgorithms: [algorithm], contentEncryptionAlgorithms: [encryption] });
         return opened.plaintext;
       } catch (cause) {
-        throw integrityError(`A stored key does not open with the key ${JSON.stringify(kid)} of GRANTRY_KEYS.`, cause);
+        throw integrityError(`A stored key does not open with the key ${JSON.stringify(kid)} of ${name}.`, cause);
       }
     },
     toJSON: () => '[sealed]',
@@ -129,7 +135,7 @@ function is256Bits(k: string): boolean {
   }
 }
 
-function refusal(errors: readonly Fault[]): GrantryError {
+function refusal(name: string, errors: readonly Fault[]): GrantryError {
   const list = errors.map(({ pointer, detail }) => `${pointer === '' ? 'it' : pointer} ${detail}`).join('; ');
-  return new GrantryError('invalid_request', { detail: `GRANTRY_KEYS cannot be used: ${list}.`, errors });
+  return new GrantryError('invalid_request', { detail: `${name} cannot be used: ${list}.`, errors });
 }

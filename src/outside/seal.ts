@@ -1,7 +1,7 @@
 import type { DataKeyStore, Place, Seal } from '../broker/seal.ts';
 import { createDataKeys, type DataKey } from './data-keys.ts';
 import { decryptJwe, encryptJwe, integrityError, type JweParts, parseProtectedHeader, splitJwe, toBase64url } from './jwe.ts';
-import type { KeyRing } from './key-ring.ts';
+import type { KeyProvider } from './key-provider.ts';
 import { createRecent } from './recent.ts';
 
 const algorithm = 'dir';
@@ -9,7 +9,7 @@ const encryption = 'A256GCM';
 const headerMembers = ['alg', 'enc', 'kid'] as const;
 
 export type SealWorld = {
-  ring: KeyRing;
+  provider: KeyProvider;
   store: DataKeyStore;
   /** How many data keys stay in memory; 10,000 when absent. */
   limit?: number;

@@ -1,7 +1,8 @@
 import { inspect } from 'node:util';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createDataKeys } from '../../src/outside/data-keys.ts';
-import { generateKeyRing, type KeyRing, parseKeyRing } from '../../src/outside/key-ring.ts';
+import type { KeyProvider } from '../../src/outside/key-provider.ts';
+import { generateKeyRing, parseKeyRing } from '../../src/outside/key-ring.ts';
 import { createSeal } from '../../src/outside/seal.ts';
 import { GrantryError } from '../../src/protocol/errors.ts';
 import { createDataKeyMemory, type DataKeyMemory } from './data-key-memory.ts';
@@ -9,11 +10,11 @@ import { createDataKeyMemory, type DataKeyMemory } from './data-key-memory.ts';
 const integrity = expect.objectContaining({ code: 'integrity_error' });
 const bytesOf = (dataKey: { key: { export(): Buffer } }) => dataKey.key.export().toString('hex');
 
-let ring: KeyRing;
+let provider: KeyProvider;
 let store: DataKeyMemory;
 
 beforeEach(() => {
-  ring = parseKeyRing(generateKeyRing());
+  provider = parseKeyRing(generateKeyRing());
   store = createDataKeyMemory();
 });
 
@@ -25,14 +26,14 @@ function recordAt(index: number) {
 
 describe('the first key of a project', () => {
   it('is made by its first seal, 256 bits, wrapped', async () => {
-    const dataKey = await createDataKeys({ ring, store }).forSealing('default');
+    const dataKey = await createDataKeys({ provider, store }).forSealing('default');
     expect(dataKey.key.symmetricKeySize).toBe(32);
     expect(store.records).toMatchObject([{ project_id: 'default', kid: dataKey.kid, retired_at: null }]);
     expect(Buffer.from(recordAt(0).wrapped, 'base64url').toString('hex')).not.toContain(bytesOf(dataKey));
   });
 
   it('is one, however many callers and processes ask at once', async () => {
-    const processes = Array.from({ length: 5 }, () => createDataKeys({ ring, store }));
+    const processes = Array.from({ length: 5 }, () => createDataKeys({ provider, store }));
     const got = await Promise.all(processes.flatMap((keys) => Array.from({ length: 20 }, () => keys.forSealing('default'))));
     expect(store.records).toHaveLength(1);
     expect(new Set(got.map(bytesOf)).size).toBe(1);
@@ -41,13 +42,13 @@ describe('the first key of a project', () => {
 
   it('lets every process open what another one sealed meanwhile', async () => {
     const place = { project: 'default', table: 't', row: 'r', field: 'f', version: 1 };
-    const [a, b] = [createSeal({ ring, store }), createSeal({ ring, store })];
+    const [a, b] = [createSeal({ provider, store }), createSeal({ provider, store })];
     const [byA, byB] = await Promise.all([a.seal(place, 'from a'), b.seal(place, 'from b')]);
     expect(await Promise.all([a.open(place, byB), b.open(place, byA)])).toEqual(['from b', 'from a']);
   });
 
   it('differs from project to project', async () => {
-    const keys = createDataKeys({ ring, store });
+    const keys = createDataKeys({ provider, store });
     const [one, two] = [await keys.forSealing('one'), await keys.forSealing('two')];
     expect(bytesOf(one)).not.toBe(bytesOf(two));
   });
@@ -55,8 +56,8 @@ describe('the first key of a project', () => {
 
 describe('reading', () => {
   it('asks once for a key, then remembers it', async () => {
-    const { kid } = await createDataKeys({ ring, store }).forSealing('default');
-    const keys = createDataKeys({ ring, store });
+    const { kid } = await createDataKeys({ provider, store }).forSealing('default');
+    const keys = createDataKeys({ provider, store });
     const before = store.reads();
     await Promise.all(Array.from({ length: 50 }, () => keys.forOpening('default', kid)));
     await keys.forOpening('default', kid);
@@ -65,10 +66,10 @@ describe('reading', () => {
   });
 
   it('tries again after a failure', async () => {
-    const { kid } = await createDataKeys({ ring, store }).forSealing('default');
+    const { kid } = await createDataKeys({ provider, store }).forSealing('default');
     let away = true;
     const find = (name: string) => (away ? Promise.reject(new Error('database away')) : store.find(name));
-    const keys = createDataKeys({ ring, store: { ...store, find } });
+    const keys = createDataKeys({ provider, store: { ...store, find } });
     await expect(keys.forOpening('default', kid)).rejects.toThrow('database away');
     away = false;
     expect((await keys.forOpening('default', kid)).kid).toBe(kid);
@@ -78,7 +79,7 @@ describe('reading', () => {
     let nowMs = 0;
     let away = false;
     const list = (project: string) => (away ? Promise.reject(new GrantryError('unavailable')) : store.list(project));
-    const keys = createDataKeys({ ring, store: { ...store, list }, nowMs: () => nowMs });
+    const keys = createDataKeys({ provider, store: { ...store, list }, nowMs: () => nowMs });
     const first = await keys.forSealing('default');
     nowMs = 3_600_000;
     away = true;
@@ -91,7 +92,7 @@ describe('reading', () => {
   });
 
   it('keeps no more in memory than it may, and forgets what was used longest ago', async () => {
-    const keys = createDataKeys({ ring, store, limit: 2 });
+    const keys = createDataKeys({ provider, store, limit: 2 });
     const one = await keys.forSealing('one');
     const two = await keys.forSealing('two');
     expect(keys.inMemory('one', one.kid)).toBeDefined();
@@ -103,9 +104,9 @@ describe('reading', () => {
   });
 
   it('refuses a key that does not exist or is of another project, cached or not', async () => {
-    const warm = createDataKeys({ ring, store });
+    const warm = createDataKeys({ provider, store });
     const { kid } = await warm.forSealing('default');
-    for (const keys of [warm, createDataKeys({ ring, store })]) {
+    for (const keys of [warm, createDataKeys({ provider, store })]) {
       await expect(keys.forOpening('default', 'dk_none')).rejects.toEqual(integrity);
       await expect(keys.forOpening('other', kid)).rejects.toEqual(integrity);
     }
@@ -126,28 +127,28 @@ describe('a stored key that was tampered with is refused', () => {
       }),
     ],
   ])('%s', async (_, tamper) => {
-    const keys = createDataKeys({ ring, store });
+    const keys = createDataKeys({ provider, store });
     await keys.forSealing('one');
     await keys.forSealing('two');
     const record = tamper();
     store.records.splice(0, 2, record);
-    const fresh = createDataKeys({ ring, store });
+    const fresh = createDataKeys({ provider, store });
     await expect(fresh.forOpening(record.project_id, record.kid)).rejects.toEqual(integrity);
     await expect(fresh.forSealing(record.project_id)).rejects.toEqual(integrity);
     expect(store.records).toHaveLength(1); // nothing made anew in its place
   });
 
   it('a key of another length', async () => {
-    const wrapped = await ring.wrap(['data_key', 'default', 'dk_short'], new Uint8Array(16));
+    const wrapped = await provider.wrap(['data_key', 'default', 'dk_short'], new Uint8Array(16));
     store.records.push({ project_id: 'default', kid: 'dk_short', wrapped, created_at: new Date(), retired_at: null });
-    await expect(createDataKeys({ ring, store }).forSealing('default')).rejects.toEqual(integrity);
+    await expect(createDataKeys({ provider, store }).forSealing('default')).rejects.toEqual(integrity);
   });
 });
 
 describe('a retired key', () => {
   it('still opens; sealing goes on with a new one, within a minute also where it is in use', async () => {
     let nowMs = 0;
-    const keys = createDataKeys({ ring, store, nowMs: () => nowMs });
+    const keys = createDataKeys({ provider, store, nowMs: () => nowMs });
     const first = await keys.forSealing('default');
     store.records.splice(0, 1, { ...recordAt(0), retired_at: new Date() });
     nowMs = 59_999;
@@ -155,13 +156,13 @@ describe('a retired key', () => {
     nowMs = 60_000;
     const second = await keys.forSealing('default');
     expect(second.kid).not.toBe(first.kid);
-    expect((await createDataKeys({ ring, store }).forSealing('default')).kid).toBe(second.kid);
-    expect(bytesOf(await createDataKeys({ ring, store }).forOpening('default', first.kid))).toBe(bytesOf(first));
+    expect((await createDataKeys({ provider, store }).forSealing('default')).kid).toBe(second.kid);
+    expect(bytesOf(await createDataKeys({ provider, store }).forOpening('default', first.kid))).toBe(bytesOf(first));
   });
 });
 
 it('prints without its bytes', async () => {
-  const dataKey = await createDataKeys({ ring, store }).forSealing('default');
+  const dataKey = await createDataKeys({ provider, store }).forSealing('default');
   const printed = inspect(dataKey, { depth: 9, showHidden: true }) + JSON.stringify(dataKey);
   expect(printed).toContain(dataKey.kid);
   for (const encoding of ['hex', 'base64', 'base64url'] as const) expect(printed).not.toContain(dataKey.key.export().toString(encoding));

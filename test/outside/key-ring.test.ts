@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { inspect } from 'node:util';
 import { CompactEncrypt, FlattenedEncrypt, flattenedDecrypt } from 'jose';
 import { describe, expect, it } from 'vitest';
-import { generateKeyRing, parseKeyRing, type WrapContext } from '../../src/outside/key-ring.ts';
+import type { WrapContext } from '../../src/outside/key-provider.ts';
+import { generateKeyRing, parseKeyRing } from '../../src/outside/key-ring.ts';
 
 const integrity = expect.objectContaining({ code: 'integrity_error' });
 const context: WrapContext = ['data_key', 'default', 'dk_1'];

@@ -4,7 +4,8 @@ import { FlattenedEncrypt, flattenedDecrypt } from 'jose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Place, Seal } from '../../src/broker/seal.ts';
 import { encryptJwe } from '../../src/outside/jwe.ts';
-import { generateKeyRing, type KeyRing, parseKeyRing } from '../../src/outside/key-ring.ts';
+import type { KeyProvider } from '../../src/outside/key-provider.ts';
+import { generateKeyRing, parseKeyRing } from '../../src/outside/key-ring.ts';
 import { createSeal } from '../../src/outside/seal.ts';
 import { isGrantryError } from '../../src/protocol/errors.ts';
 import { createDataKeyMemory, type DataKeyMemory } from './data-key-memory.ts';
@@ -13,15 +14,15 @@ const place: Place = { project: 'default', table: 'connections', row: 'con_1', f
 const secret = 'gho_Grüße-and-a-token';
 const integrity = expect.objectContaining({ code: 'integrity_error' });
 
-let ring: KeyRing;
+let provider: KeyProvider;
 let store: DataKeyMemory;
 let seal: Seal;
 let sealed: string;
 
 beforeAll(async () => {
-  ring = parseKeyRing(generateKeyRing());
+  provider = parseKeyRing(generateKeyRing());
   store = createDataKeyMemory();
-  seal = createSeal({ ring, store });
+  seal = createSeal({ provider, store });
   sealed = await seal.seal(place, secret);
   await seal.seal({ ...place, project: 'other' }, secret);
 });
@@ -35,7 +36,7 @@ const aadOf = ({ project, table, row, field, version }: Place) => new TextEncode
 const keyOf = async (project: string) => {
   const [record] = await store.list(project);
   if (record === undefined) throw new Error('no data key');
-  return { kid: record.kid, bytes: await ring.unwrap(['data_key', project, record.kid], record.wrapped) };
+  return { kid: record.kid, bytes: await provider.unwrap(['data_key', project, record.kid], record.wrapped) };
 };
 
 /** Both ways to open must refuse; the synchronous one may also say that it does not have such a key. */
@@ -66,7 +67,7 @@ describe('what is sealed opens again', () => {
   });
 
   it('in another process, which has to fetch the data key once', async () => {
-    const other = createSeal({ ring, store });
+    const other = createSeal({ provider, store });
     const before = store.reads();
     expect(other.openCached(place, sealed)).toBeUndefined();
     expect(await Promise.all([other.open(place, sealed), other.open(place, sealed)])).toEqual([secret, secret]);
@@ -241,7 +242,7 @@ describe('the header holds what we write and nothing else', () => {
       .encrypt(bytes);
     const text = [jwe.protected, '', jwe.iv, jwe.ciphertext, jwe.tag].join('.');
     await expectRefused(place, text);
-    await expect(createSeal({ ring, store }).open(place, text)).rejects.toEqual(integrity);
+    await expect(createSeal({ provider, store }).open(place, text)).rejects.toEqual(integrity);
   });
 });
 
