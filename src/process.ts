@@ -176,6 +176,8 @@ export async function startBroker({ config, log, packageRoot, compiledProviders,
     const { meter } = metrics;
     const uses = createUses({ flush: (ids) => store.probes.used(ids), everyMs: 60_000, log });
     closers.add('uses', uses.close);
+    const keyUses = createUses({ flush: (ids) => store.apiKeys.used(ids), everyMs: 60_000, log });
+    closers.add('key uses', keyUses.close);
     const elapsedMs = () => performance.now();
     const world: World = adapt({
       publicUrl: config.publicUrl,
@@ -190,6 +192,7 @@ export async function startBroker({ config, log, packageRoot, compiledProviders,
       hosts: createHostHealth({ elapsedMs, random: Math.random, meter }),
       spill: createSpill({ dir: join(config.dataDir, 'spill'), log }),
       uses,
+      keyUses,
       limits: createLimits({ allowances: config.limits, elapsedMs }),
       mostPendingLinks: config.mostPendingLinks,
       meter,

@@ -21,8 +21,10 @@ function checkReturnUrls(world: World, urls: readonly string[] | undefined): voi
 export async function createProject(world: World, project: { id: string; name: string; return_urls: string[] }): Promise<ProjectRecord> {
   checkReturnUrls(world, project.return_urls);
   const made = await world.store.projects.insert(project);
-  if (made === undefined)
-    throw new GrantryError('conflict', { detail: 'A project with this id exists.', errors: [{ pointer: '/id', detail: 'Is taken.' }] });
+  if (made === undefined) {
+    const detail = 'A project with this id exists, or did: the id of a deleted project is not given again.';
+    throw new GrantryError('conflict', { detail, errors: [{ pointer: '/id', detail: 'Is taken.' }] });
+  }
   return made;
 }
 
@@ -41,4 +43,23 @@ export async function updateProject(
   const project = await world.store.projects.update(id, change);
   if (project === undefined) throw new GrantryError('not_found');
   return project;
+}
+
+/**
+ * Deletes a project without integrations and connections, with everything else that is its own: keys, definitions, links, events, webhooks
+ * and the data keys its secrets were sealed with. Throws `not_found`, or `conflict` with what is in the way.
+ */
+export async function deleteProject(world: World, id: string): Promise<void> {
+  const inTheWay = (detail: string) => new GrantryError('conflict', { detail });
+  if (id === defaultProject) throw inTheWay('The default project is part of every installation.');
+  switch (await world.store.projects.remove(id)) {
+    case 'removed':
+      return;
+    case 'missing':
+      throw new GrantryError('not_found');
+    case 'in_use':
+      throw inTheWay('The project has integrations or connections: delete those first, so that the providers are told.');
+    case 'revoking':
+      throw inTheWay('A provider has still to be told of connections that were deleted: try again later.');
+  }
 }

@@ -1,7 +1,7 @@
 import { readDocument, writeDocument } from '../protocol/definition/document.ts';
 import type { Definition } from '../protocol/definition/schema.ts';
 import { GrantryError } from '../protocol/errors.ts';
-import { type Caller, callerName } from './api-keys.ts';
+import { type Caller, callerName } from './caller.ts';
 import { getProviderVersion, type Provider, putProvider } from './catalog.ts';
 import type { MadeBy, ProviderVersionRecord } from './records.ts';
 import type { Page, ProviderVersionSummary } from './store.ts';

@@ -27,8 +27,22 @@ export type ApiKeyRecord = {
   name: string;
   key_hash: Buffer;
   scopes: string[];
+  /** Null: the whole project, from everywhere. */
+  limits: KeyLimits | null;
   expires_at: Date | null;
+  /** The key that took its place. */
+  replaced_by: string | null;
+  /** To the minute. */
+  last_used_at: Date | null;
   created_at: Date;
+};
+
+/** What a key is limited to within its project; what is not named is not limited. */
+export type KeyLimits = {
+  integration?: string | undefined;
+  end_user?: string | undefined;
+  /** Ranges in CIDR notation that it may be used from. */
+  addresses?: string[] | undefined;
 };
 
 /** Who wrote something: an API key as it was called then, or the holder of the root key. */

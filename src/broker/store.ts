@@ -30,14 +30,29 @@ export type PageRequest = { limit: number; after?: string | undefined };
 export type Projects = {
   get(id: string): Promise<ProjectRecord | undefined>;
   list(page: PageRequest): Promise<Page<ProjectRecord>>;
-  /** Undefined when the id is taken. */
+  /** Undefined when the id is taken, or was that of a deleted project. */
   insert(project: Omit<ProjectRecord, 'created_at'>): Promise<ProjectRecord | undefined>;
   update(id: string, change: { name?: string | undefined; return_urls?: string[] | undefined }): Promise<ProjectRecord | undefined>;
+  /**
+   * Deletes a project with its keys, definitions, links, events and webhooks, and its data keys for good. Nothing is deleted of one that has
+   * integrations or connections (`in_use`), or connections that a provider has still to be told of (`revoking`).
+   */
+  remove(id: string): Promise<'removed' | 'in_use' | 'revoking' | 'missing'>;
 };
 
-export type FoundKey = ApiKeyRecord & { expired: boolean };
+/** What every call looks up. */
+export type FoundKey = Pick<ApiKeyRecord, 'id' | 'project_id' | 'name' | 'key_hash' | 'scopes' | 'limits' | 'expires_at' | 'created_at'> & {
+  expired: boolean;
+};
+export type NewApiKey = Omit<ApiKeyRecord, 'created_at' | 'last_used_at' | 'replaced_by'>;
 export type ApiKeys = {
-  insert(key: Omit<ApiKeyRecord, 'created_at'>): Promise<ApiKeyRecord>;
+  insert(key: NewApiKey): Promise<ApiKeyRecord>;
+  get(project: string, id: string): Promise<ApiKeyRecord | undefined>;
+  update(project: string, id: string, change: Partial<Pick<ApiKeyRecord, 'name' | 'limits' | 'expires_at'>>): Promise<ApiKeyRecord | undefined>;
+  /** Puts `next` in the place of a living key, which ends after `overlapS` at the latest; undefined when it has ended or was replaced before. */
+  replace(project: string, id: string, next: NewApiKey, overlapS: number): Promise<ApiKeyRecord | undefined>;
+  /** Notes that keys were used; one that was noted within the last minute is passed over. */
+  used(ids: readonly string[]): Promise<void>;
   list(project: string, page: PageRequest): Promise<Page<ApiKeyRecord>>;
   /** What the key is called; undefined when there is none. */
   name(project: string, id: string): Promise<string | undefined>;

@@ -24,8 +24,8 @@ export type Wakeups = {
   onWebhooks(listener: () => void, gatherMs: number): () => void;
 };
 
-/** Remembers which connections a token was handed out of; written down now and then. */
-export type Uses = { note(connectionId: string): void };
+/** Remembers what was used; written down now and then. */
+export type Uses = { note(id: string): void };
 
 /** Everything a use-case may see; `main.ts` puts it together. */
 export type World = {
@@ -46,7 +46,10 @@ export type World = {
   hosts: HostHealth;
   /** Credentials that Postgres could not take yet, on this machine's disk. */
   spill: Spill;
+  /** Connections that a token was handed out of. */
   uses: Uses;
+  /** API keys. */
+  keyUses: Uses;
   limits: Limits;
   /** How many links of a project may be unfinished at once. */
   mostPendingLinks: number;

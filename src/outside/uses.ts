@@ -1,8 +1,8 @@
 import type { Log, Uses } from '../broker/world.ts';
 
 /**
- * Which connections a token was handed out of, gathered in memory and written down now and then: the token path writes nothing. What is
- * gathered is lost when the process crashes, and forgotten beyond a bound; a connection in use is noted again soon.
+ * Which connections a token was handed out of, and which keys were used, gathered in memory and written down now and then: the token path
+ * writes nothing. What is gathered is lost when the process crashes, and forgotten beyond a bound; what is in use is noted again soon.
  */
 
 const mostGathered = 100_000;
@@ -11,7 +11,7 @@ const batch = 1_000;
 const closingMs = 2_000;
 
 export type UsesOptions = {
-  flush(connectionIds: readonly string[]): Promise<void>;
+  flush(ids: readonly string[]): Promise<void>;
   everyMs: number;
   log: Pick<Log, 'warn'>;
 };
@@ -21,8 +21,8 @@ export function createUses({ flush, everyMs, log }: UsesOptions): Uses & { close
   const gathered = new Set<string>();
   let running: Promise<void> | undefined;
 
-  function note(connectionId: string): void {
-    if (gathered.size < mostGathered) gathered.add(connectionId);
+  function note(id: string): void {
+    if (gathered.size < mostGathered) gathered.add(id);
   }
 
   async function write(): Promise<void> {
@@ -32,7 +32,7 @@ export function createUses({ flush, everyMs, log }: UsesOptions): Uses & { close
       try {
         await flush(ids.slice(from, from + batch));
       } catch (error) {
-        log.warn({ error: error instanceof Error ? error.name : typeof error }, 'the uses of connections could not be written yet');
+        log.warn({ error: error instanceof Error ? error.name : typeof error }, 'what was used could not be written down yet');
         for (const id of ids.slice(from)) note(id);
         return;
       }

@@ -29,6 +29,47 @@ export function addressGroup(address: string): string {
     : parsed.toString();
 }
 
+/** Four decimal numbers: `010.1` and `0x7f.1` are addresses to some readers and others to others. */
+const plainIpv4 = /^(?:0|[1-9]\d{0,2})(?:\.(?:0|[1-9]\d{0,2})){3}$/;
+
+type Range = [ipaddr.IPv4 | ipaddr.IPv6, number];
+
+/** The range in CIDR notation, or of one address; undefined when it is neither. Bits beyond the prefix stay as they are. */
+function parseRange(text: string): Range | undefined {
+  const [address = '', prefix, ...more] = text.split('/');
+  if (more.length > 0 || address.includes('%') || !ipaddr.isValid(address)) return undefined;
+  if (!address.includes(':') && !plainIpv4.test(address)) return undefined;
+  const parsed = ipaddr.parse(address);
+  const longest = parsed instanceof ipaddr.IPv4 ? 32 : 128;
+  if (prefix !== undefined && !/^(?:0|[1-9]\d{0,2})$/.test(prefix)) return undefined;
+  const bits = prefix === undefined ? longest : Number(prefix);
+  return bits > longest ? undefined : [parsed, bits];
+}
+
+/** The range as it is kept: `10.1.2.3/32`. Undefined when the text is no address and no range in CIDR notation, or has bits beyond its prefix. */
+export function addressRange(text: string): string | undefined {
+  const range = parseRange(text);
+  if (range === undefined) return undefined;
+  const [address, bits] = range;
+  const bytes = address.toByteArray();
+  const isClean = bytes.every((byte, index) => (byte & (0xff >> Math.min(8, Math.max(0, bits - index * 8)))) === 0);
+  return isClean ? `${address.toString()}/${bits}` : undefined;
+}
+
+/** True when the address lies in the range; IPv4 inside IPv6 (`::ffff:10.0.0.1`) counts as IPv4. */
+export function isInRange(address: string, range: string): boolean {
+  const wanted = parseRange(range);
+  if (wanted === undefined || !ipaddr.isValid(address)) return false;
+  const parsed = ipaddr.process(address);
+  return parsed.kind() === wanted[0].kind() && parsed.match(wanted as [ipaddr.IPv4 & ipaddr.IPv6, number]);
+}
+
+/** True when all of `inner` lies in `outer`. */
+export function coversRange(outer: string, inner: string): boolean {
+  const [wide, narrow] = [parseRange(outer), parseRange(inner)];
+  return wide !== undefined && narrow !== undefined && narrow[1] >= wide[1] && isInRange(narrow[0].toString(), outer);
+}
+
 /** Host names that never leave the machine or the local network (RFC 6761, 6762, 8375, 9476 and common practice). */
 const privateSuffixes = 'localhost localdomain local internal intranet private corp home lan svc arpa onion alt invalid test example'.split(' ');
 

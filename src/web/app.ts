@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import express, { type NextFunction, type Request, type Response } from 'express';
 import type { World } from '../broker/world.ts';
 import { GrantryError, isGrantryError } from '../protocol/errors.ts';
+import { clientAddress } from './address.ts';
 import { openApiDocument } from './api/openapi.ts';
 import { apiRouter } from './api/router.ts';
 import type { Gate, RootKey } from './authentication.ts';
@@ -152,7 +153,7 @@ function logError(world: World, error: unknown, requestId: string): void {
 /** The server, not yet listening. Slow and oversized clients are cut by node's own limits. */
 export function createWebServer(options: WebOptions): Server {
   const { world, root, trustProxy, patience: { headersMs, requestMs, lookEveryMs } = usualPatience } = options;
-  const gate = { ...root, guesses: createGuesses(world.limits, trustProxy) };
+  const gate: Gate = { ...root, guesses: createGuesses(world.limits, trustProxy), addressOf: (req) => clientAddress(req, trustProxy) };
   const app = createApp({ ...options, gate });
   const onError = (error: unknown, requestId: string) => {
     if (!isGrantryError(error, 'provider_unavailable', 'unavailable')) logError(world, error, requestId);

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http';
-import { type Caller, callerOf, isKeyText } from '../broker/api-keys.ts';
+import { type Caller, callerName, callerOf, isKeyText } from '../broker/caller.ts';
 import { defaultProject } from '../broker/projects.ts';
 import { sameBytes, sha256 } from '../broker/secrets.ts';
+import type { FoundKey } from '../broker/store.ts';
 import type { World } from '../broker/world.ts';
 import { GrantryError } from '../protocol/errors.ts';
 import type { Guesses } from './guesses.ts';
@@ -9,7 +10,11 @@ import type { Guesses } from './guesses.ts';
 export type RootKey = { hash: Buffer };
 
 /** What the web floor knows besides the world. */
-export type Gate = RootKey & { guesses: Guesses };
+export type Gate = RootKey & {
+  guesses: Guesses;
+  /** Where a request came from, as far as our proxies tell. */
+  addressOf(req: IncomingMessage): string;
+};
 
 /** The bearer token of a request (RFC 6750 section 2.1). Throws `unauthorized`. */
 export function bearerOf(req: IncomingMessage): string {
@@ -38,6 +43,13 @@ export function isRoot(gate: Gate, req: IncomingMessage): boolean {
   return is;
 }
 
+/** The caller behind a found key, whose use is noted. Throws as `callerOf` does. */
+export function keyCaller(world: World, gate: Gate, req: IncomingMessage, hash: Buffer, found: FoundKey | undefined): Caller {
+  const caller = callerOf(hash, found, () => gate.addressOf(req));
+  world.keyUses.note(callerName(caller));
+  return caller;
+}
+
 /** Looks up who asks, unless too many wrong keys came from there; a wrong key is counted. */
 export async function guarded<T>({ guesses }: Gate, req: IncomingMessage, lookUp: (token: string, hash: Buffer) => Promise<T>): Promise<T> {
   const token = bearerOf(req);
@@ -57,7 +69,7 @@ export async function guarded<T>({ guesses }: Gate, req: IncomingMessage, lookUp
 /** Who asks. Throws `unauthorized`; `rate_limited` after too many of those; `not_found` when the root key names a project that is not there. */
 export const authenticate = (world: World, gate: Gate, req: IncomingMessage): Promise<Caller> =>
   guarded(gate, req, async (token, hash) => {
-    if (isKeyText(token)) return callerOf(hash, await world.store.apiKeys.findByHash(hash));
+    if (isKeyText(token)) return keyCaller(world, gate, req, hash, await world.store.apiKeys.findByHash(hash));
     if (!isRootKey(gate, hash)) throw new GrantryError('unauthorized');
     const project = namedProject(req);
     if ((await world.store.projects.get(project)) === undefined) throw new GrantryError('not_found', { detail: 'There is no such project.' });

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { Request, RequestHandler, Response } from 'express';
-import { requireScope } from '../broker/api-keys.ts';
+import { requireScope } from '../broker/caller.ts';
 import type { World } from '../broker/world.ts';
 import { apiHeaders } from './api-headers.ts';
 import { authenticate, type Gate } from './authentication.ts';

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Caller, callerName, callerOf, isKeyText, requireScope } from '../broker/api-keys.ts';
+import { type Caller, callerName, isKeyText, requireScope } from '../broker/caller.ts';
+import { reaches } from '../broker/key-limits.ts';
 import type { TokenRow } from '../broker/store.ts';
 import { getToken, type TokenWish } from '../broker/tokens.ts';
 import type { World } from '../broker/world.ts';
@@ -7,7 +8,7 @@ import { GrantryError } from '../protocol/errors.ts';
 import { parseQuery } from './api/parsing.ts';
 import { tokenQuery } from './api/schemas.ts';
 import { apiHeaders } from './api-headers.ts';
-import { type Gate, guarded, isRootKey, namedProject } from './authentication.ts';
+import { type Gate, guarded, isRootKey, keyCaller, namedProject } from './authentication.ts';
 import { problemOf } from './problem.ts';
 import { requestIdOf } from './request-id.ts';
 
@@ -40,7 +41,7 @@ const lookUp = (world: World, gate: Gate, req: IncomingMessage, id: string): Pro
   guarded(gate, req, async (token, hash) => {
     if (isKeyText(token)) {
       const found = await world.store.tokens.byKey(hash, id);
-      return { caller: callerOf(hash, found?.key), row: found?.connection };
+      return { caller: keyCaller(world, gate, req, hash, found?.key), row: found?.connection };
     }
     if (!isRootKey(gate, hash)) throw new GrantryError('unauthorized');
     const project = namedProject(req);
@@ -62,7 +63,7 @@ export async function serveToken(
     keyId = callerName(caller);
     requireScope(caller, 'tokens');
     const wish = wishOf(query);
-    if (row === undefined) throw new GrantryError('not_found');
+    if (row === undefined || !reaches(caller, row)) throw new GrantryError('not_found');
     const body = JSON.stringify(await getToken(world, row, wish));
     res.writeHead(200, {
       ...apiHeaders,

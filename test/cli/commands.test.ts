@@ -150,6 +150,15 @@ test('keys and projects', async () => {
   expect((await grantry('connection list', { env: { GRANTRY_API_KEY: made.out.trim() } })).code).toBe(4);
   expect(await json('project create beta --name Beta --return-url https://beta.example.com/done')).toMatchObject({ id: 'beta' });
   expect((await grantry('project list')).out).toMatch(/^beta +Beta +https:\/\/beta.example.com\/done/m);
+  const narrow = (await json('key create narrow --scope tokens --integration as --end-user u1 --address 127.0.0.0/8 ::1')) as { id: string };
+  expect(narrow).toMatchObject({ limits: { integration: 'as', end_user: 'u1', addresses: ['127.0.0.0/8', '::1/128'] } });
+  const next = await grantry(`key rotate ${narrow.id} --overlap 60`);
+  expect(next.out).toMatch(/^grt_\S+\n$/);
+  expect(next.err).toMatch(/takes the place of key_\w+: keep the key now/);
+  expect((await grantry(`key show ${narrow.id}`)).out).toMatch(/replaced_by +key_/);
+  await json('project create short --name Short');
+  expect((await grantry('project delete short')).out).toBe('short is gone, with its keys. Its id is not given again.\n');
+  expect((await grantry('project delete short')).code).not.toBe(0);
   expect(await json('project update beta --name Gamma')).toMatchObject({ name: 'Gamma', return_urls: ['https://beta.example.com/done'] });
   expect(await json('--project beta integration list')).toEqual([]);
 });

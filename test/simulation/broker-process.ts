@@ -119,6 +119,7 @@ export function startProcess(stage: Stage, machine: Machine): Running {
     hosts: createHostHealth({ elapsedMs: time.nowMs, random: () => chance.below(1), meter: silentMeter }),
     spill: spillOf(stage, life, machine.disk),
     uses: { note() {} },
+    keyUses: { note() {} },
     limits: { take: () => undefined, spent: () => undefined },
     mostPendingLinks: Number.MAX_SAFE_INTEGER,
     meter: silentMeter,

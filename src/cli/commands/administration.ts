@@ -12,19 +12,53 @@ export function keyCommands(program: Command): void {
     .argument('<name>')
     .requiredOption('--scope <scope...>', 'connect, tokens, admin')
     .option('--expires-at <time>', 'RFC 3339')
+    .option('--integration <id>', 'the only one that it reaches')
+    .option('--end-user <id>', 'the only one that it reaches')
+    .option('--address <range...>', 'where it may be used from: addresses, or ranges like 192.0.2.0/24')
     .action(
-      work<[string, { scope: string[]; expiresAt?: string }]>(async ({ client, out }, name, { scope, expiresAt }) => {
-        const body = { name, scopes: scope, ...(expiresAt !== undefined && { expires_at: expiresAt }) };
-        const made = await client.call<{ id: string; key: string }>('POST', '/v1/api-keys', { body });
-        out.note(`${made.id}: keep the key now, it is not shown again.`);
+      work<[string, { scope: string[]; expiresAt?: string; integration?: string; endUser?: string; address?: string[] }]>(
+        async ({ client, out }, name, { scope, expiresAt, integration, endUser, address }) => {
+          const limits = {
+            ...(integration !== undefined && { integration }),
+            ...(endUser !== undefined && { end_user: endUser }),
+            ...(address !== undefined && { addresses: address }),
+          };
+          const body = { name, scopes: scope, limits, ...(expiresAt !== undefined && { expires_at: expiresAt }) };
+          const made = await client.call<{ id: string; key: string }>('POST', '/v1/api-keys', { body });
+          out.note(`${made.id}: keep the key now, it is not shown again.`);
+          out.result(made, () => made.key);
+        },
+      ),
+    );
+
+  key
+    .command('rotate')
+    .description('a key that takes the place of this one; its text is shown this once')
+    .argument('<id>')
+    .option('--overlap <seconds>', 'how long the old key works too (a day)', Number)
+    .action(
+      work<[string, { overlap?: number }]>(async ({ client, out }, name, { overlap }) => {
+        const body = { ...(overlap !== undefined && { overlap }) };
+        const made = await client.call<{ id: string; key: string }>('POST', `/v1/api-keys/${id(name)}/rotate`, { body });
+        out.note(`${made.id} takes the place of ${name}: keep the key now, it is not shown again.`);
         out.result(made, () => made.key);
+      }),
+    );
+
+  key
+    .command('show')
+    .argument('<id>')
+    .action(
+      work<[string]>(async ({ client, out }, name) => {
+        const found = await client.call<Record<string, unknown>>('GET', `/v1/api-keys/${id(name)}`);
+        out.result(found, () => fieldsOf(found, ['id', 'name', 'scopes', 'limits', 'expires_at', 'replaced_by', 'last_used_at', 'created_at']));
       }),
     );
 
   key.command('list').action(
     work<[]>(async ({ client, out }) => {
       const all = await listOf(client, '/v1/api-keys');
-      out.result(all, () => tableOf(all, ['id', 'name', 'scopes', 'expires_at', 'created_at'], 'There are no keys but the root key.'));
+      out.result(all, () => tableOf(all, ['id', 'name', 'scopes', 'limits', 'expires_at', 'last_used_at'], 'There are no keys but the root key.'));
     }),
   );
 
@@ -84,6 +118,16 @@ export function projectCommands(program: Command): void {
         const body = { ...(title !== undefined && { name: title }), ...(returnUrl !== undefined && { return_urls: returnUrl }) };
         const found = await client.call<Record<string, unknown>>('PATCH', `/v1/projects/${id(name)}`, { body });
         out.result(found, () => fieldsOf(found, fields));
+      }),
+    );
+  project
+    .command('delete')
+    .description('one without integrations and connections, for good')
+    .argument('<id>')
+    .action(
+      work<[string]>(async ({ client, out }, name) => {
+        await client.call('DELETE', `/v1/projects/${id(name)}`);
+        out.result({ deleted: name }, () => `${name} is gone, with its keys. Its id is not given again.`);
       }),
     );
 }

@@ -14,7 +14,7 @@ import {
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core';
-import type { EndUser, LastError, LinkSnapshot, MadeBy, TestStep } from '../../broker/records.ts';
+import type { EndUser, KeyLimits, LastError, LinkSnapshot, MadeBy, TestStep } from '../../broker/records.ts';
 import type { DeliveryStatus } from '../../broker/webhook-records.ts';
 
 /** Every table. Times are timestamptz and decided by Postgres's clock; `*_hash` is SHA-256; `*_sealed` is a JWE (see docs). */
@@ -35,6 +35,9 @@ const projectId = () =>
     .notNull()
     .references(() => projects.id);
 
+/** Ids are not given twice: what still names a deleted project, here or in a log, never means another one. */
+export const deletedProjects = pgTable('deleted_projects', { id: text('id').primaryKey(), deleted_at: time('deleted_at').notNull().defaultNow() });
+
 export const apiKeys = pgTable(
   'api_keys',
   {
@@ -43,7 +46,11 @@ export const apiKeys = pgTable(
     name: text('name').notNull(),
     key_hash: bytea('key_hash').notNull(),
     scopes: text('scopes').array().notNull(),
+    limits: jsonb('limits').$type<KeyLimits>(),
     expires_at: time('expires_at'),
+    replaced_by: text('replaced_by'),
+    /** To the minute; written in batches. */
+    last_used_at: time('last_used_at'),
     created_at: createdAt(),
   },
   (t) => [uniqueIndex('api_keys_key_hash').on(t.key_hash), index('api_keys_project').on(t.project_id, t.id)],

@@ -18,7 +18,7 @@ const connectionColumns = `c.id, c.project_id, c.integration_id, c.provider_id, 
 const connectionJoins = `
   left join integrations i on i.project_id = c.project_id and i.id = c.integration_id
   left join provider_versions v on v.project_id = c.project_id and v.provider_id = c.provider_id and v.current`;
-const keyColumns = `k.id as key_id, k.project_id as key_project_id, k.name as key_name, k.key_hash, k.scopes as key_scopes, k.expires_at as key_expires_at,
+const keyColumns = `k.id as key_id, k.project_id as key_project_id, k.name as key_name, k.key_hash, k.scopes as key_scopes, k.limits as key_limits, k.expires_at as key_expires_at,
   k.created_at as key_created_at, coalesce(k.expires_at <= now(), false) as key_expired`;
 const ofKey = `left join connections c on c.id = q.con and c.project_id is not distinct from k.project_id and c.deleted_at is null ${connectionJoins}`;
 
@@ -55,6 +55,7 @@ type KeyColumns = {
   key_name: string;
   key_hash: Buffer;
   key_scopes: string[];
+  key_limits: FoundKey['limits'];
   key_expires_at: Date | null;
   key_created_at: Date;
   key_expired: boolean;
@@ -102,6 +103,7 @@ function lookupOf(row: Found): TokenLookup {
     name: row.key_name,
     key_hash: row.key_hash,
     scopes: row.key_scopes,
+    limits: row.key_limits,
     expires_at: row.key_expires_at,
     created_at: row.key_created_at,
     expired: row.key_expired,

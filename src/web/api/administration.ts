@@ -1,120 +1,14 @@
-import { createApiKey, deleteApiKey, listApiKeys } from '../../broker/api-keys.ts';
 import { createIntegration, deleteIntegration, getIntegration, listIntegrations, updateIntegration } from '../../broker/integrations.ts';
-import { createProject, getProject, updateProject } from '../../broker/projects.ts';
 import { createTest, readTest } from '../../broker/tests.ts';
 import { durationS } from '../../protocol/duration.ts';
 import { GrantryError } from '../../protocol/errors.ts';
+import { apiKeys } from './api-keys.ts';
 import { cursorOf, pageOf } from './cursor.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
+import { projects } from './projects.ts';
 import { providers } from './providers.ts';
 import * as s from './schemas.ts';
-import { apiKeyView, integrationView, projectView, testView } from './views.ts';
-
-const projects: Endpoint[] = [
-  endpoint({
-    method: 'get',
-    path: '/v1/projects',
-    scope: 'root',
-    tag: 'Projects',
-    summary: 'List projects',
-    query: s.page,
-    answer: s.listOf(s.project),
-    status: 200,
-    handle: async ({ world, query }) => {
-      const { items, next } = await world.store.projects.list(pageOf(query));
-      return { data: items.map(projectView), next_cursor: cursorOf(next) };
-    },
-  }),
-  endpoint({
-    method: 'post',
-    path: '/v1/projects',
-    scope: 'root',
-    tag: 'Projects',
-    summary: 'Add a project',
-    body: s.projectBody,
-    answer: s.project,
-    status: 201,
-    errors: ['conflict'],
-    handle: async ({ world, body }) => projectView(await createProject(world, body)),
-  }),
-  endpoint({
-    method: 'get',
-    path: '/v1/projects/:id',
-    scope: 'root',
-    tag: 'Projects',
-    summary: 'Read a project',
-    answer: s.project,
-    status: 200,
-    handle: async ({ world, params }) => projectView(await getProject(world, params.id ?? '')),
-  }),
-  endpoint({
-    method: 'patch',
-    path: '/v1/projects/:id',
-    scope: 'root',
-    tag: 'Projects',
-    summary: 'Change the name or the registered return URLs',
-    body: s.projectPatch,
-    answer: s.project,
-    status: 200,
-    handle: async ({ world, params, body }) => projectView(await updateProject(world, params.id ?? '', body)),
-  }),
-];
-
-const apiKeys: Endpoint[] = [
-  endpoint({
-    method: 'get',
-    path: '/v1/api-keys/current',
-    scope: 'any',
-    tag: 'API keys',
-    summary: 'Who asks: the key of this very call, its project and what it may do',
-    answer: s.currentKey,
-    status: 200,
-    handle: async ({ world, caller, project }) => ({
-      id: caller.kind === 'root' ? 'root' : caller.id,
-      scopes: caller.kind === 'root' ? ['root'] : caller.scopes,
-      project,
-      public_url: world.publicUrl,
-    }),
-  }),
-  endpoint({
-    method: 'get',
-    path: '/v1/api-keys',
-    scope: 'admin',
-    tag: 'API keys',
-    summary: 'List API keys',
-    query: s.page,
-    answer: s.listOf(s.apiKey),
-    status: 200,
-    handle: async ({ world, project, query }) => {
-      const { items, next } = await listApiKeys(world, project, pageOf(query));
-      return { data: items.map(apiKeyView), next_cursor: cursorOf(next) };
-    },
-  }),
-  endpoint({
-    method: 'post',
-    path: '/v1/api-keys',
-    scope: 'admin',
-    tag: 'API keys',
-    summary: 'Make an API key; its text is shown this once',
-    body: s.apiKeyBody,
-    answer: s.newApiKey,
-    status: 201,
-    handle: async ({ world, project, body }) => {
-      const expiresAt = body.expires_at === undefined ? null : new Date(body.expires_at);
-      const { record, key } = await createApiKey(world, project, { name: body.name, scopes: body.scopes, expiresAt });
-      return { ...apiKeyView(record), key };
-    },
-  }),
-  endpoint({
-    method: 'delete',
-    path: '/v1/api-keys/:id',
-    scope: 'admin',
-    tag: 'API keys',
-    summary: 'End an API key at once',
-    status: 204,
-    handle: ({ world, project, params }) => deleteApiKey(world, project, params.id ?? ''),
-  }),
-];
+import { integrationView, testView } from './views.ts';
 
 /** Durations as seconds. */
 function integrationBodyOf<Body extends { probe_unused_after?: string | null | undefined }>({ probe_unused_after: pause, ...body }: Body) {

@@ -4,13 +4,13 @@ import { listConnectionEvents, listEvents } from '../../broker/events.ts';
 import { confirmLink } from '../../broker/flow/confirm.ts';
 import { connectionOfLink, createLink, getLink } from '../../broker/links.ts';
 import { probeConnection } from '../../broker/probes.ts';
-import type { LinkRecord } from '../../broker/records.ts';
+import type { KeyLimits, LinkRecord } from '../../broker/records.ts';
 import { signRequest } from '../../broker/sign.ts';
 import { getToken } from '../../broker/tokens.ts';
 import type { World } from '../../broker/world.ts';
 import { GrantryError } from '../../protocol/errors.ts';
 import { cursorOf, pageOf } from './cursor.ts';
-import { type Endpoint, endpoint } from './endpoint.ts';
+import { type Endpoint, endpoint, type Reach } from './endpoint.ts';
 import * as s from './schemas.ts';
 import { connectionView, eventView, linkView } from './views.ts';
 
@@ -23,6 +23,31 @@ async function tokenRow(world: World, project: string, id: string | undefined) {
 /** A link with what its connection lacks. */
 const shownLink = async (world: World, link: LinkRecord) => linkView(link, (await connectionOfLink(world, link))?.missing_scopes);
 
+const ofConnection: Reach<never, never> = {
+  kind: 'named',
+  of: ({ world, project, params }) => world.store.connections.get(project, params.id ?? ''),
+};
+
+const ofLink: Reach<never, never> = {
+  kind: 'named',
+  async of({ world, project, params }) {
+    const link = await world.store.links.get(project, params.id ?? '');
+    return link === undefined ? undefined : { integration_id: link.integration_id, end_user_id: link.end_user.id };
+  },
+};
+type Owned = { integration: string; end_user: { id: string } };
+const forBody: Reach<never, never> = {
+  kind: 'made',
+  of: ({ body }: { body: Owned }) => ({ integration_id: body.integration, end_user_id: body.end_user.id }),
+};
+
+/** The filter with the limit in it; undefined when it asks for something else. */
+const narrowed = <Query extends { integration?: string | undefined; end_user?: string | undefined }>(
+  query: Query,
+  { integration = query.integration, end_user = query.end_user }: Pick<KeyLimits, 'integration' | 'end_user'>,
+): Query | undefined =>
+  (query.integration ?? integration) === integration && (query.end_user ?? end_user) === end_user ? { ...query, integration, end_user } : undefined;
+
 const filterOf = ({ type, after, before }: z.output<typeof s.eventQuery>) => ({ types: type, after, before });
 
 const links: Endpoint[] = [
@@ -30,6 +55,7 @@ const links: Endpoint[] = [
     method: 'post',
     path: '/v1/connect-links',
     scope: 'connect',
+    reach: forBody,
     tag: 'Connect links',
     summary: 'Make a single-use link for one end user',
     body: s.linkBody,
@@ -44,6 +70,7 @@ const links: Endpoint[] = [
     method: 'get',
     path: '/v1/connect-links/:id',
     scope: 'connect',
+    reach: ofLink,
     tag: 'Connect links',
     summary: 'How a link stands',
     answer: s.link,
@@ -54,6 +81,7 @@ const links: Endpoint[] = [
     method: 'post',
     path: '/v1/connect-links/:id/confirm',
     scope: 'connect',
+    reach: ofLink,
     tag: 'Connect links',
     summary: 'Say who is signed in, and finish a link with verification "user"',
     body: s.confirmBody,
@@ -70,6 +98,7 @@ const connections: Endpoint[] = [
     method: 'post',
     path: '/v1/connections',
     scope: 'connect',
+    reach: forBody,
     tag: 'Connections',
     summary: 'Make a connection without a browser, or import one',
     body: s.connectionBody,
@@ -91,6 +120,7 @@ const connections: Endpoint[] = [
     method: 'get',
     path: '/v1/connections',
     scope: 'connect',
+    reach: { kind: 'listed', narrow: narrowed },
     tag: 'Connections',
     summary: 'List connections',
     query: s.connectionQuery,
@@ -106,6 +136,7 @@ const connections: Endpoint[] = [
     method: 'get',
     path: '/v1/connections/:id',
     scope: 'connect',
+    reach: ofConnection,
     tag: 'Connections',
     summary: 'Read a connection; never a secret in it',
     answer: s.connection,
@@ -116,6 +147,7 @@ const connections: Endpoint[] = [
     method: 'patch',
     path: '/v1/connections/:id',
     scope: 'connect',
+    reach: ofConnection,
     tag: 'Connections',
     summary: 'Replace the metadata',
     body: s.connectionPatch,
@@ -127,6 +159,7 @@ const connections: Endpoint[] = [
     method: 'delete',
     path: '/v1/connections/:id',
     scope: 'connect',
+    reach: ofConnection,
     tag: 'Connections',
     summary: 'Revoke at the provider and erase',
     status: 204,
@@ -136,6 +169,7 @@ const connections: Endpoint[] = [
     method: 'get',
     path: '/v1/connections/:id/token',
     scope: 'tokens',
+    reach: ofConnection,
     tag: 'Tokens',
     summary: 'A token that works',
     query: s.tokenQuery,
@@ -149,6 +183,7 @@ const connections: Endpoint[] = [
     method: 'post',
     path: '/v1/connections/:id/sign',
     scope: 'tokens',
+    reach: ofConnection,
     tag: 'Tokens',
     summary: 'A request as it must be sent, credential added',
     body: s.signBody,
@@ -164,6 +199,7 @@ const connections: Endpoint[] = [
     method: 'post',
     path: '/v1/connections/:id/refresh',
     scope: 'tokens',
+    reach: ofConnection,
     tag: 'Tokens',
     summary: 'Refresh now',
     answer: s.connection,
@@ -175,6 +211,7 @@ const connections: Endpoint[] = [
     method: 'post',
     path: '/v1/connections/:id/probe',
     scope: 'tokens',
+    reach: ofConnection,
     tag: 'Tokens',
     summary: 'Ask the provider whether the credential works',
     answer: s.probed,
@@ -186,6 +223,7 @@ const connections: Endpoint[] = [
     method: 'get',
     path: '/v1/connections/:id/events',
     scope: 'connect',
+    reach: ofConnection,
     tag: 'Events',
     summary: 'The timeline of a connection, newest first',
     query: s.eventQuery,
@@ -200,8 +238,15 @@ const connections: Endpoint[] = [
     method: 'get',
     path: '/v1/events',
     scope: 'connect',
+    reach: {
+      kind: 'named',
+      of({ world, project, query }) {
+        if (query.connection_id === undefined) throw new GrantryError('forbidden', { detail: 'This API key is limited: name a connection_id.' });
+        return world.store.connections.get(project, query.connection_id);
+      },
+    },
     tag: 'Events',
-    summary: 'The timeline of the project, newest first',
+    summary: 'The timeline of the project, newest first; a limited key names a connection',
     query: s.projectEventQuery,
     answer: s.listOf(s.event),
     status: 200,

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
-import type { Caller } from '../../broker/api-keys.ts';
-import type { KeyScope } from '../../broker/records.ts';
+import type { Caller } from '../../broker/caller.ts';
+import type { Subject } from '../../broker/key-limits.ts';
+import type { KeyLimits } from '../../broker/records.ts';
 import type { World } from '../../broker/world.ts';
 
 /** One call of the REST API: what the router runs and what /openapi.json says come from the same object. */
@@ -17,11 +18,22 @@ export type Call<Query, Body> = {
 
 export type Answer = { status: number; body?: unknown };
 
-export type Endpoint<Query = unknown, Body = unknown> = {
+/** How a key that is limited to an integration or an end user is kept to it. Keys with the scope `admin` never are. */
+export type Reach<Query, Body> =
+  /** Whose the named thing is; undefined when there is none. Beyond its reach it is not there. */
+  | { kind: 'named'; of(call: Call<Query, Body>): Promise<Subject | undefined> }
+  /** For whom something is to be made. Beyond its reach it is forbidden. */
+  | { kind: 'made'; of(call: Call<Query, Body>): Subject }
+  /** The query with nothing beyond its reach in the answer; undefined when that leaves nothing. */
+  | { kind: 'listed'; narrow(query: Query, reach: Pick<KeyLimits, 'integration' | 'end_user'>): Query | undefined };
+
+export type Endpoint<Query = unknown, Body = unknown> = Common<Query, Body> &
+  ({ scope: 'connect' | 'tokens'; reach: Reach<Query, Body> } | { scope: 'any' | 'admin' | 'root'; reach?: never });
+
+type Common<Query, Body> = {
   method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** Express path below the root, `/v1/...`. */
   path: `/v1/${string}`;
-  scope: KeyScope | 'any' | 'root';
   summary: string;
   description?: string;
   tag: string;

@@ -1,7 +1,8 @@
 import express, { type Request, type Response, Router } from 'express';
 import { z } from 'zod';
-import { type Caller, callerName, requireScope } from '../../broker/api-keys.ts';
+import { type Caller, callerName, requireScope } from '../../broker/caller.ts';
 import { once } from '../../broker/idempotency.ts';
+import { reaches, reachOf } from '../../broker/key-limits.ts';
 import { tooMany } from '../../broker/limits.ts';
 import { defaultProject } from '../../broker/projects.ts';
 import type { World } from '../../broker/world.ts';
@@ -10,7 +11,7 @@ import { apiHeaders } from '../api-headers.ts';
 import { authenticate, bearerOf, type Gate, isRoot } from '../authentication.ts';
 import { administration } from './administration.ts';
 import { connecting } from './connecting.ts';
-import type { Endpoint } from './endpoint.ts';
+import type { Call, Endpoint } from './endpoint.ts';
 import { isStorableText, parseJson } from './json-body.ts';
 import { parseBody, parseQuery } from './parsing.ts';
 import { webhooks } from './webhooks.ts';
@@ -62,6 +63,31 @@ async function authorize(world: World, gate: Gate, req: Request, { scope }: Endp
   return caller;
 }
 
+/** The call as a limited key may make it; undefined when nothing is left to list. Throws `not_found` or `forbidden` beyond its reach. */
+async function withinReach({ reach }: Endpoint, call: Call<unknown, unknown>): Promise<Call<unknown, unknown> | undefined> {
+  const limits = reachOf(call.caller);
+  if (limits === undefined || reach === undefined) return call;
+  switch (reach.kind) {
+    case 'named': {
+      const subject = await reach.of(call);
+      if (subject === undefined || !reaches(call.caller, subject)) throw new GrantryError('not_found');
+      return call;
+    }
+    case 'made': {
+      if (reaches(call.caller, reach.of(call))) return call;
+      const { integration, end_user } = limits;
+      const to = [integration !== undefined && `the integration "${integration}"`, end_user !== undefined && `the end user "${end_user}"`];
+      throw new GrantryError('forbidden', { detail: `This API key is limited to ${to.filter(Boolean).join(' and ')}.` });
+    }
+    case 'listed': {
+      const query = reach.narrow(call.query, limits);
+      return query === undefined ? undefined : { ...call, query };
+    }
+  }
+}
+
+const emptyList = { data: [], next_cursor: null };
+
 const parseText = express.text({ type: () => true, limit: bodyLimit, defaultCharset: 'utf-8' });
 const readText = (req: Request, res: Response): Promise<void> =>
   new Promise((resolve, reject) => parseText(req, res, (error?: unknown) => (error === undefined ? resolve() : reject(error))));
@@ -75,7 +101,8 @@ async function serve(world: World, gate: Gate, endpoint: Endpoint, req: Request,
   const given = readBody(endpoint, req);
   const body = endpoint.body === undefined ? undefined : parseBody(endpoint.body, given);
   const params = readParams(req);
-  const call = { world, caller, project: caller.project, params, query, body };
+  const call = await withinReach(endpoint, { world, caller, project: caller.project, params, query, body });
+  if (call === undefined) return send(res, { status: 200, body: emptyList });
   if (endpoint.yaml !== undefined) {
     res.vary('Accept');
     const type = req.accepts(definitionTypes);

@@ -70,18 +70,45 @@ export const projectPatch = z.strictObject({ name: shortText.optional(), return_
 export const project = z.object({ id: z.string(), name: z.string(), return_urls: z.array(z.string()), created_at: time }).meta({ id: 'Project' });
 
 const keyScope = z.enum(['connect', 'tokens', 'admin']);
+export const keyLimits = z
+  .strictObject({
+    integration: idText.optional().describe('The only integration whose links, connections and tokens it reaches.'),
+    end_user: shortText.optional().describe('The id of the only end user whose links, connections and tokens it reaches.'),
+    addresses: z.array(z.string().max(100)).min(1).max(50).optional().describe('IP addresses and ranges in CIDR notation that it may be used from.'),
+  })
+  .meta({ id: 'KeyLimits', description: 'Without a member the key is not limited in that.' });
+const keyEnd = z.iso.datetime({ offset: true });
 export const apiKeyBody = z.strictObject({
   name: shortText,
   scopes: z.array(keyScope).min(1).max(3),
-  expires_at: z.iso.datetime({ offset: true }).optional(),
+  limits: keyLimits.optional(),
+  expires_at: keyEnd.optional(),
+});
+export const apiKeyPatch = z.strictObject({
+  name: shortText.optional(),
+  limits: keyLimits.nullable().optional(),
+  expires_at: keyEnd.nullable().optional(),
+});
+export const apiKeyRotation = z.strictObject({
+  overlap: z.number().int().min(0).max(2_592_000).default(86_400).describe('Seconds for which the old key works too.'),
 });
 export const apiKey = z
-  .object({ id: z.string(), name: z.string(), scopes: z.array(keyScope), expires_at: timeOrNull, created_at: time })
+  .object({
+    id: z.string(),
+    name: z.string(),
+    scopes: z.array(keyScope),
+    limits: keyLimits,
+    expires_at: timeOrNull,
+    replaced_by: z.string().nullable().describe('The key that takes its place.'),
+    last_used_at: timeOrNull.describe('To the minute, and told a minute late.'),
+    created_at: time,
+  })
   .meta({ id: 'ApiKey' });
 export const currentKey = z
   .object({
     id: z.string().describe('`root` for the root key.'),
     scopes: z.array(z.string()),
+    limits: keyLimits,
     project: z.string(),
     public_url: z.string().describe('The broker, as browsers know it.'),
   })

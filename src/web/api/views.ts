@@ -20,11 +20,14 @@ export const projectView = ({ id, name, return_urls, created_at }: ProjectRecord
   created_at: iso(created_at),
 });
 
-export const apiKeyView = ({ id, name, scopes, expires_at, created_at }: ApiKeyRecord) => ({
+export const apiKeyView = ({ id, name, scopes, limits, expires_at, replaced_by, last_used_at, created_at }: ApiKeyRecord) => ({
   id,
   name,
   scopes,
+  limits: limits ?? {},
   expires_at: isoOrNull(expires_at),
+  replaced_by,
+  last_used_at: isoOrNull(last_used_at),
   created_at: iso(created_at),
 });
 

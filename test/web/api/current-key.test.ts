@@ -14,9 +14,9 @@ test('a key learns whose it is and what it may do', async () => {
   await broker.root.call('POST', '/v1/projects', { body: { id: 'beta', name: 'Beta' } });
   const { key, call } = await broker.clientWith(['tokens', 'connect'], 'beta');
   const answer = await call('GET', path);
-  expect(answer).toEqual({ id: `key_${key.split('_')[1]}`, scopes: ['tokens', 'connect'], project: 'beta', public_url: broker.url });
+  expect(answer).toEqual({ id: `key_${key.split('_')[1]}`, scopes: ['tokens', 'connect'], limits: {}, project: 'beta', public_url: broker.url });
   const root = createGrantryClient({ baseUrl: broker.url, apiKey: broker.broker.rootKey, project: 'beta' });
-  expect(await root.call('GET', path)).toEqual({ id: 'root', scopes: ['root'], project: 'beta', public_url: broker.url });
+  expect(await root.call('GET', path)).toEqual({ id: 'root', scopes: ['root'], limits: {}, project: 'beta', public_url: broker.url });
 });
 
 test('who has none learns nothing', async () => {

@@ -66,6 +66,73 @@ describe('projects', () => {
     expect(await problemOf(nowhere.getToken('con_x'))).toMatchObject({ status: 404 });
   });
 
+  test('are deleted when nothing is connected in them, with all that is theirs, and their ids are not given again', async () => {
+    const id = 'short-lived';
+    await root.call('POST', '/v1/projects', { body: { id, name: 'Short' } });
+    const inside = createGrantryClient({ baseUrl: world.url, apiKey: world.broker.rootKey, project: id });
+    const { key } = await world.clientWith(['admin'], id);
+    const admin = createGrantryClient({ baseUrl: world.url, apiKey: key });
+    await admin.call('PUT', '/v1/providers/acme', {
+      body: { id: 'acme', name: 'Acme', methods: { key: { grant: 'api_key', inputs: { api_key: { label: 'K', secret: true } } } } },
+    });
+    await admin.call('POST', '/v1/webhook-endpoints', { body: { url: 'http://127.0.0.1:9/' } });
+    await admin.call('POST', '/v1/integrations', { body: { id: 'acme', provider: 'acme', client_id: 'c' }, idempotencyKey: 'one' });
+    await admin.createConnectLink({ integration: 'acme', end_user: { id: 'u1' } });
+    const connection = await admin.call<{ id: string }>('POST', '/v1/connections', {
+      body: { integration: 'acme', end_user: { id: 'u1' }, grant: 'api_key', inputs: { api_key: 'k' } },
+    });
+    const remove = () => root.call('DELETE', `/v1/projects/${id}`);
+    expect(await problemOf(admin.call('DELETE', `/v1/projects/${id}`))).toMatchObject({ status: 403 });
+    expect(await problemOf(remove())).toMatchObject({ status: 409, problem: { detail: expect.stringContaining('delete those first') } });
+    expect(await admin.call('GET', `/v1/connections/${connection.id}`)).toMatchObject({ status: 'active' });
+    await admin.call('DELETE', `/v1/connections/${connection.id}`);
+    expect(await problemOf(remove())).toMatchObject({ status: 409 });
+    await admin.call('DELETE', '/v1/integrations/acme');
+    await world.sql(
+      `insert into revocations (connection_id, project_id, integration_id, credential_sealed, token_version, method, extras) values ('con_x', $1, 'acme', 'x', 1, 'key', '{}')`,
+      [id],
+    );
+    expect(await problemOf(remove())).toMatchObject({ status: 409, problem: { detail: expect.stringContaining('try again later') } });
+    await world.sql('delete from revocations where project_id = $1', [id]);
+
+    // Whatever belongs to a project goes with it: a table that is added later is found here.
+    const owned = await world.sql<{ name: string }>(
+      `select c.table_name as name from information_schema.columns c join information_schema.tables t using (table_schema, table_name)
+       where c.column_name = 'project_id' and c.table_schema = 'public' and t.table_type = 'BASE TABLE' and c.table_name <> 'audit_log'`,
+    );
+    expect(owned.length).toBeGreaterThanOrEqual(11);
+    const rows = async () => {
+      const counts: Record<string, number> = {};
+      for (const { name } of owned) {
+        const [row] = await world.sql<{ n: number }>(`select count(*)::int as n from ${name} where project_id = $1`, [id]);
+        if ((row?.n ?? 0) > 0) counts[name] = row?.n ?? 0;
+      }
+      return counts;
+    };
+    expect(Object.keys(await rows()).sort()).toEqual(
+      expect.arrayContaining([
+        'api_keys',
+        'connect_links',
+        'connections',
+        'data_keys',
+        'events',
+        'idempotency_keys',
+        'provider_versions',
+        'webhook_deliveries',
+      ]),
+    );
+    expect(await remove()).toBeUndefined();
+    expect(await rows()).toEqual({});
+    expect(await problemOf(remove())).toMatchObject({ status: 404 });
+    expect(await problemOf(admin.call('GET', '/v1/integrations'))).toMatchObject({ status: 401 });
+    expect(await problemOf(inside.call('GET', '/v1/integrations'))).toMatchObject({ status: 404 });
+    expect(await problemOf(root.call('POST', '/v1/projects', { body: { id, name: 'Again' } }))).toMatchObject({
+      status: 409,
+      problem: { errors: [{ pointer: '/id' }], detail: expect.stringContaining('not given again') },
+    });
+    expect(await problemOf(root.call('DELETE', '/v1/projects/default'))).toMatchObject({ status: 409 });
+  });
+
   test('page', async () => {
     for (const id of ['a-1', 'a-2', 'a-3']) await root.call('POST', '/v1/projects', { body: { id, name: id } });
     const all = await walk(root, '/v1/projects', 100);
@@ -82,7 +149,10 @@ describe('API keys', () => {
       id: expect.stringMatching(/^key_/),
       name: 'worker',
       scopes: ['tokens'],
+      limits: {},
       expires_at: null,
+      replaced_by: null,
+      last_used_at: null,
       created_at: expect.any(String),
       key: expect.stringMatching(/^grt_[0-9a-z]{26}_[A-Za-z0-9_-]{43}$/),
     });

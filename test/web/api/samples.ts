@@ -6,6 +6,8 @@ export const bodies: Readonly<Record<string, unknown>> = {
   'post /v1/projects': { id: 'another', name: 'Another' },
   'patch /v1/projects/:id': { name: 'Renamed' },
   'post /v1/api-keys': { name: 'worker', scopes: ['tokens'] },
+  'patch /v1/api-keys/:id': { name: 'renamed', limits: { addresses: ['127.0.0.0/8', '::1'] }, expires_at: '2090-01-01T00:00:00Z' },
+  'post /v1/api-keys/:id/rotate': { overlap: 60 },
   'post /v1/integrations': { id: 'made', provider: 'sandbox-as', client_id: 'id', client_secret: 'secret' },
   'patch /v1/integrations/:id': { scopes: ['read'] },
   'post /v1/connect-links': { integration: 'as', end_user: { id: 'u1' } },
