@@ -30,6 +30,8 @@ beforeAll(async () => {
   program = await buildProgram();
   world = await startWholeSandbox();
   await withAuthorizationServer(world);
+  // Programs start slowly on a busy machine: no token is to be renewed between two of them.
+  world.sandbox.providers.authorizationServer.switches.accessTokenTtlS = 3_600;
 });
 afterAll(async () => {
   await world?.stop();
