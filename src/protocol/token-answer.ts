@@ -29,8 +29,7 @@ export type AnswerRules = {
  * and holds no usable token.
  */
 export function parseTokenAnswer(answer: DoorResponse, { response, separator, requested, sentAt, refused, held }: AnswerRules): CredentialFields {
-  const whole = parseDocument(answer.body, response);
-  const document = (response.within === undefined ? undefined : pointerValue(whole, response.within)) ?? whole;
+  const document = fieldsOf(parseDocument(answer.body, response), response);
   const failure = tokenFailure(answer, document, { response, refused, now: sentAt });
   if (failure !== undefined) throw failure;
   if (document === undefined) throw unusable(`The answer is not ${response.format === 'json' ? 'JSON' : 'form-encoded'}.`);
@@ -51,22 +50,36 @@ export function parseTokenAnswer(answer: DoorResponse, { response, separator, re
     scopes,
     lifetimeS: lifetimeS ?? (response.lifetime === undefined ? null : durationS(response.lifetime)),
     refreshLifetimeS: refreshLifetimeOf(document, { response, sentAt, isNew: refreshToken !== undefined && refreshToken !== held }),
-    extras: extrasOf(Object.entries(response.keep).map(([name, pointer]) => [name, pointerValue(document, pointer)])),
+    extras: extrasOf(keptOf(answer.body, response)),
   };
 }
 
-/**
- * The parsed body, read as the definition says whatever its content type; undefined when it is something else. Whole numbers that JavaScript
- * would round come as the text that they were written with.
- */
-export function parseDocument(body: string, { format, prefix = '' }: Pick<TokenResponseMap, 'format' | 'prefix'>): unknown {
+/** Where the fields stand: inside, when the definition names such a place and the answer has it, else on top. */
+function fieldsOf(whole: unknown, { within }: Pick<TokenResponseMap, 'within'>): unknown {
+  return (within === undefined ? undefined : pointerValue(whole, within)) ?? whole;
+}
+
+/** The values to keep. Only here a long number counts as text, for account ids: a token that is a number is none. */
+function keptOf(body: string, response: TokenResponseMap): (readonly [string, unknown])[] {
+  const keep = Object.entries(response.keep);
+  if (keep.length === 0) return [];
+  const document = fieldsOf(parseDocument(body, response, parseExact), response);
+  return keep.map(([name, pointer]) => [name, pointerValue(document, pointer)]);
+}
+
+/** The parsed body, read as the definition says whatever its content type; undefined when it is something else. */
+export function parseDocument(
+  body: string,
+  { format, prefix = '' }: Pick<TokenResponseMap, 'format' | 'prefix'>,
+  parse: (text: string) => unknown = JSON.parse,
+): unknown {
   if (format === 'form') {
     const form = parseForm(body);
     return form === undefined ? undefined : Object.fromEntries(form);
   }
   try {
     const unmarked = body.replace(/^\uFEFF/, '');
-    return parseExact(prefix !== '' && unmarked.startsWith(prefix) ? unmarked.slice(prefix.length) : unmarked);
+    return parse(prefix !== '' && unmarked.startsWith(prefix) ? unmarked.slice(prefix.length) : unmarked);
   } catch {
     return undefined;
   }
@@ -75,6 +88,7 @@ export function parseDocument(body: string, { format, prefix = '' }: Pick<TokenR
 /** Texts, which are left alone, and whole numbers of more than 15 digits. Applied to valid JSON only, in which each text has its end. */
 const longNumber = /"(?:[^"\\]|\\.)*"|(?<![\w.+-])-?\d{16,}(?![\w.])/g;
 
+/** Whole numbers that JavaScript would round come as the text that they were written with. */
 function parseExact(text: string): unknown {
   const parsed: unknown = JSON.parse(text);
   if (!/\d{16}/.test(text)) return parsed;

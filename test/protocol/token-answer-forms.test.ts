@@ -42,6 +42,11 @@ describe('long numbers', () => {
       n: '12345678901234567890',
     });
   });
+
+  test.each(['access_token', 'refresh_token', 'scope', 'token_type'])('are no %s', (name) => {
+    const others = name === 'access_token' ? '' : '"access_token":"at",';
+    expect(() => parse(`{${others}"${name}":12345678901234567890}`, { token_types: ['bearer', '12345678901234567890'] })).toThrow(/^The answer/);
+  });
 });
 
 test('what is switched off is not read', () => {

@@ -1,0 +1,6 @@
+import type { Property } from '../property.ts';
+import { returnUrls } from './return-urls.ts';
+import { signedRequests } from './signed-requests.ts';
+import { tokenAnswers } from './token-answers.ts';
+
+export const properties: readonly Property[] = [tokenAnswers, returnUrls, signedRequests];
