@@ -34,7 +34,10 @@ export function rulesOf(definitions: Iterable<Definition>): Rules[] {
   const forms = all.flatMap(({ response, separator }): Rules[] =>
     fits(response, JSON.stringify(response)) ? [{ separator, response: { ...response, format: 'form' } }] : [],
   );
-  return [...new Map([...all, ...forms].map((rules) => [JSON.stringify(rules), rules])).values()];
+  // Where nothing of the answer stands, but something of every object.
+  const keep = { made: '/constructor/name', behind: '/__proto__/constructor/name', long: '/length', own: '/access_token_owner' };
+  const odd = all.slice(0, 8).map(({ response, separator }) => ({ separator, response: { ...response, keep } }));
+  return [...new Map([...all, ...forms, ...odd].map((rules) => [JSON.stringify(rules), rules])).values()];
 }
 
 const visible = 'aZ0!b-Y1#c_X2$d.W3%e~V4&f+U5(g/T6)h=S7*i,R8:j;Q9<k>?P@l[O]m^N`n{M|o}L~p';

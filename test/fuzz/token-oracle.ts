@@ -104,6 +104,7 @@ export function mustBeSaid(fields: CredentialFields, { status, body }: DoorRespo
   const refreshToken = at(document, response.refresh_token);
   must(fields.refresh_token === undefined || refreshToken === fields.refresh_token, 'another refresh token than the answer holds', 'bad token');
   must(fields.refresh_token !== undefined || ['', null, undefined].includes(refreshToken as string), 'a refresh token was passed over', 'bad token');
+  for (const name of Object.keys(fields.extras)) must(at(document, response.keep[name] ?? '') !== undefined, `extra ${name} is not in the answer`);
   const type = at(document, response.token_type);
   must(
     type === undefined || type === null || (typeof type === 'string' && type.toLowerCase() === fields.token_type),
