@@ -4,6 +4,8 @@ import { ciphertexts } from './ciphertexts.ts';
 import { coat } from './coat.ts';
 import { codes } from './codes.ts';
 import { corf } from './corf.ts';
+import { idor } from './idor.ts';
+import { keyScopes } from './key-scopes.ts';
 import { pages } from './pages.ts';
 import { queuePoisoning } from './queues.ts';
 import { openRedirect } from './return-urls.ts';
@@ -22,4 +24,6 @@ export const attacks: readonly Attack[] = [
   ...pages,
   ...ssrf,
   ...queuePoisoning,
+  ...idor,
+  ...keyScopes,
 ];

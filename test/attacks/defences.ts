@@ -4,11 +4,17 @@
  */
 
 export type Edit = { file: string; snippet: string; without: string };
-export type Defence = { what: string; edits: readonly Edit[] };
+/** Every match below the folder: what is added to the source later is found by itself. */
+export type Sweep = { folder: string; pattern: RegExp; without: string };
+export type Defence = { what: string; edits: readonly Edit[]; everywhere?: readonly Sweep[] };
 
 const callback = 'src/broker/flow/callback.ts';
 const guard = 'src/outside/address-guard.ts';
 const links = 'src/outside/postgres/links.ts';
+const tokens = 'src/outside/postgres/tokens.ts';
+/** A prepared statement keeps its text, so the other text has another name. */
+const anyProject = (statement: string) =>
+  `...(OFF ? { name: ${statement}.name + '_anywhere', text: ${statement}.text.replace(/c\\.project_id is not distinct from [^ ]+/, '($1::text is null or true)') } : ${statement})`;
 
 export const defences = {
   'own callback': {
@@ -236,6 +242,53 @@ export const defences = {
         without: 'view.connection.token_version !== due.token_version || (!OFF && !isDue(view)) ||',
       },
     ],
+  },
+  'rows of the project': {
+    what: 'every statement looks among the rows of the project that the key is of, and nowhere else',
+    edits: [
+      { file: tokens, snippet: '{ ...single, values', without: `{ ${anyProject('single')}, values` },
+      { file: tokens, snippet: '...several,', without: `${anyProject('several')},` },
+      { file: tokens, snippet: '{ ...byProject, values', without: `{ ${anyProject('byProject')}, values` },
+    ],
+    everywhere: [{ folder: 'src/outside/postgres', pattern: /eq\((?!dataKeys)\w+\.project_id, [\w.]+\)/g, without: '(OFF ? undefined : $&)' }],
+  },
+  'record within the record': {
+    what: 'what stands below a record in the path belongs to it',
+    edits: [
+      {
+        file: 'src/broker/tests.ts',
+        snippet: '|| link.integration_id !== integration)',
+        without: '|| (!OFF && link.integration_id !== integration))',
+      },
+    ],
+  },
+  'scope of the key': {
+    what: 'a key does what its scopes say',
+    edits: [{ file: 'src/broker/caller.ts', snippet: "|| caller.scopes.includes('admin')", without: "|| OFF || caller.scopes.includes('admin')" }],
+  },
+  'root key only': {
+    what: 'what concerns no single project is for the root key',
+    edits: [
+      {
+        file: 'src/web/api/router.ts',
+        snippet: "else throw new GrantryError('forbidden'",
+        without: "else if (!OFF) throw new GrantryError('forbidden'",
+      },
+    ],
+  },
+  'reach of the key': {
+    what: 'a key that is limited to an integration or an end user touches nothing else',
+    edits: [
+      {
+        file: 'src/broker/key-limits.ts',
+        snippet: "if (caller.kind === 'root' || caller.limits === null) return undefined;",
+        without: "if (OFF || caller.kind === 'root' || caller.limits === null) return undefined;",
+      },
+    ],
+  },
+  'keys end': {
+    what: 'a key that has ended is none',
+    edits: [{ file: 'src/broker/caller.ts', snippet: '|| found.expired)', without: '|| (!OFF && found.expired))' }],
   },
 } as const satisfies Record<string, Defence>;
 

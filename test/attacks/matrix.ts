@@ -1,8 +1,17 @@
 import type { Attack } from './attack.ts';
 import { type Defence, defenceNames, defences } from './defences.ts';
 
+type Row = Pick<Attack, 'name' | 'falls'>;
+
+/** Attacks that are made from the router share a row, so that a new call changes nothing here. */
+function rowsOf(attacks: readonly Attack[]): Row[] {
+  const rows = attacks.map(({ name, row = name, falls }): [string, Row] => [JSON.stringify([row, falls]), { name: row, falls }]);
+  return [...new Map(rows).values()];
+}
+
 /** The matrix for people: a row for each attack, with the defences that have to be off together before it succeeds. */
-export function matrix(attacks: readonly Attack[]): string {
+export function matrix(every: readonly Attack[]): string {
+  const attacks = rowsOf(every);
   const alone = attacks.flatMap(({ falls }) => falls).filter((set) => set.length === 1).length;
   const together = attacks.flatMap(({ falls }) => falls).length - alone;
   const holds = (name: string) => attacks.filter(({ falls }) => falls.some((set) => set.some((one) => one === name))).length;

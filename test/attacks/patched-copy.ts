@@ -1,11 +1,11 @@
-import { mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import type { createDoor } from '../../src/outside/http.ts';
 import type { startBroker } from '../../src/process.ts';
 import { packageRoot } from '../harness/broker.ts';
-import { type Defence, type DefenceName, defences, type Edit } from './defences.ts';
+import { type Defence, type DefenceName, defences, type Edit, type Sweep } from './defences.ts';
 
 /** A copy of the broker in which every defence has a switch. It is made for these tests, and nothing of it is kept. */
 
@@ -19,23 +19,36 @@ export type PatchedCopy = {
 };
 
 type Located = Edit & { defence: string };
+type Swept = Sweep & { defence: string };
 
-const located: readonly Located[] = Object.entries<Defence>(defences).flatMap(([defence, { edits }]) => edits.map((edit) => ({ ...edit, defence })));
+const named = Object.entries<Defence>(defences);
+const located: readonly Located[] = named.flatMap(([defence, { edits }]) => edits.map((edit) => ({ ...edit, defence })));
+const sweeps: readonly Swept[] = named.flatMap(([defence, { everywhere = [] }]) => everywhere.map((sweep) => ({ ...sweep, defence })));
+
+const question = (defence: string) => `globalThis.grantryDefencesOff.has(${JSON.stringify(defence)})`;
 
 /** Throws when the source does not hold the snippet exactly once: then the table of defences has to be looked at. */
 export function patched(source: string, { file, snippet, without, defence }: Located): string {
   const parts = source.split(snippet);
   if (parts.length !== 2) throw new Error(`"${defence}": its snippet stands ${parts.length - 1} times in ${file}, not once.`);
-  return parts.join(without.replaceAll('OFF', `globalThis.grantryDefencesOff.has(${JSON.stringify(defence)})`));
+  return parts.join(without.replaceAll('OFF', question(defence)));
 }
+
+/** The source with every place changed that a sweep finds in it; there may be none. */
+export const swept = (source: string, { pattern, without, defence }: Swept): string =>
+  source.replaceAll(pattern, without.replaceAll('OFF', question(defence)));
 
 const patching: Plugin = {
   name: 'defences with switches',
-  setup({ onLoad }) {
-    for (const file of new Set(located.map((edit) => edit.file))) {
-      const path = join(packageRoot, file);
+  async setup({ onLoad }) {
+    const all = (await readdir(join(packageRoot, 'src'), { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+    for (const path of all.map(({ parentPath, name: of }) => join(parentPath, of))) {
+      const file = relative(packageRoot, path);
+      const edits = located.filter((edit) => edit.file === file);
+      const sweeping = sweeps.filter(({ folder }) => file.startsWith(`${folder}/`));
+      if (edits.length + sweeping.length === 0) continue;
       onLoad({ filter: new RegExp(`${path.replace(/[.\\]/g, '\\$&')}$`) }, async () => ({
-        contents: located.filter((edit) => edit.file === file).reduce(patched, await readFile(path, 'utf8')),
+        contents: sweeping.reduce(swept, edits.reduce(patched, await readFile(path, 'utf8'))),
         loader: file.endsWith('x') ? 'tsx' : 'ts',
       }));
     }
