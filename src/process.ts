@@ -15,6 +15,7 @@ import type { Log, World } from './broker/world.ts';
 import { type Config, configurationAdvice } from './config.ts';
 import type { Jobs } from './jobs/start.ts';
 import { openMasterKeys } from './master-keys.ts';
+import { createAudit } from './outside/audit.ts';
 import { checkCanary } from './outside/canary.ts';
 import { diagnoseKeys, diagnosePostgres } from './outside/diagnosis.ts';
 import { createDoor } from './outside/http.ts';
@@ -178,6 +179,8 @@ export async function startBroker({ config, log, packageRoot, compiledProviders,
     closers.add('uses', uses.close);
     const keyUses = createUses({ flush: (ids) => store.apiKeys.used(ids), everyMs: 60_000, log });
     closers.add('key uses', keyUses.close);
+    const audit = createAudit({ store: store.audit, everyMs: 5_000, now: () => new Date(), log });
+    closers.add('audit', audit.close);
     const elapsedMs = () => performance.now();
     const world: World = adapt({
       publicUrl: config.publicUrl,
@@ -193,6 +196,7 @@ export async function startBroker({ config, log, packageRoot, compiledProviders,
       spill: createSpill({ dir: join(config.dataDir, 'spill'), log }),
       uses,
       keyUses,
+      audit,
       limits: createLimits({ allowances: config.limits, elapsedMs }),
       mostPendingLinks: config.mostPendingLinks,
       meter,

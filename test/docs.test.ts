@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { providerFields } from '../scripts/provider-fields/table.ts';
+import { auditActions } from '../src/protocol/audit-actions.ts';
 import { errorTable } from '../src/protocol/errors.ts';
 
 const root = new URL('../', import.meta.url);
@@ -53,4 +54,9 @@ describe('every link between the documents leads somewhere', () => {
     const links = [...read(page).matchAll(/\]\((?!https?:|mailto:)([^)#]*)(#[^)]*)?\)/g)].map(([, path]) => path ?? '');
     expect(links.filter((path) => path !== '' && !existsSync(new URL(path, new URL(page, root))))).toEqual([]);
   });
+});
+
+it('docs/audit.md tells each action of the audit log, and no other', () => {
+  const told = rows(read('docs/audit.md').split('## Actions')[1]?.split('\n## ')[0] ?? '').flatMap(([, names]) => names?.split(/[ ,]+/) ?? []);
+  expect(told.sort()).toEqual(Object.keys(auditActions).sort());
 });

@@ -1,3 +1,4 @@
+import type { AuditEntry, AuditRecord, Counted } from './audit.ts';
 import type {
   ApiKeyRecord,
   ConnectionRecord,
@@ -400,7 +401,35 @@ export type Housekeeping = {
   sweep(retention: Retention): Promise<Record<string, number>>;
 };
 
+/** An entry that is to be chained once its time has come. */
+export type PendingEntry = { id: string; entry: AuditEntry; dueInS: number };
+export type CountedEntry = Counted & { minute: Date; count: number };
+export type AuditFilter = {
+  action?: AuditEntry['action'] | undefined;
+  actor?: string | undefined;
+  target?: string | undefined;
+  /** At this time or later. */
+  from?: Date | undefined;
+  to?: Date | undefined;
+  order: 'newest' | 'oldest';
+};
+export type AuditLog = {
+  /** Writes an entry down, over the one that stands under its id. */
+  pend(pending: PendingEntry): Promise<void>;
+  /** Takes one back that was not chained yet. */
+  forget(id: string): Promise<void>;
+  /** Adds to the counts of the minute, which are chained when it is over. */
+  count(entries: readonly CountedEntry[]): Promise<void>;
+  /** Appends to the chain what is due, one process at a time; returns how many. */
+  chain(): Promise<number>;
+  /** Of one project, or with null of everything. */
+  list(project: string | null, filter: AuditFilter, page: PageRequest): Promise<Page<AuditRecord>>;
+  /** The last row; before the first one, 0 and zeros. */
+  head(): Promise<Pick<AuditRecord, 'seq' | 'hash'>>;
+};
+
 export type Store = {
+  audit: AuditLog;
   projects: Projects;
   apiKeys: ApiKeys;
   dataKeys: DataKeyStore;

@@ -1,5 +1,6 @@
 import type { Definition } from '../protocol/definition/schema.ts';
 import type { Door } from '../protocol/door.ts';
+import type { Audit } from './audit.ts';
 import type { Diagnosis } from './diagnosis.ts';
 import type { HostHealth } from './host-health.ts';
 import type { Limits } from './limits.ts';
@@ -50,6 +51,7 @@ export type World = {
   uses: Uses;
   /** API keys. */
   keyUses: Uses;
+  audit: Audit;
   limits: Limits;
   /** How many links of a project may be unfinished at once. */
   mostPendingLinks: number;

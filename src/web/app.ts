@@ -17,6 +17,7 @@ import { stylesheet } from './pages/stylesheet.ts';
 import { asGrantryError, problemOf } from './problem.ts';
 import { requestIdOf } from './request-id.ts';
 import { serveToken, tokenPathOf } from './token-route.ts';
+import { createWitness } from './witness.ts';
 
 /** The web floor put together: the token path in front, Express for everything else. */
 
@@ -98,7 +99,7 @@ function createApp({ world, gate, trustProxy, metrics }: Omit<WebOptions, 'root'
   app.use(docsRouter(world));
   app.use(['/connect', '/oauth/callback'], limitPages(world, trustProxy));
   app.use('/oauth/callback', limitUnknownCallbacks(world, trustProxy));
-  app.use(connectRouter(world));
+  app.use(connectRouter(world, gate.witness));
   app.use(apiRouter(world, gate));
 
   app.use((req: Request, res: Response) => {
@@ -153,7 +154,12 @@ function logError(world: World, error: unknown, requestId: string): void {
 /** The server, not yet listening. Slow and oversized clients are cut by node's own limits. */
 export function createWebServer(options: WebOptions): Server {
   const { world, root, trustProxy, patience: { headersMs, requestMs, lookEveryMs } = usualPatience } = options;
-  const gate: Gate = { ...root, guesses: createGuesses(world.limits, trustProxy), addressOf: (req) => clientAddress(req, trustProxy) };
+  const gate: Gate = {
+    ...root,
+    guesses: createGuesses(world.limits, trustProxy),
+    witness: createWitness(world, trustProxy),
+    addressOf: (req) => clientAddress(req, trustProxy),
+  };
   const app = createApp({ ...options, gate });
   const onError = (error: unknown, requestId: string) => {
     if (!isGrantryError(error, 'provider_unavailable', 'unavailable')) logError(world, error, requestId);

@@ -4,14 +4,16 @@ import { defaultProject } from '../broker/projects.ts';
 import { sameBytes, sha256 } from '../broker/secrets.ts';
 import type { FoundKey } from '../broker/store.ts';
 import type { World } from '../broker/world.ts';
-import { GrantryError } from '../protocol/errors.ts';
+import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { Guesses } from './guesses.ts';
+import type { Witness } from './witness.ts';
 
 export type RootKey = { hash: Buffer };
 
 /** What the web floor knows besides the world. */
 export type Gate = RootKey & {
   guesses: Guesses;
+  witness: Witness;
   /** Where a request came from, as far as our proxies tell. */
   addressOf(req: IncomingMessage): string;
 };
@@ -45,23 +47,29 @@ export function isRoot(gate: Gate, req: IncomingMessage): boolean {
 
 /** The caller behind a found key, whose use is noted. Throws as `callerOf` does. */
 export function keyCaller(world: World, gate: Gate, req: IncomingMessage, hash: Buffer, found: FoundKey | undefined): Caller {
-  const caller = callerOf(hash, found, () => gate.addressOf(req));
-  world.keyUses.note(callerName(caller));
-  return caller;
+  try {
+    const caller = callerOf(hash, found, () => gate.addressOf(req));
+    world.keyUses.note(callerName(caller));
+    return caller;
+  } catch (error) {
+    if (found !== undefined && isGrantryError(error, 'forbidden')) gate.witness.forbidden(req, { name: found.id, project: found.project_id });
+    throw error;
+  }
 }
 
 /** Looks up who asks, unless too many wrong keys came from there; a wrong key is counted. */
-export async function guarded<T>({ guesses }: Gate, req: IncomingMessage, lookUp: (token: string, hash: Buffer) => Promise<T>): Promise<T> {
+export async function guarded<T>({ guesses, witness }: Gate, req: IncomingMessage, lookUp: (token: string, hash: Buffer) => Promise<T>): Promise<T> {
   const token = bearerOf(req);
   const hash = sha256(token);
   const key = hash.toString('latin1');
-  guesses.admit(req, key);
   try {
+    guesses.admit(req, key);
     const found = await lookUp(token, hash);
     guesses.right(key);
     return found;
   } catch (error) {
     guesses.wrong(req, key, error);
+    if (isGrantryError(error, 'unauthorized', 'rate_limited')) witness.refused(req);
     throw error;
   }
 }

@@ -4,7 +4,7 @@ import { reaches } from '../broker/key-limits.ts';
 import type { TokenRow } from '../broker/store.ts';
 import { getToken, type TokenWish } from '../broker/tokens.ts';
 import type { World } from '../broker/world.ts';
-import { GrantryError } from '../protocol/errors.ts';
+import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import { parseQuery } from './api/parsing.ts';
 import { tokenQuery } from './api/schemas.ts';
 import { apiHeaders } from './api-headers.ts';
@@ -57,10 +57,11 @@ export async function serveToken(
 ): Promise<void> {
   const startedMs = performance.now();
   const requestId = requestIdOf(req);
-  let keyId: string | null = null;
+  let caller: Caller | undefined;
   try {
-    const { caller, row } = await lookUp(world, gate, req, id);
-    keyId = callerName(caller);
+    const found = await lookUp(world, gate, req, id);
+    caller = found.caller;
+    const { row } = found;
     requireScope(caller, 'tokens');
     const wish = wishOf(query);
     if (row === undefined || !reaches(caller, row)) throw new GrantryError('not_found');
@@ -72,10 +73,14 @@ export async function serveToken(
       'X-Request-Id': requestId,
     });
     res.end(body);
+    gate.witness.released(req, caller, id);
     world.meter.tokenAnswered(200, performance.now() - startedMs);
-    world.log.debug({ request_id: requestId, status: 200, connection: id, key_id: keyId }, 'token request');
+    world.log.debug({ request_id: requestId, status: 200, connection: id, key_id: callerName(caller) }, 'token request');
   } catch (error) {
     const problem = problemOf(error, requestId);
+    if (caller !== undefined && isGrantryError(error, 'forbidden'))
+      gate.witness.forbidden(req, { name: callerName(caller), project: caller.project });
+    const keyId = caller === undefined ? null : callerName(caller);
     if (problem.status >= 500) onError(error, requestId);
     world.log.info({ request_id: requestId, status: problem.status, error: problem.body.code, connection: id, key_id: keyId }, 'token request');
     const body = JSON.stringify(problem.body);

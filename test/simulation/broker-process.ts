@@ -120,6 +120,7 @@ export function startProcess(stage: Stage, machine: Machine): Running {
     spill: spillOf(stage, life, machine.disk),
     uses: { note() {} },
     keyUses: { note() {} },
+    audit: { begin: async () => '', write: async () => {}, forget: async () => {}, count() {}, chain: async () => {} },
     limits: { take: () => undefined, spent: () => undefined },
     mostPendingLinks: Number.MAX_SAFE_INTEGER,
     meter: silentMeter,

@@ -1,7 +1,9 @@
 import { and, desc, eq, gte, inArray, lt, sql } from 'drizzle-orm';
 import { idFloor, newId } from '../../broker/ids.ts';
 import type { NewEvent } from '../../broker/records.ts';
-import type { EventFilter, Events } from '../../broker/store.ts';
+import type { EventFilter, Events, PendingEntry } from '../../broker/store.ts';
+import type { AuditAction } from '../../protocol/audit-actions.ts';
+import { pendEntries } from './audit.ts';
 import { type Database, pageOf, type Transaction } from './database.ts';
 import { events } from './schema.ts';
 
@@ -35,7 +37,34 @@ export function eventRows<News extends NewEvent>(news: readonly News[]): (News &
   return news.map((event, index) => ({ ...event, id: ids[index] ?? newId('evt'), data: event.data ?? {} }));
 }
 
-/** Writes events within the transaction of the change that they tell of. */
+/** What the broker does by itself, and is in the audit log therefore: nobody's call is there for it. */
+const audited = new Set<string>([
+  'connection.reauthorization_required',
+  'connection.revoked',
+  'connection.revocation_failed',
+  'integration.misconfigured',
+  'integration.recovered',
+  'webhook_endpoint.disabled',
+] satisfies AuditAction[]);
+
+function auditOf({ project_id, type, integration_id, connection_id, data }: NewEvent): PendingEntry[] {
+  if (!audited.has(type)) return [];
+  const reason = typeof data?.reason === 'string' ? { reason: data.reason } : {};
+  const target = type.startsWith('connection.') ? connection_id : type.startsWith('integration.') ? integration_id : data?.endpoint;
+  const entry = {
+    at: new Date(),
+    project_id,
+    actor: 'broker',
+    action: type as AuditAction, // one of the set above
+    target_id: typeof target === 'string' ? target : null,
+    address: null,
+    request_id: null,
+    details: reason,
+  };
+  return [{ id: newId('aud'), entry, dueInS: 0 }];
+}
+
+/** Writes events within the transaction of the change that they tell of, and what of it belongs into the audit log. */
 export async function insertEvents(tx: Database | Transaction, news: readonly NewEvent[]): Promise<void> {
   if (news.length === 0) return;
   const rows = JSON.stringify(eventRows(news));
@@ -43,6 +72,7 @@ export async function insertEvents(tx: Database | Transaction, news: readonly Ne
     with news as (select * from json_to_recordset(${rows}::json) as n(${sql.raw(eventColumns)})),
     ${sql.raw(eventWrites('news'))}
     select 1`);
+  await pendEntries(tx, news.flatMap(auditOf));
 }
 
 /** The clock that the ids come from may differ a little from Postgres's, which decides. */

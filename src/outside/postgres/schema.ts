@@ -14,6 +14,7 @@ import {
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core';
+import type { AuditDetails, AuditEntry } from '../../broker/audit.ts';
 import type { EndUser, KeyLimits, LastError, LinkSnapshot, MadeBy, TestStep } from '../../broker/records.ts';
 import type { DeliveryStatus } from '../../broker/webhook-records.ts';
 
@@ -391,4 +392,44 @@ export const idempotencyKeys = pgTable(
     created_at: createdAt(),
   },
   (t) => [primaryKey({ columns: [t.project_id, t.caller, t.key] }), index('idempotency_keys_created').on(t.created_at)],
+);
+
+/**
+ * The chain: append only, which a trigger sees to (in the migration). No reference to the project: a row outlives what it tells of.
+ * docs/audit.md says how it is hashed.
+ */
+export const auditLog = pgTable(
+  'audit_log',
+  {
+    seq: bigint('seq', { mode: 'number' }).primaryKey(),
+    at: time('at').notNull(),
+    project_id: text('project_id'),
+    actor: text('actor').notNull(),
+    action: text('action').notNull(),
+    target_type: text('target_type'),
+    target_id: text('target_id'),
+    address: text('address'),
+    request_id: text('request_id'),
+    details: jsonb('details').notNull().$type<AuditDetails>(),
+    previous_hash: bytea('previous_hash').notNull(),
+    hash: bytea('hash').notNull(),
+  },
+  (t) => [
+    index('audit_log_project').on(t.project_id, t.seq),
+    index('audit_log_target').on(t.target_id, t.seq).where(sql`${t.target_id} is not null`),
+    index('audit_log_at').on(t.at),
+  ],
+);
+
+/** What is to be chained: written with what it tells of, by whoever; taken by one process at a time. */
+export const auditPending = pgTable(
+  'audit_pending',
+  {
+    id: text('id').primaryKey(),
+    entry: jsonb('entry').notNull().$type<Omit<AuditEntry, 'at'> & { at: string }>(),
+    /** Of what is counted. */
+    count: bigint('count', { mode: 'number' }),
+    due_at: time('due_at').notNull(),
+  },
+  (t) => [index('audit_pending_due').on(t.due_at)],
 );

@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm';
 import type { Store } from '../../broker/store.ts';
+import { auditStore } from './audit.ts';
 import { guarded } from './away.ts';
 import { integrationStore, providerStore } from './catalog.ts';
 import { connectionStore } from './connections.ts';
@@ -18,6 +19,7 @@ import { webhookStore } from './webhooks.ts';
 /** The store over one pool. Every method throws `unavailable` while Postgres is away. */
 export function createStore({ db, pool }: Postgres): Store {
   return {
+    audit: guarded(auditStore(db)),
     projects: guarded(projectStore(db)),
     apiKeys: guarded(apiKeyStore(db, pool)),
     dataKeys: guarded(dataKeyStore(db)),

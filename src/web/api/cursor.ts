@@ -6,10 +6,10 @@ import { GrantryError } from '../../protocol/errors.ts';
 export const cursorOf = (lastId: string | undefined): string | null => (lastId === undefined ? null : Buffer.from(lastId).toString('base64url'));
 
 /** Throws `invalid_request` for what is not a cursor of ours. */
-export function readCursor(cursor: string | undefined): string | undefined {
+export function readCursor(cursor: string | undefined, form = /^[a-z0-9_-]{1,100}$/): string | undefined {
   if (cursor === undefined) return undefined;
   const id = Buffer.from(cursor, 'base64url').toString('latin1');
-  if (!/^[a-z0-9_-]{1,100}$/.test(id)) {
+  if (!form.test(id)) {
     throw new GrantryError('invalid_request', {
       detail: 'The cursor is not one of ours.',
       errors: [{ pointer: '/cursor', detail: 'Use next_cursor of the page before.' }],
@@ -18,5 +18,8 @@ export function readCursor(cursor: string | undefined): string | undefined {
   return id;
 }
 
-/** The page that a query asks for. */
-export const pageOf = ({ limit, cursor }: { limit: number; cursor?: string | undefined }): PageRequest => ({ limit, after: readCursor(cursor) });
+/** The page that a query asks for; `form`: what the ids of the list look like. */
+export const pageOf = ({ limit, cursor }: { limit: number; cursor?: string | undefined }, form?: RegExp): PageRequest => ({
+  limit,
+  after: readCursor(cursor, form),
+});

@@ -1,8 +1,11 @@
 import type { z } from 'zod';
+import type { AuditDetails } from '../../broker/audit.ts';
 import type { Caller } from '../../broker/caller.ts';
 import type { Subject } from '../../broker/key-limits.ts';
 import type { KeyLimits } from '../../broker/records.ts';
 import type { World } from '../../broker/world.ts';
+import type { AuditAction } from '../../protocol/audit-actions.ts';
+import type { ErrorCode } from '../../protocol/errors.ts';
 
 /** One call of the REST API: what the router runs and what /openapi.json says come from the same object. */
 
@@ -27,11 +30,29 @@ export type Reach<Query, Body> =
   /** The query with nothing beyond its reach in the answer; undefined when that leaves nothing. */
   | { kind: 'listed'; narrow(query: Query, reach: Pick<KeyLimits, 'integration' | 'end_user'>): Query | undefined };
 
+/** What the audit log is told of a call: see docs/audit.md. Each action is in src/protocol/audit-actions.ts, and stands in those docs. */
+export type Audited<Query = unknown, Body = unknown> = {
+  action: AuditAction;
+  /** Whom it concerns, if not the caller's project (and the whole installation, where the root key is needed). */
+  project?(call: Call<Query, Body>): string;
+  /** A few words more, chosen one by one: never a secret, and nothing of an end user. A PATCH tells the names of its fields anyway. */
+  details?(call: Call<Query, Body>, answer: Record<string, unknown>): AuditDetails;
+  /** Refusals that are told too; others change nothing. */
+  refusals?: readonly ErrorCode[];
+  /** Of a call that hands out a token: counted by the minute. */
+  counted?: true;
+};
+
+/** A call that is no GET says what the audit log is told of it. */
+type Recorded<Query, Body> =
+  | { method: 'get'; audit?: Audited<Query, Body> }
+  | { method: 'post' | 'put' | 'patch' | 'delete'; audit: Audited<Query, Body> };
+
 export type Endpoint<Query = unknown, Body = unknown> = Common<Query, Body> &
+  Recorded<Query, Body> &
   ({ scope: 'connect' | 'tokens'; reach: Reach<Query, Body> } | { scope: 'any' | 'admin' | 'root'; reach?: never });
 
 type Common<Query, Body> = {
-  method: 'get' | 'post' | 'put' | 'patch' | 'delete';
   /** Express path below the root, `/v1/...`. */
   path: `/v1/${string}`;
   summary: string;

@@ -10,13 +10,15 @@ import { GrantryError } from '../../protocol/errors.ts';
 import { apiHeaders } from '../api-headers.ts';
 import { authenticate, bearerOf, type Gate, isRoot } from '../authentication.ts';
 import { administration } from './administration.ts';
+import { audit } from './audit.ts';
 import { connecting } from './connecting.ts';
 import type { Call, Endpoint } from './endpoint.ts';
 import { isStorableText, parseJson } from './json-body.ts';
 import { parseBody, parseQuery } from './parsing.ts';
+import { recorded } from './recording.ts';
 import { webhooks } from './webhooks.ts';
 
-export const endpoints: readonly Endpoint[] = [...administration, ...connecting, ...webhooks];
+export const endpoints: readonly Endpoint[] = [...administration, ...connecting, ...webhooks, ...audit];
 
 const bodyLimit = 65_536;
 const jsonTypes = ['application/json'];
@@ -58,8 +60,13 @@ async function authorize(world: World, gate: Gate, req: Request, { scope }: Endp
   const caller = await authenticate(world, gate, req);
   const waitS = world.limits.take('calls', callerName(caller));
   if (waitS !== undefined) throw tooMany('This API key has made too many calls in the last minute.', waitS);
-  if (scope !== 'root') requireScope(caller, scope);
-  else throw new GrantryError('forbidden', { detail: 'Only the root key may do that.' });
+  try {
+    if (scope === 'root') throw new GrantryError('forbidden', { detail: 'Only the root key may do that.' });
+    requireScope(caller, scope);
+  } catch (error) {
+    gate.witness.forbidden(req, { name: callerName(caller), project: caller.project });
+    throw error;
+  }
   return caller;
 }
 
@@ -109,8 +116,11 @@ async function serve(world: World, gate: Gate, endpoint: Endpoint, req: Request,
     if (type !== false && type !== 'application/json') return void res.type(`${type}; charset=utf-8`).send(await endpoint.yaml(call));
   }
   const run = async () => {
-    const answer = await endpoint.handle(call);
-    return { status: endpoint.status, body: endpoint.answer === undefined ? undefined : endpoint.answer.parse(answer) };
+    const body = await recorded(gate.witness, { endpoint, call, req }, async () => {
+      const answer = await endpoint.handle(call);
+      return endpoint.answer?.parse(answer);
+    });
+    return { status: endpoint.status, body };
   };
   const key = idempotencyKey(req);
   if (key === undefined) return send(res, await run());

@@ -14,7 +14,7 @@ export const slug = z
 const time = z.iso.datetime().describe('RFC 3339, UTC.');
 const timeOrNull = time.nullable();
 /** What Postgres takes, and nobody has a use for the rest. */
-const instant = z.iso
+export const instant = z.iso
   .datetime({ offset: true, abort: true })
   .refine((text) => Date.parse(text) >= 0 && Date.parse(text) < Date.UTC(9999, 0), 'From 1970 to 9998.')
   .transform((text) => new Date(text));

@@ -1,9 +1,9 @@
 import type { Request, Response } from 'express';
 import { type CallbackOutcome, receiveCallback } from '../../broker/flow/callback.ts';
-import type { World } from '../../broker/world.ts';
 import { requestIdOf } from '../request-id.ts';
 import { showEnd } from './end.ts';
 import { goTo, showPage } from './show.ts';
+import type { Site } from './telling.ts';
 import { browserOf, mostParameters } from './visitor.ts';
 
 /** The parameters of a callback, as they were sent; undefined when there are more than anybody sends. */
@@ -14,7 +14,7 @@ function parametersOf(req: Request): [string, string][] | undefined {
 }
 
 /** The one handler behind every callback URL. */
-export async function callback(world: World, req: Request, res: Response): Promise<void> {
+export async function callback(world: Site, req: Request, res: Response): Promise<void> {
   const parameters = parametersOf(req);
   const browser = browserOf(world, req);
   const outcome: CallbackOutcome =
@@ -23,14 +23,14 @@ export async function callback(world: World, req: Request, res: Response): Promi
       : await receiveCallback(world, { parameters, arrivedAt: `${world.publicUrl}${req.path}`, browser });
   res.locals.isUnknownCallback = outcome.kind === 'unknown';
   if (outcome.kind === 'unknown') return showPage(world, res, { kind: 'failed', code: 'invalid_callback', requestId: requestIdOf(req) });
-  showEnd(world, req, res, outcome);
+  await showEnd(world, req, res, outcome);
 }
 
 /**
  * form_post: the cookie does not come along with a cross-site POST, so the same parameters go through a GET of ours. Only with a state:
  * a provider that sends none sends no form either.
  */
-export function postedCallback(world: World, req: Request, res: Response): void {
+export function postedCallback(world: Site, req: Request, res: Response): void {
   const posted = new URLSearchParams(typeof req.body === 'string' ? req.body : '');
   const parameters = posted.toString();
   if (!posted.has('state') || parameters.length > 8_192)

@@ -3,14 +3,15 @@ import type { Failed } from '../../broker/flow/context.ts';
 import type { Finished } from '../../broker/flow/finish.ts';
 import type { Closed } from '../../broker/flow/start.ts';
 import { withOutcome } from '../../broker/return-urls.ts';
-import type { World } from '../../broker/world.ts';
 import { requestIdOf } from '../request-id.ts';
 import { endFlow, goTo, known, resultPath, showPage } from './show.ts';
+import { type Site, tellClosed, tellEnd } from './telling.ts';
 
 /** How a flow ends for the browser that is here. */
 
 /** A link that cannot be gone on with. */
-export function showClosed(world: World, req: Request, res: Response, closed: Closed): void {
+export function showClosed(world: Site, req: Request, res: Response, closed: Closed): void {
+  tellClosed(world, req, closed);
   const requestId = requestIdOf(req);
   switch (closed.kind) {
     case 'missing':
@@ -28,7 +29,8 @@ export function showClosed(world: World, req: Request, res: Response, closed: Cl
 const strangers: ReadonlySet<string> = new Set(['wrong_browser', 'redirect_mismatch']);
 
 /** A flow that has ended, or waits for somebody's word. */
-export function showEnd(world: World, req: Request, res: Response, outcome: Finished | Failed): void {
+export async function showEnd(world: Site, req: Request, res: Response, outcome: Finished | Failed): Promise<void> {
+  await tellEnd(world, req, outcome);
   switch (outcome.kind) {
     case 'connected':
       return endFlow(world, res, outcome.link, { status: 'connected', connectionId: outcome.connection.id });

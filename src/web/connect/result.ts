@@ -8,6 +8,7 @@ import { decisions, formFields, type LinkFailure } from '../pages/page.ts';
 import { requestIdOf } from '../request-id.ts';
 import { showEnd } from './end.ts';
 import { known, resultPath, showPage } from './show.ts';
+import type { Site } from './telling.ts';
 import { browserOf, formOf } from './visitor.ts';
 
 /** How a finished or asking link looks in the browser that it belongs to. */
@@ -41,7 +42,7 @@ export async function result(world: World, req: Request, res: Response): Promise
 }
 
 /** The end user's word on whether the account is hers. */
-export async function answerAsked(world: World, req: Request, res: Response): Promise<void> {
+export async function answerAsked(world: Site, req: Request, res: Response): Promise<void> {
   const id = String(req.params.id);
   const browser = browserOf(world, req);
   const asked = await askedAccount(world, id, browser);
@@ -51,5 +52,5 @@ export async function answerAsked(world: World, req: Request, res: Response): Pr
     return showPage(world, res, { kind: 'stale_form', ...known(req, asked.link), again: resultPath(asked.link) });
   const outcome = await answerAccount(world, { link: asked.link, mine: form[formFields.decision] === decisions.confirm ? 'yes' : 'no' });
   if (outcome.kind === 'unknown') return showPage(world, res, { kind: 'already_used', ...known(req, asked.link) });
-  showEnd(world, req, res, outcome);
+  await showEnd(world, req, res, outcome);
 }

@@ -8,10 +8,12 @@ import { optionsOf } from '../../protocol/definition/choices.ts';
 import type { Fault } from '../../protocol/errors.ts';
 import { setFlowCookie } from '../cookies.ts';
 import { formFields, type PageInput } from '../pages/page.ts';
+import type { Witness } from '../witness.ts';
 import { callback, postedCallback } from './callback.ts';
 import { showClosed, showEnd } from './end.ts';
 import { answerAsked, result } from './result.ts';
 import { goTo, known, showPage } from './show.ts';
+import { type Site, tellOpened, tellStarted } from './telling.ts';
 import { browserOf, ensureBrowser, formOf } from './visitor.ts';
 
 /** The hosted pages and the callbacks: what the end user's browser sees of us. */
@@ -75,13 +77,14 @@ function showConnect(
 }
 
 async function start(
-  world: World,
+  world: Site,
   req: Request,
   res: Response,
   { browser, given }: { browser: string; given: Record<string, string> },
 ): Promise<void> {
   const token = tokenOf(req);
   const outcome = await startFlow(world, { token, browser, given });
+  await tellStarted(world, req, outcome);
   switch (outcome.kind) {
     case 'redirect':
       return goTo(res, outcome.url);
@@ -130,7 +133,7 @@ function showOutOfBand(
 
 /** The link behind a posted form, when the form is ours and this browser's. Otherwise the answer has been given. */
 async function trustedForm(
-  world: World,
+  world: Site,
   req: Request,
   res: Response,
 ): Promise<{ open: OpenLink; browser: string; form: Record<string, string> } | undefined> {
@@ -150,7 +153,8 @@ async function trustedForm(
   return { open, browser, form };
 }
 
-export function connectRouter(world: World): Router {
+export function connectRouter(broker: World, witness: Witness): Router {
+  const world: Site = { ...broker, witness };
   const router = Router({ caseSensitive: true, strict: true });
   const form = express.text({ type: 'application/x-www-form-urlencoded', limit: formLimit });
 
@@ -167,6 +171,7 @@ export function connectRouter(world: World): Router {
   router.get('/connect/:token', async (req: Request, res: Response) => {
     const open = await openLink(world, tokenOf(req), browserOf(world, req));
     if (open.kind !== 'open') return showClosed(world, req, res, open);
+    await tellOpened(world, req, open);
     const browser = ensureBrowser(world, req, res);
     if (open.link.page === 'skipped') return start(world, req, res, { browser, given: {} });
     showConnect(world, res, open, { token: tokenOf(req), browser });
