@@ -15,7 +15,7 @@ const mostKept = 10_000;
 /** In all, and for strangers with wrong keys, who may have as many addresses as they like: distinct ones in a minute. */
 const mostCounted = 100_000;
 const mostStrangers = 1_000;
-/** So long a written entry waits for others before they are chained together. */
+/** So long a written entry waits for others before they are chained together; what nobody here has written is chained by the housekeeping. */
 const chainAfterMs = 200;
 const closingMs = 4_000;
 
@@ -96,6 +96,8 @@ export function createAudit({ store, everyMs, now, log }: AuditOptions): Audit &
 
   /** Everything that was written before the call is chained when it resolves; several calls share a turn. */
   function chain(): Promise<void> {
+    clearTimeout(soon);
+    soon = undefined;
     if (chaining === undefined) {
       chaining = store
         .chain()
@@ -132,6 +134,7 @@ export function createAudit({ store, everyMs, now, log }: AuditOptions): Audit &
     for (const pending of [...kept.values()]) {
       await store.pend(pending);
       kept.delete(pending.id);
+      chainSoon();
     }
   }
 
@@ -158,7 +161,7 @@ export function createAudit({ store, everyMs, now, log }: AuditOptions): Audit &
     return flushing;
   }
 
-  const timer = setInterval(() => void flush().then(chainQuietly), everyMs).unref();
+  const timer = setInterval(() => void flush(), everyMs).unref();
 
   return {
     async begin(entry) {

@@ -110,6 +110,17 @@ describe('a call that is no GET', () => {
       target: own,
       details: { name: 'worker', scopes: ['tokens'], expires_at: null },
     });
+    await does({
+      call: 'patch /v1/api-keys/:id',
+      ids: { id: String(key.id) },
+      body: { name: 'renamed' },
+      target: is(key.id),
+      details: { changed: ['name'] },
+    });
+    const next = await does({ call: 'post /v1/api-keys/:id/rotate', ids: { id: String(key.id) }, body: { overlap: 60 }, target: is(key.id) });
+    expect(next.id).not.toBe(key.id);
+    await scene.root.call('POST', '/v1/projects', { body: { id: 'gamma', name: 'Gamma' } });
+    await does({ call: 'delete /v1/projects/:id', ids: { id: 'gamma' }, key: rootKey, target: is('gamma'), project: 'gamma' });
     await does({ call: 'delete /v1/api-keys/:id', ids: { id: String(key.id) }, target: is(key.id) });
     await does({ call: 'post /v1/providers/validate', body: JSON.stringify(rename), target: is('mine') });
     await does({ call: 'post /v1/providers/discover', body: { issuer: as.issuer }, target: is(null), details: { host: new URL(as.issuer).host } });
@@ -280,7 +291,7 @@ describe('the log', () => {
     expect(new Set(rows.map(({ project }) => project))).toEqual(new Set(['beta']));
     const { key } = await scene.clientWith(['connect', 'tokens']);
     for (const path of ['', '/head']) expect((await listed(key, path)).status).toBe(403);
-    expect(new Set(rowsOf(await listed(rootKey, '?limit=1000')).map(({ project }) => project))).toEqual(new Set(['default', 'beta']));
+    expect(new Set(rowsOf(await listed(rootKey, '?limit=1000')).map(({ project }) => project))).toEqual(new Set(['default', 'beta', 'gamma']));
   });
 
   test('is filtered and paged, in both directions', async () => {
