@@ -37,6 +37,8 @@ export type Config = KeysConfig & {
   readonly limits: Allowances;
   /** How many links of a project may be unfinished at once. */
   readonly mostPendingLinks: number;
+  /** How many connections one address may have open at once; it counts where no proxy is trusted. */
+  readonly mostSockets: number;
   /** Base URL of an OpenTelemetry collector (OTLP over HTTP) to which traces of jobs are sent. */
   readonly otlpEndpoint: string | undefined;
 };
@@ -169,6 +171,7 @@ export function readConfig(env: Environment): Config {
       links: integer(reader, 'GRANTRY_LIMIT_LINKS', { least: 1, most: 999_999, otherwise: 1_200 }),
     }),
     mostPendingLinks: integer(reader, 'GRANTRY_LIMIT_PENDING_LINKS', { least: 1, most: 999_999, otherwise: 10_000 }),
+    mostSockets: integer(reader, 'GRANTRY_LIMIT_CONNECTIONS', { least: 1, most: 999_999, otherwise: 1_000 }),
     otlpEndpoint: readOtlpEndpoint(reader),
   };
   if (faults.length > 0) throw new GrantryError('invalid_request', { detail: 'The configuration cannot be used.', errors: faults });

@@ -26,6 +26,7 @@ import { migrateDatabase, openPostgres, type Postgres } from './outside/postgres
 import { createStore } from './outside/postgres/store.ts';
 import { loadOrCreateRootKey } from './outside/root-key-file.ts';
 import { createSeal } from './outside/seal.ts';
+import { type Counter, createSharedLimits } from './outside/shared-limits.ts';
 import { loadShippedProviders } from './outside/shipped-providers.ts';
 import { createSpill } from './outside/spill.ts';
 import { createUses } from './outside/uses.ts';
@@ -132,6 +133,27 @@ async function diagnose(
   return Promise.all([configuration, diagnosePostgres(pool, () => new Date()), redis, diagnoseKeys(provider, keys, config.keys.kind === 'file')]);
 }
 
+/** Where all processes count together. Its connections are its own: what is counted takes none from those that look up tokens. */
+async function openCounter(config: Config, url: string, { log, closers }: { log: Log; closers: ReturnType<typeof createClosers> }): Promise<Counter> {
+  if (config.queue.kind === 'redis') {
+    const { openRedis } = await import('./outside/redis.ts');
+    const { redis, close } = await openRedis({
+      url: config.queue.url.reveal(),
+      onError: (error) => log.debug({ error: error.name }, 'the connection to Redis broke'),
+    });
+    closers.add('counter', async () => close());
+    return { kind: 'redis', redis };
+  }
+  const { pool, close } = openPostgres({
+    url,
+    max: 2,
+    silenceMs: 1_000,
+    onError: (error) => log.debug({ error: error.name }, 'a database connection broke'),
+  });
+  closers.add('counter', close);
+  return { kind: 'postgres', pool };
+}
+
 /** What a process that had to end could not save. A failure of it stops nobody; it is tried again. */
 async function restoreSpilled(world: World): Promise<void> {
   try {
@@ -198,6 +220,14 @@ export async function startBroker({ config, log, packageRoot, compiledProviders,
       keyUses,
       audit,
       limits: createLimits({ allowances: config.limits, elapsedMs }),
+      sharedLimits: createSharedLimits({
+        counter: await openCounter(config, url, { log, closers }),
+        allowances: config.limits,
+        inMemory: createLimits({ allowances: config.limits, elapsedMs }),
+        elapsedMs,
+        onAway: (error) =>
+          log.warn({ error: error instanceof Error ? error.name : typeof error }, 'limits are counted by this process alone for five seconds'),
+      }),
       mostPendingLinks: config.mostPendingLinks,
       meter,
       log,
@@ -229,7 +259,13 @@ export async function startBroker({ config, log, packageRoot, compiledProviders,
     const intake: (() => Promise<unknown>)[] = [];
     closers.add('intake', () => stopTogether(intake));
     if (config.role !== 'worker') {
-      const server = createWebServer({ world, metrics: metrics.text, root: { hash: sha256(root.key.reveal()) }, trustProxy: config.trustedProxies });
+      const server = createWebServer({
+        world,
+        metrics: metrics.text,
+        root: { hash: sha256(root.key.reveal()) },
+        trustProxy: config.trustedProxies,
+        mostSockets: config.mostSockets,
+      });
       address = await listen(server, config);
       intake.push(() => drain(server));
     }

@@ -40,17 +40,10 @@ async function reconnected(world: World, project: string, body: LinkBody): Promi
   return connection;
 }
 
-/** Throws `rate_limited` when the project makes links too fast, or has too many that nobody finished. */
-async function requireRoom(world: World, project: string): Promise<void> {
-  const waitS = world.limits.take('links', project);
-  if (waitS !== undefined) throw tooMany('This project has made too many connect links in the last minute.', waitS);
-  if (await world.store.links.hasUnfinished(project, world.mostPendingLinks))
-    throw tooMany(`This project has ${world.mostPendingLinks} connect links that nobody has finished: wait until some are used or expire.`, 60);
-}
-
 /**
  * Makes a single-use link; everything the flow needs is fixed now. The URL holds a 256-bit token of which only the
- * SHA-256 is kept. Throws `invalid_request` with the pointer of each fault.
+ * SHA-256 is kept. Throws `invalid_request` with the pointer of each fault; `rate_limited` when the project makes links too fast, or has too many
+ * that nobody finished.
  */
 export async function createLink(
   world: World,
@@ -90,7 +83,8 @@ export async function createLink(
   const connection = await reconnected(world, project, body);
   const scopes = body.scopes ?? integration.scopes;
 
-  await requireRoom(world, project);
+  const { kind, resetS } = await world.sharedLimits.take('links', project);
+  if (kind === 'refused') throw tooMany('This project has made too many connect links in the last minute.', resetS);
 
   const token = newSecret(world);
   const identity = { id: newId('lnk'), project_id: project };
@@ -113,17 +107,22 @@ export async function createLink(
       snapshot: { definition: provider.definition, provider_version: provider.version, method: name, client_id: integration.client_id },
       redirect_uri: redirectUriOf(world, integration, provider) ?? '',
     },
-    body.expires_in,
-    eventsOf({ purpose }, [
-      {
-        project_id: project,
-        type: 'connect_link.created',
-        integration_id: integration.id,
-        link_id: identity.id,
-        data: { end_user: body.end_user.id },
-      },
-    ]),
+    {
+      expiresInS: body.expires_in,
+      mostUnfinished: world.mostPendingLinks,
+      events: eventsOf({ purpose }, [
+        {
+          project_id: project,
+          type: 'connect_link.created',
+          integration_id: integration.id,
+          link_id: identity.id,
+          data: { end_user: body.end_user.id },
+        },
+      ]),
+    },
   );
+  if (link === undefined)
+    throw tooMany(`This project has ${world.mostPendingLinks} connect links that nobody has finished: wait until some are used or expire.`, 60);
   return { link, url: `${world.publicUrl}/connect/${token}` };
 }
 

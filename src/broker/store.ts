@@ -113,9 +113,11 @@ export type Integrations = {
 };
 
 export type Links = {
-  /** True when the project has so many links that are not at their end. */
-  hasUnfinished(project: string, count: number): Promise<boolean>;
-  insert(link: NewLink, expiresInS: number, events: NewEvent[]): Promise<LinkRecord>;
+  /**
+   * Undefined when `mostUnfinished` links of the project are not at their end. Those that are made in the same moment do not see each
+   * other: there may be more by the number of connections to the database.
+   */
+  insert(link: NewLink, more: { expiresInS: number; mostUnfinished: number; events: NewEvent[] }): Promise<LinkRecord | undefined>;
   get(project: string, id: string): Promise<LinkRecord | undefined>;
   byToken(hash: Buffer): Promise<LinkRecord | undefined>;
   /** For the result page; the caller checks the browser. */

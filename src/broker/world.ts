@@ -3,7 +3,7 @@ import type { Door } from '../protocol/door.ts';
 import type { Audit } from './audit.ts';
 import type { Diagnosis } from './diagnosis.ts';
 import type { HostHealth } from './host-health.ts';
-import type { Limits } from './limits.ts';
+import type { Limits, SharedLimits } from './limits.ts';
 import type { Meter } from './meter.ts';
 import type { Seal } from './seal.ts';
 import type { Spill } from './spill.ts';
@@ -53,6 +53,7 @@ export type World = {
   keyUses: Uses;
   audit: Audit;
   limits: Limits;
+  sharedLimits: SharedLimits;
   /** How many links of a project may be unfinished at once. */
   mostPendingLinks: number;
   meter: Meter;

@@ -1,47 +1,57 @@
-import type { Allowances, Limited, Limits } from '../broker/limits.ts';
+import type { Allowances, Limited, Limits, Standing } from '../broker/limits.ts';
 
-const windowMs = 60_000;
-/** So many names are remembered for each limit; the oldest is forgotten first. */
-const mostNames = 50_000;
+/** Every window is a minute. */
+export const windowS = 60;
+
+/** So many names are remembered for each limit at least, and twice as many at most: then the older half is forgotten. */
+const fewestNames = 25_000;
 
 type Count = { used: number; endsMs: number };
+type Generation = Map<string, Count>;
 
 /** Fixed windows of a minute, each beginning with the first of its name. */
 export function createLimits({ allowances, elapsedMs }: { allowances: Allowances; elapsedMs: () => number }): Limits {
-  const counts: Record<Limited, Map<string, Count>> = {
-    calls: new Map(),
-    wrong_keys: new Map(),
-    pages: new Map(),
-    unknown_callbacks: new Map(),
-    links: new Map(),
+  const counts: Record<Limited, { young: Generation; old: Generation }> = {
+    calls: { young: new Map(), old: new Map() },
+    wrong_keys: { young: new Map(), old: new Map() },
+    pages: { young: new Map(), old: new Map() },
+    unknown_callbacks: { young: new Map(), old: new Map() },
+    links: { young: new Map(), old: new Map() },
   };
-  const current = (what: Limited, who: string, nowMs: number): Count | undefined => {
-    const found = counts[what].get(who);
-    return found !== undefined && found.endsMs > nowMs ? found : undefined;
-  };
-  const waitS = ({ endsMs }: Count, nowMs: number) => Math.max(1, Math.ceil((endsMs - nowMs) / 1_000));
+  /** The count of a name; a new one when its window is over. */
+  function countOf(what: Limited, who: string, nowMs: number): Count {
+    const { young, old } = counts[what];
+    const found = young.get(who) ?? old.get(who);
+    return found !== undefined && found.endsMs > nowMs ? found : { used: 0, endsMs: nowMs + windowS * 1_000 };
+  }
+  function keep(what: Limited, who: string, count: Count): void {
+    const generations = counts[what];
+    if (generations.young.size >= fewestNames) Object.assign(generations, { young: new Map(), old: generations.young });
+    generations.young.set(who, count);
+  }
+  const standingOf = (kind: Standing['kind'], what: Limited, count: Count, nowMs: number): Standing => ({
+    kind,
+    allowance: allowances[what],
+    windowS,
+    left: Math.max(0, allowances[what] - count.used),
+    resetS: Math.max(1, Math.ceil((count.endsMs - nowMs) / 1_000)),
+  });
   return {
     take(what, who) {
       const nowMs = elapsedMs();
-      const found = current(what, who, nowMs);
-      if (found !== undefined) {
-        if (found.used >= allowances[what]) return waitS(found, nowMs);
-        found.used += 1;
-        return undefined;
-      }
-      const names = counts[what];
-      // Set anew, it is the youngest of the map: the first one is always the oldest.
-      names.delete(who);
-      const oldest = names.size >= mostNames ? names.keys().next().value : undefined;
-      if (oldest !== undefined) names.delete(oldest);
-      names.set(who, { used: 1, endsMs: nowMs + windowMs });
-      return undefined;
+      const count = countOf(what, who, nowMs);
+      if (count.used >= allowances[what]) return standingOf('refused', what, count, nowMs);
+      count.used += 1;
+      if (count.used === 1) keep(what, who, count);
+      return standingOf('allowed', what, count, nowMs);
     },
-    spent(what, who) {
-      if (counts[what].size === 0) return undefined;
+    standing(what, who) {
       const nowMs = elapsedMs();
-      const found = current(what, who, nowMs);
-      return found !== undefined && found.used >= allowances[what] ? waitS(found, nowMs) : undefined;
+      const count = countOf(what, who, nowMs);
+      return standingOf(count.used >= allowances[what] ? 'refused' : 'allowed', what, count, nowMs);
+    },
+    exhaust(what, who, seconds) {
+      keep(what, who, { used: allowances[what], endsMs: elapsedMs() + seconds * 1_000 });
     },
   };
 }

@@ -16,6 +16,7 @@ import { type MetricsText, metricsRoute } from './metrics-route.ts';
 import { stylesheet } from './pages/stylesheet.ts';
 import { asGrantryError, problemOf } from './problem.ts';
 import { requestIdOf } from './request-id.ts';
+import { watchSockets } from './sockets.ts';
 import { serveToken, tokenPathOf } from './token-route.ts';
 import { createWitness } from './witness.ts';
 
@@ -28,20 +29,25 @@ export type WebOptions = {
   trustProxy: number;
   /** Without it there is no /metrics. */
   metrics?: MetricsText;
+  /** How many connections one address may have open at once; it counts only where no proxy is trusted, for otherwise all are a proxy's. */
+  mostSockets: number;
   patience?: Patience;
 };
 
-/** How long a client may take to send its headers and its whole request, and how often that is looked at, in milliseconds. */
-export type Patience = { headersMs: number; requestMs: number; lookEveryMs: number };
+/** How long a client may take to send its headers, to send all of its request and to read an answer, and how often that is looked at, in milliseconds. */
+export type Patience = { headersMs: number; requestMs: number; readMs: number; lookEveryMs: number };
 
-const usualPatience: Patience = { headersMs: 10_000, requestMs: 30_000, lookEveryMs: 5_000 };
+const usualPatience: Patience = { headersMs: 10_000, requestMs: 30_000, readMs: 60_000, lookEveryMs: 5_000 };
+
+/** So often is told that sockets of an address were closed. */
+const toldEveryMs = 60_000;
 
 /** 8 KiB of query, and the longest path. */
 const longestUrl = 8_704;
 
 const isPagePath = (path: string) => path.startsWith('/connect/') || path.startsWith('/oauth/');
 
-function createApp({ world, gate, trustProxy, metrics }: Omit<WebOptions, 'root'> & { gate: Gate }): express.Express {
+function createApp({ world, gate, trustProxy, metrics }: Pick<WebOptions, 'world' | 'trustProxy' | 'metrics'> & { gate: Gate }): express.Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -151,12 +157,12 @@ function logError(world: World, error: unknown, requestId: string): void {
   );
 }
 
-/** The server, not yet listening. Slow and oversized clients are cut by node's own limits. */
+/** The server, not yet listening. Clients that send slowly or too much are cut by node's own limits. */
 export function createWebServer(options: WebOptions): Server {
-  const { world, root, trustProxy, patience: { headersMs, requestMs, lookEveryMs } = usualPatience } = options;
+  const { world, root, trustProxy, mostSockets, patience: { headersMs, requestMs, readMs, lookEveryMs } = usualPatience } = options;
   const gate: Gate = {
     ...root,
-    guesses: createGuesses(world.limits, trustProxy),
+    guesses: createGuesses(world, trustProxy),
     witness: createWitness(world, trustProxy),
     addressOf: (req) => clientAddress(req, trustProxy),
   };
@@ -180,5 +186,17 @@ export function createWebServer(options: WebOptions): Server {
   );
   server.maxRequestsPerSocket = 0;
   server.on('clientError', answerClientError);
+  let toldMs = Number.NEGATIVE_INFINITY;
+  watchSockets(server, {
+    mostPerAddress: trustProxy === 0 ? mostSockets : undefined,
+    readMs,
+    lookEveryMs,
+    elapsedMs: world.elapsedMs,
+    onClosed(why, ip) {
+      if (world.elapsedMs() - toldMs < toldEveryMs) return;
+      toldMs = world.elapsedMs();
+      world.log.warn({ ip, why }, 'a connection was closed; more of them in the next minute are not told');
+    },
+  });
   return server;
 }

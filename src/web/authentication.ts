@@ -39,7 +39,7 @@ export const isRootKey = (root: RootKey, hash: Buffer): boolean => sameBytes(roo
 export function isRoot(gate: Gate, req: IncomingMessage): boolean {
   const hash = sha256(bearerOf(req));
   const key = hash.toString('latin1');
-  gate.guesses.admit(req, key);
+  if (!gate.guesses.knows(key)) gate.guesses.admit(req);
   const is = isRootKey(gate, hash);
   if (is) gate.guesses.right(key);
   return is;
@@ -57,18 +57,22 @@ export function keyCaller(world: World, gate: Gate, req: IncomingMessage, hash: 
   }
 }
 
-/** Looks up who asks, unless too many wrong keys came from there; a wrong key is counted. */
+/** Looks up who asks, unless too many wrong keys came from there; a wrong key is counted. A key that was right before waits for nothing else. */
 export async function guarded<T>({ guesses, witness }: Gate, req: IncomingMessage, lookUp: (token: string, hash: Buffer) => Promise<T>): Promise<T> {
   const token = bearerOf(req);
   const hash = sha256(token);
   const key = hash.toString('latin1');
+  let leave: (() => void) | undefined;
   try {
-    guesses.admit(req, key);
+    if (!guesses.knows(key)) leave = await guesses.enter(req);
     const found = await lookUp(token, hash);
     guesses.right(key);
+    leave?.();
     return found;
   } catch (error) {
-    guesses.wrong(req, key, error);
+    // The caller does not wait for the counting; the next guess does.
+    if (isGrantryError(error, 'unauthorized')) void guesses.wrong(req, key).finally(leave);
+    else leave?.();
     if (isGrantryError(error, 'unauthorized', 'rate_limited')) witness.refused(req);
     throw error;
   }

@@ -7,8 +7,8 @@ import { addressOf } from './address.ts';
 export const limitPages =
   (world: World, trustProxy: number): RequestHandler =>
   (req, _res, next) => {
-    const waitS = world.limits.take('pages', addressOf(req, trustProxy));
-    if (waitS !== undefined) throw tooMany('Too many pages were asked for from this address.', waitS);
+    const { kind, resetS } = world.limits.take('pages', addressOf(req, trustProxy));
+    if (kind === 'refused') throw tooMany('Too many pages were asked for from this address.', resetS);
     next();
   };
 
@@ -17,8 +17,8 @@ export const limitUnknownCallbacks =
   (world: World, trustProxy: number): RequestHandler =>
   (req, res, next) => {
     const address = addressOf(req, trustProxy);
-    const waitS = world.limits.spent('unknown_callbacks', address);
-    if (waitS !== undefined) throw tooMany('Too many callbacks came from this address that nobody waits for.', waitS);
+    const { kind, resetS } = world.limits.standing('unknown_callbacks', address);
+    if (kind === 'refused') throw tooMany('Too many callbacks came from this address that nobody waits for.', resetS);
     res.on('finish', () => res.locals.isUnknownCallback === true && world.limits.take('unknown_callbacks', address));
     next();
   };

@@ -2,20 +2,26 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, connect } from 'node:net';
 import { promisify } from 'node:util';
+import { Redis } from 'ioredis';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { keepHouse } from '../../src/broker/housekeeping.ts';
 import { sha256 } from '../../src/broker/secrets.ts';
 import { createWebServer } from '../../src/web/app.ts';
 import { type Scene, startScene } from '../flows/scene.ts';
 import { startTestBroker } from '../harness/broker.ts';
 import { flood, floodSize } from '../harness/flood.ts';
+import { testRedisUrl } from '../harness/redis.ts';
 import { ask, json, refusalOf } from '../web/api/ask.ts';
 
 /** Anybody may send as much as she likes: nothing is kept of it, and honest clients beside her are served. */
 
 let scene: Scene;
+/** A database of Redis that nobody else uses. */
+let redisUrl: string;
 beforeAll(async () => {
-  scene = await startScene({ env: { TRUST_PROXY: '1', GRANTRY_LIMIT_UNKNOWN_CALLBACKS: String(allowed), LOG_LEVEL: 'silent' } });
+  redisUrl = `${testRedisUrl()}/9`;
+  scene = await startScene({ env: { REDIS_URL: redisUrl, TRUST_PROXY: '1', GRANTRY_LIMIT_UNKNOWN_CALLBACKS: String(allowed), LOG_LEVEL: 'silent' } });
   const { authorizationServer: as } = scene.providers;
   await scene.define(as.definition);
   await scene.integrate(as, { id: 'as', provider: 'sandbox-as' });
@@ -28,6 +34,14 @@ const allowed = 60;
 /** Each address sends as many as are looked up, and no more. */
 const fromMany = (n: number) => ({ path: callbackPath(), headers: from(`198.51.100.${Math.floor(n / allowed)}`) });
 const fromOne = () => ({ path: callbackPath(), headers: from('203.0.113.9') });
+
+/** The names of everything in Redis. */
+async function redisKeys(): Promise<string[]> {
+  const redis = new Redis(redisUrl);
+  const keys = await redis.keys('*');
+  redis.disconnect();
+  return keys;
+}
 
 /** Every statement that this process sends to Postgres while `work` runs. */
 async function statementsDuring(work: () => Promise<unknown>): Promise<Map<string, number>> {
@@ -51,9 +65,9 @@ test('a callback that nobody waits for is one look at an index: no row, no cooki
     jsonb_populate_record(k, jsonb_build_object('id', 'lnk_' || n, 'token_hash', '\\x' || md5(n::text), 'state_hash', '\\x' || md5(n::text))) l
     where k.id = '${link.id}'`);
   await scene.sql('analyze connect_links');
-  const before = await scene.database();
-  expect(Object.keys(before).length).toBeGreaterThan(5);
   await scene.broker.world.audit.chain();
+  const [before, keysBefore] = [await scene.database(), await redisKeys()];
+  expect([Object.keys(before).length > 5, keysBefore.length > 0]).toEqual([true, true]);
   const count = allowed * 10;
   let answered = {};
   const sent = await statementsDuring(async () => {
@@ -65,6 +79,8 @@ test('a callback that nobody waits for is one look at an index: no row, no cooki
   const plan = await scene.sql<{ 'QUERY PLAN': string }>(`explain (generic_plan) ${statement}`);
   expect(plan.map((line) => line['QUERY PLAN']).join('\n')).toMatch(/Index Scan using connect_links_state/);
   expect(await scene.database()).toEqual(before);
+  const left = await redisKeys();
+  expect(left.filter((key) => !keysBefore.includes(key))).toEqual([]);
   const told = await ask(scene.url, { path: callbackPath(), headers: from('192.0.2.7') });
   expect([told.status, told.headers['set-cookie'], told.text.includes('We were not waiting for this')]).toEqual([400, undefined, true]);
   const again = flood(scene.url, 300, fromMany);
@@ -111,7 +127,26 @@ test('a project has so many unfinished links and no more, and another one is not
   await scene.define(scene.providers.authorizationServer.definition, 'calm');
   await scene.integrate(scene.providers.authorizationServer, { id: 'as', provider: 'sandbox-as' }, 'calm');
   await scene.linkTo('as', {}, 'calm');
+  // When their time is over, the sweep makes room.
+  const makeOne = () => ask(scene.url, { method: 'POST', path: '/v1/connect-links', key: broker.rootKey, ...body });
+  expect((await makeOne()).status).toBe(429);
+  await sql(`update connect_links set expires_at = now() - interval '1 second' where finished_at is null`);
+  await keepHouse(broker.world);
+  expect((await makeOne()).status).toBe(201);
+  // Made in the same moment, they do not all see each other: there may be more by the connections of the pool, and not by the requests.
+  const statuses = await Promise.all(Array.from({ length: 100 }, async () => (await makeOne()).status));
+  const made = statuses.filter((status) => status === 201).length;
+  expect([made >= 4, made <= 4 + 10, statuses.filter((status) => status === 429).length]).toEqual([true, true, 100 - made]);
   Object.assign(broker.world, { mostPendingLinks: 10_000 });
+});
+
+test('the sweep ends links faster than they can be made', async () => {
+  const { sql, broker } = scene;
+  const link = await scene.linkTo('as');
+  await sql(`insert into connect_links select l.* from connect_links k, generate_series(1, 2500) n,
+    jsonb_populate_record(k, jsonb_build_object('id', 'lnk_' || n, 'token_hash', '\\x' || md5(n::text), 'expires_at', now() - interval '1 second')) l
+    where k.id = '${link.id}'`);
+  expect((await keepHouse(broker.world)).expiredLinks).toBe(2_500);
 });
 
 test('the unfinished links of a project are found by an index of their own', async () => {
@@ -158,8 +193,9 @@ test.each([
 });
 
 test('a hundred clients that never finish their headers or bodies stand in nobody’s way, and are cut', async () => {
-  const patience = { headersMs: 500, requestMs: 1_500, lookEveryMs: 100 };
-  const server = createWebServer({ world: scene.broker.world, root: { hash: sha256(scene.broker.rootKey) }, trustProxy: 0, patience });
+  const patience = { headersMs: 500, requestMs: 1_500, readMs: 1_500, lookEveryMs: 100 };
+  const root = { hash: sha256(scene.broker.rootKey) };
+  const server = createWebServer({ world: scene.broker.world, root, trustProxy: 0, mostSockets: 1_000, patience });
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const { port } = server.address() as AddressInfo;
   const starts = [
@@ -183,6 +219,11 @@ test('a hundred clients that never finish their headers or bodies stand in nobod
 });
 
 test('a client has ten seconds for its headers and thirty for all of its request', () => {
-  const { headersTimeout, requestTimeout } = createWebServer({ world: scene.broker.world, root: { hash: Buffer.alloc(32) }, trustProxy: 0 });
+  const { headersTimeout, requestTimeout } = createWebServer({
+    world: scene.broker.world,
+    root: { hash: Buffer.alloc(32) },
+    trustProxy: 0,
+    mostSockets: 1,
+  });
   expect([headersTimeout, requestTimeout]).toEqual([10_000, 30_000]);
 });

@@ -98,6 +98,8 @@ function wakeupsOf({ time, chance, scenario, listeners }: Stage, life: Life): Wa
   };
 }
 
+const free = { kind: 'allowed', allowance: 1, windowS: 60, left: 1, resetS: 60 } as const;
+
 /** Starts a process on a machine: first it saves what the one before has left. */
 export function startProcess(stage: Stage, machine: Machine): Running {
   const { time, chance, trace } = stage;
@@ -121,7 +123,8 @@ export function startProcess(stage: Stage, machine: Machine): Running {
     uses: { note() {} },
     keyUses: { note() {} },
     audit: { begin: async () => '', write: async () => {}, forget: async () => {}, count() {}, chain: async () => {} },
-    limits: { take: () => undefined, spent: () => undefined },
+    limits: { take: () => free, standing: () => free, exhaust() {} },
+    sharedLimits: { take: async () => free },
     mostPendingLinks: Number.MAX_SAFE_INTEGER,
     meter: silentMeter,
     log,

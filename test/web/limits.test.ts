@@ -1,3 +1,7 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Agent, request } from 'undici';
 import { afterEach, expect, test } from 'vitest';
 import type { World } from '../../src/broker/world.ts';
 import { startTestBroker, type TestBroker } from '../harness/broker.ts';
@@ -70,7 +74,7 @@ test('an IPv6 address counts by its /64, and an untrusted X-Forwarded-For for no
   expect([await statusFor(alone.url, '192.0.2.1'), await statusFor(alone.url, '192.0.2.2')]).toEqual([401, 429]);
 });
 
-const guesses = Math.min(floodSize / 3, 10_000);
+const guesses = Math.min(floodSize / 5, 10_000);
 test(`${guesses} guesses one after another: as many are looked up as are allowed`, async () => {
   const { url } = await start({ GRANTRY_LIMIT_WRONG_KEYS: '20' });
   const counts = await flood(url, guesses, (n) => ({ path: '/v1/integrations', headers: { authorization: `Bearer ${wrongKey(n)}` } }), 1);
@@ -79,6 +83,51 @@ test(`${guesses} guesses one after another: as many are looked up as are allowed
   expect((counts[401] ?? 0) % 20 === 0 && (counts[401] ?? 0) <= 100).toBe(true);
   expect((counts[401] ?? 0) + (counts[429] ?? 0)).toBe(guesses);
 }, 240_000);
+
+test('guesses that come all at once are no more than those that come one after another; a key that is right gets its turn', async () => {
+  const { url, clientWith } = await start({ GRANTRY_LIMIT_WRONG_KEYS: '20' });
+  const { key } = await clientWith(['admin']);
+  const dispatcher = new Agent({ connections: 100 });
+  const send = async (sent: string) => {
+    const { statusCode, body } = await request(`${url}/v1/connections/con_1/token`, { dispatcher, headers: { authorization: `Bearer ${sent}` } });
+    await body.dump();
+    return statusCode;
+  };
+  lookUps = 0;
+  expect(await Promise.all(Array.from({ length: 100 }, () => send(key)))).toEqual(Array.from({ length: 100 }, () => 404));
+  lookUps = 0;
+  const statuses = await Promise.all(Array.from({ length: 100 }, (_, n) => send(wrongKey(n))));
+  expect([lookUps, statuses.filter((status) => status === 401).length, statuses.filter((status) => status === 429).length]).toEqual([20, 20, 80]);
+  expect(await send(key)).toBe(404);
+  await dispatcher.close();
+});
+
+test('two processes count together: wrong keys, and calls, of which every answer says how many are left', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'grantry-limits-'));
+  const env = { GRANTRY_LIMIT_WRONG_KEYS: '5', GRANTRY_LIMIT_CALLS: '3', GRANTRY_DATA_DIR: dataDir };
+  const one = await start(env);
+  const other = await startTestBroker({ database: one.database, env });
+  const { key } = await one.clientWith(['admin']);
+  const call = async (url: string) => {
+    const { status, headers } = await fetch(`${url}/v1/connections`, { headers: { authorization: `Bearer ${key}` } });
+    const left = headers.get('ratelimit')?.replace(/t=([1-9]|[1-5]\d|60)$/, 't=...');
+    return [status, headers.get('ratelimit-policy'), left, Number(headers.get('retry-after') ?? 0) > 0];
+  };
+  const policy = '"calls";q=3;w=60';
+  expect([await call(one.url), await call(other.url), await call(one.url)]).toEqual([
+    [200, policy, '"calls";r=2;t=...', false],
+    [200, policy, '"calls";r=1;t=...', false],
+    [200, policy, '"calls";r=0;t=...', false],
+  ]);
+  const refused = [429, policy, '"calls";r=0;t=...', true];
+  expect([await call(one.url), await call(other.url)]).toEqual([refused, refused]);
+  const guess = async (url: string, n: number) => (await ask(url, { path: '/v1/connections/con_1/token', key: wrongKey(n) })).status;
+  for (let n = 0; n < 5; n += 1) expect(await guess(one.url, n)).toBe(401);
+  // It has to hear of them: with the first wrong key of its own it does.
+  expect([await guess(other.url, 6), await guess(other.url, 7), await guess(one.url, 8)]).toEqual([401, 429, 429]);
+  await other.stop();
+  await rm(dataDir, { recursive: true });
+});
 
 test('calls are limited for each key, and tokens are not', async () => {
   const { url, clientWith } = await start({ GRANTRY_LIMIT_CALLS: '3' });

@@ -21,7 +21,7 @@ beforeAll(async () => {
   await withAuthorizationServer(whole);
   const { world, rootKey } = whole.broker;
   const root = { hash: sha256(rootKey) };
-  server = createWebServer({ world: { ...world, meter: counted.meter }, root, trustProxy: 0, metrics: counted.text });
+  server = createWebServer({ world: { ...world, meter: counted.meter }, root, trustProxy: 0, mostSockets: 1_000, metrics: counted.text });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();

@@ -19,7 +19,7 @@ export type Postgres = { pool: pg.Pool; db: Database; close(): Promise<void> };
 /**
  * Opens the pool. `onError` hears of idle connections that broke: without a listener they would end the process.
  * `max`: connections at most; `silenceMs`: how long a statement may stay without an answer (20 s) before its connection is given up,
- * for a network that swallows packets closes nothing.
+ * for a network that swallows packets closes nothing; connecting may take no longer, and 5 s at most.
  */
 export function openPostgres({
   url,
@@ -35,7 +35,7 @@ export function openPostgres({
   const pool = new pg.Pool({
     connectionString: url,
     max,
-    connectionTimeoutMillis: 5_000,
+    connectionTimeoutMillis: Math.min(5_000, silenceMs),
     idleTimeoutMillis: 60_000,
     statement_timeout: 15_000,
     query_timeout: silenceMs,

@@ -21,8 +21,16 @@ export function linkStore(db: Database): Links {
     return rows[0];
   };
   return {
-    insert: (link, expiresInS, events) =>
+    insert: (link, { expiresInS, mostUnfinished, events }) =>
       db.transaction(async (tx) => {
+        // Reads no more than so many entries of an index, however many links there are.
+        const last = await tx
+          .select({ id: t.id })
+          .from(t)
+          .where(and(eq(t.project_id, link.project_id), unfinished))
+          .offset(mostUnfinished - 1)
+          .limit(1);
+        if (last.length === 1) return undefined;
         const row = one(
           await tx
             .insert(t)
@@ -32,16 +40,6 @@ export function linkStore(db: Database): Links {
         await insertEvents(tx, events);
         return row;
       }),
-    // Reads no more than `count` entries of an index, however many links there are.
-    hasUnfinished: async (project, count) =>
-      (
-        await db
-          .select({ id: t.id })
-          .from(t)
-          .where(and(eq(t.project_id, project), unfinished))
-          .offset(count - 1)
-          .limit(1)
-      ).length === 1,
     get: async (project, id) =>
       (
         await db

@@ -13,6 +13,7 @@ import {
   timestamp,
   uniqueIndex,
   uuid,
+  varchar,
 } from 'drizzle-orm/pg-core';
 import type { AuditDetails, AuditEntry } from '../../broker/audit.ts';
 import type { EndUser, KeyLimits, LastError, LinkSnapshot, MadeBy, TestStep } from '../../broker/records.ts';
@@ -433,3 +434,11 @@ export const auditPending = pgTable(
   },
   (t) => [index('audit_pending_due').on(t.due_at)],
 );
+
+export const rateCountsTable = 'rate_counts';
+/** What rate-limiter-flexible counts where there is no Redis: its columns in its order, `expire` in milliseconds since 1970. Unlogged: a crash may forget it. */
+export const rateCounts = pgTable(rateCountsTable, {
+  key: varchar('key', { length: 255 }).primaryKey(),
+  points: integer('points').notNull().default(0),
+  expire: bigint('expire', { mode: 'number' }),
+});

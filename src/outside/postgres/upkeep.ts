@@ -51,6 +51,11 @@ type Batch = { most: number; statement(most: number): SQL };
 /** What is deleted, and when its time is over. Ids sort by time, so old events and deliveries stand at the beginning of their keys. */
 function batchesOf({ eventsBefore, deliveriesBefore }: Retention): Record<string, Batch> {
   return {
+    rate_counts: {
+      most: 5_000,
+      statement: (most) =>
+        sql`delete from rate_counts where key in (select key from rate_counts where expire < extract(epoch from now()) * 1000 limit ${most} for update skip locked)`,
+    },
     code_ledger: {
       most: 5_000,
       statement: (most) =>

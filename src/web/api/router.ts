@@ -9,6 +9,7 @@ import type { World } from '../../broker/world.ts';
 import { GrantryError } from '../../protocol/errors.ts';
 import { apiHeaders } from '../api-headers.ts';
 import { authenticate, bearerOf, type Gate, isRoot } from '../authentication.ts';
+import { rateLimitHeaders } from '../rate-limit-headers.ts';
 import { administration } from './administration.ts';
 import { audit } from './audit.ts';
 import { connecting } from './connecting.ts';
@@ -54,12 +55,22 @@ function idempotencyKey(req: Request): string | undefined {
   return key;
 }
 
-async function authorize(world: World, gate: Gate, req: Request, { scope }: Endpoint): Promise<Caller> {
+/** Throws `rate_limited` after too many calls; every answer says how many are left. */
+async function countCall(world: World, caller: Caller, res: Response): Promise<void> {
+  const standing = await world.sharedLimits.take('calls', callerName(caller));
+  res.set(rateLimitHeaders('calls', standing));
+  if (standing.kind === 'refused') throw tooMany('This API key has made too many calls in the last minute.', standing.resetS);
+}
+
+async function authorize(
+  world: World,
+  gate: Gate,
+  { req, res, endpoint: { scope } }: { req: Request; res: Response; endpoint: Endpoint },
+): Promise<Caller> {
   // What only the root key may do concerns no project, so none is looked up: diagnostics are for the time when Postgres is away.
   if (scope === 'root' && isRoot(gate, req)) return { kind: 'root', project: defaultProject };
   const caller = await authenticate(world, gate, req);
-  const waitS = world.limits.take('calls', callerName(caller));
-  if (waitS !== undefined) throw tooMany('This API key has made too many calls in the last minute.', waitS);
+  await countCall(world, caller, res);
   try {
     if (scope === 'root') throw new GrantryError('forbidden', { detail: 'Only the root key may do that.' });
     requireScope(caller, scope);
@@ -102,7 +113,7 @@ const readText = (req: Request, res: Response): Promise<void> =>
 async function serve(world: World, gate: Gate, endpoint: Endpoint, req: Request, res: Response): Promise<void> {
   res.set(apiHeaders);
   // Who asks is known before a byte of the body is read.
-  const caller = await authorize(world, gate, req, endpoint);
+  const caller = await authorize(world, gate, { req, res, endpoint });
   await readText(req, res);
   const query = parseQuery(endpoint.query ?? noQuery, new URL(req.originalUrl, 'http://query').searchParams);
   const given = readBody(endpoint, req);

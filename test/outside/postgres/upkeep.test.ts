@@ -117,3 +117,10 @@ test("ids of a time sort at its floor or after it, and before the next milliseco
   expect(idFloor('evt', new Date(-1))).toBe(`evt_${'0'.repeat(26)}`);
   expect(idFloor('whd', before).length).toBe(id.length);
 });
+
+test('counts of limits go when their window is over', async () => {
+  await broker.sql(`insert into rate_counts select 'old:' || n, 1, extract(epoch from now()) * 1000 - 1 from generate_series(1, 5001) n`);
+  await broker.sql(`insert into rate_counts values ('new', 1, extract(epoch from now()) * 1000 + 60000)`);
+  expect((await sweep()).rate_counts).toBe(5_001);
+  expect(await broker.sql(`select key from rate_counts where key like 'old:%' or key = 'new'`)).toEqual([{ key: 'new' }]);
+});

@@ -17,7 +17,9 @@ export function ask(base: string, { method = 'GET', path, key, headers = {}, bod
         answer.on('data', (chunk: Buffer) => chunks.push(chunk));
         answer.on('error', reject);
         answer.on('end', () => {
-          const flat = Object.entries(answer.headers).map(([name, value]): [string, string] => [name, String(value)]);
+          // How many calls are left differs with each of them, and answers are compared.
+          const { ratelimit: _, ...headers } = answer.headers;
+          const flat = Object.entries(headers).map(([name, value]): [string, string] => [name, String(value)]);
           resolve({ status: answer.statusCode ?? 0, headers: Object.fromEntries(flat), text: Buffer.concat(chunks).toString('utf8') });
         });
       },
