@@ -201,7 +201,7 @@ export async function startBroker({ config, log, packageRoot, compiledProviders,
     closers.add('uses', uses.close);
     const keyUses = createUses({ flush: (ids) => store.apiKeys.used(ids), everyMs: 60_000, log });
     closers.add('key uses', keyUses.close);
-    const audit = createAudit({ store: store.audit, everyMs: 5_000, now: () => new Date(), log });
+    const audit = createAudit({ store: store.audit, everyMs: 5_000, now: Date.now, log });
     closers.add('audit', audit.close);
     const elapsedMs = () => performance.now();
     const world: World = adapt({

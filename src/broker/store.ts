@@ -413,6 +413,7 @@ export type AuditFilter = {
   /** At this time or later. */
   from?: Date | undefined;
   to?: Date | undefined;
+  after_seq?: number | undefined;
   order: 'newest' | 'oldest';
 };
 export type AuditLog = {

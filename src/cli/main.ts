@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { keyCommands, projectCommands } from './commands/administration.ts';
+import { auditCommands } from './commands/audit.ts';
 import { connectionCommands } from './commands/connection.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { integrationCommands } from './commands/integration.ts';
@@ -31,6 +32,7 @@ for (const add of [
   keyCommands,
   projectCommands,
   transferCommands,
+  auditCommands,
   doctorCommand,
   completionCommand,
 ])

@@ -11,6 +11,13 @@ export class UsageError extends Error {
 /** Work that was done and came to nothing, with its own sentence. */
 export class FailedWork extends Error {
   override readonly name = 'FailedWork';
+  /** What a program is told besides. */
+  readonly members: object;
+
+  constructor(message: string, members: object = {}) {
+    super(message);
+    this.members = members;
+  }
 }
 
 type Fault = { pointer: string; detail: string };
@@ -28,7 +35,8 @@ export function outcomeOf(error: unknown, url: string): { text: string; exitCode
     return { text: lines.join('\n'), exitCode, problem: error.problem };
   }
   if (error instanceof UsageError) return { text: error.message, exitCode: exitCodes.usage, problem: { code: 'usage', detail: error.message } };
-  if (error instanceof FailedWork) return { text: error.message, exitCode: exitCodes.failed, problem: { code: 'failed', detail: error.message } };
+  if (error instanceof FailedWork)
+    return { text: error.message, exitCode: exitCodes.failed, problem: { code: 'failed', detail: error.message, ...error.members } };
   if (error instanceof BrokerUnreachable) {
     const detail = `Nothing answers at ${url}. Is the broker running there? Set GRANTRY_URL or --url to its address.`;
     return { text: `unreachable: ${detail}`, exitCode: exitCodes.unreachable, problem: { code: 'unreachable', detail } };

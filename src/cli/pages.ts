@@ -2,16 +2,16 @@ import type { CallOptions, GrantryClient } from '../client/client.ts';
 
 type Page = { data: Record<string, unknown>[]; next_cursor: string | null };
 
-/** All entries of a list, page after page, up to `most`. */
+/** All entries of a list, page after page, up to `most`; `perPage` where a list allows more than others. */
 export async function* entriesOf(
   client: GrantryClient,
   path: string,
   query: CallOptions['query'] = {},
-  most = Infinity,
+  { most = Infinity, perPage = 100 }: { most?: number; perPage?: number } = {},
 ): AsyncGenerator<Record<string, unknown>> {
   let seen = 0;
   for (let cursor: string | undefined; ; ) {
-    const page = await client.call<Page>('GET', path, { query: { ...query, limit: Math.min(100, most - seen), cursor } });
+    const page = await client.call<Page>('GET', path, { query: { ...query, limit: Math.min(perPage, most - seen), cursor } });
     for (const entry of page.data) {
       yield entry;
       seen += 1;
@@ -22,8 +22,13 @@ export async function* entriesOf(
   }
 }
 
-export async function listOf(...args: Parameters<typeof entriesOf>): Promise<Record<string, unknown>[]> {
+export async function listOf(
+  client: GrantryClient,
+  path: string,
+  query: CallOptions['query'] = {},
+  most = Infinity,
+): Promise<Record<string, unknown>[]> {
   const all: Record<string, unknown>[] = [];
-  for await (const entry of entriesOf(...args)) all.push(entry);
+  for await (const entry of entriesOf(client, path, query, { most })) all.push(entry);
   return all;
 }

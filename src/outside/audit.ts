@@ -1,7 +1,8 @@
-import type { Audit, AuditEntry, Counted } from '../broker/audit.ts';
+import type { Audit, AuditEntry } from '../broker/audit.ts';
 import { newId } from '../broker/ids.ts';
-import type { AuditLog, CountedEntry, PendingEntry } from '../broker/store.ts';
+import type { AuditLog, PendingEntry } from '../broker/store.ts';
 import type { Log } from '../broker/world.ts';
+import { createAuditCounts } from './audit-counts.ts';
 
 /**
  * The audit log as one process takes it down. Counts are gathered in memory and added up in Postgres every few seconds: a crash loses those of
@@ -12,9 +13,6 @@ import type { Log } from '../broker/world.ts';
 const begunForS = 120;
 const batch = 500;
 const mostKept = 10_000;
-/** In all, and for strangers with wrong keys, who may have as many addresses as they like: distinct ones in a minute. */
-const mostCounted = 100_000;
-const mostStrangers = 1_000;
 /** So long a written entry waits for others before they are chained together; what nobody here has written is chained by the housekeeping. */
 const chainAfterMs = 200;
 const closingMs = 4_000;
@@ -22,72 +20,16 @@ const closingMs = 4_000;
 export type AuditOptions = {
   store: AuditLog;
   everyMs: number;
-  now: () => Date;
+  /** Milliseconds since 1970. */
+  now: () => number;
   log: Pick<Log, 'warn' | 'error'>;
 };
 
 const nameOf = (error: unknown) => ({ error: error instanceof Error ? error.name : typeof error });
 
-/** What is counted since the last time it was written. */
-function createCounts(now: () => Date) {
-  let counts = new Map<string, CountedEntry>();
-  let minuteMs = 0;
-  /** What has been counted in this minute, also if it was written since. */
-  const known = { all: new Set<string>(), strangers: new Set<string>() };
-
-  /** True when this one gets a row of its own. */
-  function isTold(key: string, { action }: Counted): boolean {
-    const names = action === 'auth.refused' ? known.strangers : known.all;
-    if (names.has(key)) return true;
-    if (names.size >= (names === known.strangers ? mostStrangers : mostCounted)) return false;
-    names.add(key);
-    return true;
-  }
-
-  function add(key: string, entry: CountedEntry): void {
-    const found = counts.get(key);
-    if (found === undefined) counts.set(key, entry);
-    else found.count += entry.count;
-  }
-
-  const keyOf = (counted: Counted, atMs: number) =>
-    `${counted.target_id}\n${counted.actor}\n${counted.address}\n${counted.action}\n${counted.project_id}\n${atMs}`;
-
-  return {
-    note(counted: Counted): void {
-      const atMs = now().getTime();
-      if (atMs - minuteMs >= 60_000 || atMs < minuteMs) {
-        minuteMs = atMs - (atMs % 60_000);
-        known.all.clear();
-        known.strangers.clear();
-      }
-      const key = keyOf(counted, minuteMs);
-      const found = counts.get(key);
-      if (found !== undefined) found.count += 1;
-      else if (isTold(key, counted)) counts.set(key, { ...counted, minute: new Date(minuteMs), count: 1 });
-      else {
-        const blurred = { ...counted, target_id: null, address: null };
-        add(keyOf(blurred, minuteMs), { ...blurred, minute: new Date(minuteMs), count: 1 });
-      }
-    },
-    take(): CountedEntry[] {
-      const taken = [...counts.values()];
-      counts = new Map();
-      return taken;
-    },
-    /** While Postgres is away for long, what is of many minutes is bounded too. */
-    giveBack(entries: readonly CountedEntry[]): void {
-      for (const entry of entries) {
-        const kept = counts.size < mostCounted ? entry : { ...entry, target_id: null, address: null };
-        add(keyOf(kept, kept.minute.getTime()), kept);
-      }
-    },
-  };
-}
-
 /** `close` writes down what is left, for four seconds at most. */
 export function createAudit({ store, everyMs, now, log }: AuditOptions): Audit & { close(): Promise<void> } {
-  const counts = createCounts(now);
+  const counts = createAuditCounts(now);
   const kept = new Map<string, PendingEntry>();
   let chaining: Promise<void> | undefined;
   let chainNext: Promise<void> | undefined;

@@ -42,15 +42,14 @@ export function createWitness({ audit, now }: Pick<World, 'audit' | 'now'>, trus
       details,
     }),
     released(req, caller, connection) {
-      const counted = { project_id: caller.project, actor: callerName(caller), target_id: connection, address: address(req, trustProxy) };
-      audit.count({ ...counted, action: 'token.released' });
+      const from = address(req, trustProxy);
+      audit.count({ project_id: caller.project, actor: callerName(caller), action: 'token.released', target_id: connection, address: from });
     },
     refused(req) {
       audit.count({ project_id: null, actor: 'unknown', action: 'auth.refused', target_id: null, address: addressOf(req, trustProxy) });
     },
     forbidden(req, { name, project }) {
-      const counted = { project_id: project, actor: name, target_id: null, address: address(req, trustProxy) };
-      audit.count({ ...counted, action: 'auth.forbidden' });
+      audit.count({ project_id: project, actor: name, action: 'auth.forbidden', target_id: null, address: address(req, trustProxy) });
     },
   };
 }

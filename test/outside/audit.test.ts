@@ -24,7 +24,7 @@ function auditWith(over: Partial<AuditLog>, everyMs = 3_600_000): { audit: Audit
     head: nothing,
     ...over,
   };
-  const audit = createAudit({ store, everyMs, now: () => new Date(nowMs), log: { warn() {}, error: () => void lost.push(1) } });
+  const audit = createAudit({ store, everyMs, now: () => nowMs, log: { warn() {}, error: () => void lost.push(1) } });
   closing = audit.close;
   return { audit, lost };
 }

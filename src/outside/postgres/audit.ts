@@ -101,12 +101,13 @@ const chainBatch = (db: Database): Promise<number> =>
     return rows.length;
   });
 
-const matching = ({ action, actor, target, from, to }: AuditFilter) => [
+const matching = ({ action, actor, target, from, to, after_seq: afterSeq }: AuditFilter) => [
   action === undefined ? undefined : eq(auditLog.action, action),
   actor === undefined ? undefined : eq(auditLog.actor, actor),
   target === undefined ? undefined : eq(auditLog.target_id, target),
   from === undefined ? undefined : gte(auditLog.at, from),
   to === undefined ? undefined : lt(auditLog.at, to),
+  afterSeq === undefined ? undefined : gt(auditLog.seq, afterSeq),
 ];
 
 export function auditStore(db: Database): AuditLog {

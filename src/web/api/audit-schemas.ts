@@ -13,6 +13,7 @@ export const auditQuery = page.extend({
   target: idText.optional().describe('The id of what it was done to.'),
   from: instant.optional().describe('At this time or later.'),
   to: instant.optional().describe('Before this time.'),
+  after_seq: z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER).optional().describe('Only rows with a higher seq.'),
   order: z.enum(['newest', 'oldest']).default('newest').describe('What comes first.'),
 });
 
