@@ -213,6 +213,15 @@ describe('a signature of the provider', () => {
   test('that is missing', () => expectEnd('signed', () => {}, 'invalid_callback'));
   test('of another key', () => expectEnd('signed', (p) => sign(p, 'other'), 'invalid_callback'));
   test('that is not hexadecimal', () => expectEnd('signed', (p) => p.set('hmac', 'zz'), 'invalid_callback'));
+  test('that goes on behind its digits', () =>
+    expectEnd(
+      'signed',
+      inTurn(
+        (p) => sign(p, scene.providers.authorizationServer.client.client_secret),
+        (p) => p.set('hmac', `${p.get('hmac')}\r\nX: y`),
+      ),
+      'invalid_callback',
+    ));
   test('of other parameters', () =>
     expectEnd(
       'signed',
@@ -223,6 +232,9 @@ describe('a signature of the provider', () => {
       'invalid_callback',
     ));
 });
+
+test('a parameter without a name is not taken for the scopes that were granted', () =>
+  expectConnected('sandbox-as', (p) => p.append('', 'admin\r\n')));
 
 describe('the integration between start and callback', () => {
   async function changedBetween(id: string, change: () => Promise<unknown>) {

@@ -100,13 +100,14 @@ const nonsense = [
   '-',
 ];
 
-export function oddText(chance: Chance): string {
-  const n = chance.below(20);
+/** One in so many is longer than anybody may send. */
+export function oddText(chance: Chance, { long = 0.05 }: { long?: number } = {}): string {
+  if (chance.is(long)) return chance.pick(['a', 'é', ' ', '0', '"', '\\']).repeat(chance.pick([300, 301, 2_000, 2_001, 8_192, 8_193, 20_000]));
+  const n = chance.below(19);
   if (n < 13) return chance.pick(texts);
   if (n < 16) return chance.bytes(chance.below(12)).toString('latin1');
   if (n < 18) return String.fromCharCode(...Array.from({ length: 1 + chance.below(4) }, () => chance.below(0x1_0000)));
-  if (n === 18) return chance.pick(texts).repeat(1 + chance.below(300));
-  return chance.pick(['a', 'é', ' ', '0', '"', '\\']).repeat(chance.pick([300, 301, 2_000, 2_001, 8_192, 8_193, 20_000]));
+  return chance.pick(texts).repeat(1 + chance.below(long > 0.01 ? 300 : 5));
 }
 
 /** So many levels of lists or mappings around a value. */

@@ -89,7 +89,7 @@ const tricks: ((url: string, chance: Chance, parts: Parts) => string)[] = [
   },
   (url, chance) => {
     const at = chance.below(url.length + 1);
-    return url.slice(0, at) + oddText(chance) + url.slice(at);
+    return url.slice(0, at) + oddText(chance, { long: 0.01 }) + url.slice(at);
   },
   (url, chance) => url.slice(0, chance.below(url.length + 1)),
   (url, chance) => url.slice(chance.below(url.length + 1)),

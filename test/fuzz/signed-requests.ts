@@ -87,7 +87,7 @@ const some = (chance: Chance, most: number) => {
   for (let left = chance.below(most + 1); left > 0; left -= 1) text += chance.pick(pieces);
   return text;
 };
-const wild = (chance: Chance) => (chance.is(0.7) ? some(chance, 4) : oddText(chance).slice(0, 60));
+const wild = (chance: Chance) => (chance.is(0.7) ? some(chance, 4) : oddText(chance, { long: 0.002 }));
 
 function urlOf(chance: Chance): string {
   const scheme = chance.pick(['http', 'https', 'HTTPS', 'hTTp']);

@@ -49,7 +49,8 @@ function decode(text: string, plusIsSpace: boolean): Buffer {
   return Buffer.from(utf8.decode(Uint8Array.from(bytes)));
 }
 
-function parseEncoded(text: string): Parameter[] {
+/** Section 3.4.1.3.1: the pairs of a query or a form. */
+export function parseEncoded(text: string): Parameter[] {
   const found: Parameter[] = [];
   for (const part of text.split('&')) {
     if (part.length === 0) continue;

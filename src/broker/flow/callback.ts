@@ -81,7 +81,9 @@ async function isSigned(
     .sort()
     .join('&');
   const secrets = await openSecrets(world, integration);
-  return secrets.some((secret) => sameBytes(createHmac('sha256', secret).update(message).digest(), Buffer.from(given, 'hex')));
+  // As text: read as hexadecimal, whatever stands behind the digits would be passed over.
+  const sent = Buffer.from(given.toLowerCase());
+  return secrets.some((secret) => sameBytes(Buffer.from(createHmac('sha256', secret).update(message).digest('hex')), sent));
 }
 
 /** A code that was seen before stops this flow and the one that it was seen in, which may be connected by now. */
@@ -201,7 +203,7 @@ export async function receiveCallback(world: World, request: CallbackRequest): P
   const answer: CallbackAnswer =
     method.grant === 'oauth1'
       ? { code: '', oauthToken: code, ...(verifier !== undefined && { oauthVerifier: verifier }), keep }
-      : { code, ...said({ state: parameters.single('state'), scope: parameters.single(method.callback.scope ?? '') }), keep };
+      : { code, ...said({ state: parameters.single('state'), scope: method.callback.scope && parameters.single(method.callback.scope) }), keep };
   const continuation = { kind: 'callback', answer, filled: filled.values } as const;
   return link.verification === 'user' ? holdForUser(world, link, continuation) : finishFlow(world, link, continuation);
 }

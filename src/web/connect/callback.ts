@@ -1,21 +1,15 @@
 import type { Request, Response } from 'express';
 import { type CallbackOutcome, receiveCallback } from '../../broker/flow/callback.ts';
 import { requestIdOf } from '../request-id.ts';
+import { callbackParameters } from './callback-query.ts';
 import { showEnd } from './end.ts';
 import { goTo, showPage } from './show.ts';
 import type { Site } from './telling.ts';
-import { browserOf, mostParameters } from './visitor.ts';
-
-/** The parameters of a callback, as they were sent; undefined when there are more than anybody sends. */
-function parametersOf(req: Request): [string, string][] | undefined {
-  const query = req.originalUrl.indexOf('?');
-  const pairs = query === -1 ? [] : [...new URLSearchParams(req.originalUrl.slice(query + 1))];
-  return pairs.length > mostParameters ? undefined : pairs;
-}
+import { browserOf } from './visitor.ts';
 
 /** The one handler behind every callback URL. */
 export async function callback(world: Site, req: Request, res: Response): Promise<void> {
-  const parameters = parametersOf(req);
+  const parameters = callbackParameters(req.originalUrl);
   const browser = browserOf(world, req);
   const outcome: CallbackOutcome =
     parameters === undefined

@@ -4,11 +4,9 @@ import { newSecret } from '../../broker/secrets.ts';
 import type { World } from '../../broker/world.ts';
 import { GrantryError } from '../../protocol/errors.ts';
 import { readFlowCookie, setFlowCookie } from '../cookies.ts';
+import { mostParameters } from './callback-query.ts';
 
 /** What a visitor brings: the flow cookie and a form. */
-
-/** More parameters than any answer or form of ours has. */
-export const mostParameters = 100;
 
 /** The browser's own secret, made and set when it has none. */
 export function ensureBrowser(world: World, req: Request, res: Response): string {
