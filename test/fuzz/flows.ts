@@ -186,6 +186,7 @@ export async function startFlows(chance: Chance): Promise<Flows> {
     spill: { keep: async () => {}, drop: async () => {}, list: async () => [] },
     uses: { note: quiet },
     keyUses: { note: quiet },
+    audit: { begin: async () => '', write: async () => {}, forget: async () => {}, count() {}, chain: async () => {} },
     limits: { take: () => undefined, spent: () => undefined },
     mostPendingLinks: Number.MAX_SAFE_INTEGER,
     meter: silentMeter,
