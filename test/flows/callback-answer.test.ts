@@ -233,8 +233,7 @@ describe('a signature of the provider', () => {
     ));
 });
 
-test('a parameter without a name is not taken for the scopes that were granted', () =>
-  expectConnected('sandbox-as', (p) => p.append('', 'ad\rmin')));
+test('a parameter without a name is not taken for the scopes that were granted', () => expectConnected('sandbox-as', (p) => p.append('', 'ad\rmin')));
 
 describe('the integration between start and callback', () => {
   async function changedBetween(id: string, change: () => Promise<unknown>) {
