@@ -1,14 +1,12 @@
 import { createHmac } from 'node:crypto';
 import { parseEncoded } from '../independent/rfc5849.ts';
 import type { Callback } from './callbacks.ts';
-import { clientSecret, type Flow, issuer } from './flows.ts';
+import { clientSecret, type Flow } from './flows.ts';
 
 /** Which callbacks may lead to an exchange: from docs/connect-flow.md and the RFCs, by hand. */
 
 const longest = 8_192;
 const most = 100;
-
-export type Said = { flow: Flow; code: string };
 
 /** The flow that the callback is for; undefined when none waits for it, so that nothing may be changed. */
 function flowFor({ browser, arrivedAt }: Callback, all: (name: string) => string[], flows: readonly Flow[]): Flow | undefined {
@@ -48,8 +46,7 @@ export function saidBy(callback: Callback, flows: readonly Flow[]): { flow: Flow
     return one('oauth_token') === flow.code && isToken ? { flow, code: flow.code } : refused;
   }
   const iss = all('iss');
-  const hasIssuer = flow.variant === 'issuer' || flow.variant === 'verified';
-  if (hasIssuer ? iss.length !== 1 || iss[0] !== issuer : iss.length > 0) return refused;
+  if (flow.issuer === undefined ? iss.length > 0 : iss.length !== 1 || iss[0] !== flow.issuer) return refused;
   if (flow.variant === 'signed' && !isSigned(pairs)) return refused;
   if (flow.variant === 'sharded' && (!['eu.acme.com', 'us.acme.com'].includes(one('home') ?? '') || one('reason') === 'deny')) return refused;
   if (flow.variant === 'renamed' && !isScopeList(one('granted') ?? '')) return refused;

@@ -1,7 +1,5 @@
 import { createHmac } from 'node:crypto';
 import { startFlow } from '../../src/broker/flow/start.ts';
-import { createHostHealth } from '../../src/broker/host-health.ts';
-import { silentMeter } from '../../src/broker/meter.ts';
 import { integrationPlace } from '../../src/broker/places.ts';
 import type { IntegrationRecord, LinkRecord } from '../../src/broker/records.ts';
 import { newSecret, sha256 } from '../../src/broker/secrets.ts';
@@ -48,13 +46,15 @@ const methods = {
 export type Variant = keyof typeof methods;
 export const variants = Object.keys(methods) as Variant[];
 
-export const issuer = 'https://as.acme.com';
+const issuer = 'https://as.acme.com';
 export const clientSecret = 'client-secret';
 const requestToken = 'request-token';
 
 /** A flow as those see it who have to do with it: its browser, and the provider that sends it back. */
 export type Flow = {
   variant: Variant;
+  /** What `iss` has to say; undefined where there must be none. */
+  issuer: string | undefined;
   link: LinkRecord;
   browser: string;
   state: string;
@@ -73,6 +73,8 @@ export type Flows = {
   /** As if nothing had arrived yet. */
   reset(): void;
 };
+
+type Asked = 'publicUrl' | 'allowPrivateHosts' | 'store' | 'seal' | 'door' | 'log' | 'now' | 'elapsedMs' | 'sleep' | 'random';
 
 const now = () => new Date('2026-11-20T12:00:00Z');
 const publicUrl = 'https://connect.acme.com';
@@ -163,39 +165,29 @@ export async function startFlows(chance: Chance): Promise<Flows> {
   const model = createFlowStore(now);
   const sent: DoorRequest[] = [];
   const quiet = () => {};
-  let asked = 0;
-  const world: World = {
+  let tokens = 0;
+  // What is not here, a flow does not ask for before its exchange has succeeded; it would be missed with a crash.
+  const asked: Pick<World, Asked> = {
     publicUrl,
     allowPrivateHosts: false,
     store: model.store,
     seal: createPlainSeal(),
     async door(request) {
       if (request.url.endsWith('/request_token')) {
-        asked += 1;
-        const body = `oauth_token=${requestToken}-${asked}&oauth_token_secret=secret&oauth_callback_confirmed=true`;
+        tokens += 1;
+        const body = `oauth_token=${requestToken}-${tokens}&oauth_token_secret=secret&oauth_callback_confirmed=true`;
         return { status: 200, headers: {}, body };
       }
       sent.push(request);
       return { status: 400, headers: {}, body: '{"error":"invalid_grant"}' };
     },
-    shipped: new Map(),
-    shippedText: async () => '',
-    diagnose: async () => [],
-    wakeups: { wait: async () => {}, onWebhooks: () => quiet },
-    hosts: createHostHealth({ elapsedMs: () => 0, random: () => 0, meter: silentMeter }),
-    spill: { keep: async () => {}, drop: async () => {}, list: async () => [] },
-    uses: { note: quiet },
-    keyUses: { note: quiet },
-    audit: { begin: async () => '', write: async () => {}, forget: async () => {}, count() {}, chain: async () => {} },
-    limits: { take: () => undefined, spent: () => undefined },
-    mostPendingLinks: Number.MAX_SAFE_INTEGER,
-    meter: silentMeter,
     log: { debug: quiet, info: quiet, warn: quiet, error: quiet },
     now,
     elapsedMs: () => 0,
     sleep: async () => {},
     random: chance.bytes,
   };
+  const world = asked as World;
 
   const flows: Flow[] = [];
   for (const variant of [...variants, ...variants]) flows.push(await begun(world, model, variant, flows.length));
@@ -241,6 +233,6 @@ async function begun(world: World, model: FlowStore, variant: Variant, n: number
   if (started.kind !== 'redirect' || link === undefined || !link.state_hash?.equals(sha256(state)))
     throw new Error(`${variant} did not begin: ${started.kind}`);
   const code = variant.startsWith('oauth1') ? (new URL(started.url).searchParams.get('oauth_token') ?? '') : `code-${n}`;
-  const flow = { variant, link, browser, state, code };
+  const flow = { variant, issuer: variant === 'issuer' || variant === 'verified' ? issuer : undefined, link, browser, state, code };
   return { ...flow, truth: truthOf(flow) };
 }
