@@ -6,7 +6,7 @@ import { reaches, reachOf } from '../../broker/key-limits.ts';
 import { tooMany } from '../../broker/limits.ts';
 import { defaultProject } from '../../broker/projects.ts';
 import type { World } from '../../broker/world.ts';
-import { GrantryError } from '../../protocol/errors.ts';
+import { GrantryError, isGrantryError } from '../../protocol/errors.ts';
 import { apiHeaders } from '../api-headers.ts';
 import { authenticate, bearerOf, type Gate, isRoot } from '../authentication.ts';
 import { rateLimitHeaders } from '../rate-limit-headers.ts';
@@ -62,7 +62,7 @@ async function countCall(world: World, caller: Caller, res: Response): Promise<v
   if (standing.kind === 'refused') throw tooMany('This API key has made too many calls in the last minute.', standing.resetS);
 }
 
-async function authorize(
+async function identify(
   world: World,
   gate: Gate,
   { req, res, endpoint: { scope } }: { req: Request; res: Response; endpoint: Endpoint },
@@ -71,14 +71,12 @@ async function authorize(
   if (scope === 'root' && isRoot(gate, req)) return { kind: 'root', project: defaultProject };
   const caller = await authenticate(world, gate, req);
   await countCall(world, caller, res);
-  try {
-    if (scope === 'root') throw new GrantryError('forbidden', { detail: 'Only the root key may do that.' });
-    requireScope(caller, scope);
-  } catch (error) {
-    gate.witness.forbidden(req, { name: callerName(caller), project: caller.project });
-    throw error;
-  }
   return caller;
+}
+
+function authorize(caller: Caller, { scope }: Endpoint): void {
+  if (scope !== 'root') requireScope(caller, scope);
+  else if (caller.kind !== 'root') throw new GrantryError('forbidden', { detail: 'Only the root key may do that.' });
 }
 
 /** The call as a limited key may make it; undefined when nothing is left to list. Throws `not_found` or `forbidden` beyond its reach. */
@@ -112,8 +110,22 @@ const readText = (req: Request, res: Response): Promise<void> =>
 
 async function serve(world: World, gate: Gate, endpoint: Endpoint, req: Request, res: Response): Promise<void> {
   res.set(apiHeaders);
-  // Who asks is known before a byte of the body is read.
-  const caller = await authorize(world, gate, { req, res, endpoint });
+  const caller = await identify(world, gate, { req, res, endpoint });
+  try {
+    // Known before a byte of the body is read.
+    authorize(caller, endpoint);
+    await answer(world, gate, { endpoint, req, res, caller });
+  } catch (error) {
+    if (isGrantryError(error, 'forbidden')) gate.witness.forbidden(req, { name: callerName(caller), project: caller.project });
+    throw error;
+  }
+}
+
+async function answer(
+  world: World,
+  gate: Gate,
+  { endpoint, req, res, caller }: { endpoint: Endpoint; req: Request; res: Response; caller: Caller },
+): Promise<void> {
   await readText(req, res);
   const query = parseQuery(endpoint.query ?? noQuery, new URL(req.originalUrl, 'http://query').searchParams);
   const given = readBody(endpoint, req);
@@ -137,9 +149,9 @@ async function serve(world: World, gate: Gate, endpoint: Endpoint, req: Request,
   if (key === undefined) return send(res, await run());
   // With the key in it nobody who reads the database can guess the body, which may hold a password, by its hash.
   const fingerprint = JSON.stringify([bearerOf(req), req.method, req.originalUrl, given ?? null]);
-  const answer = await once(world, { project: caller.project, caller: callerName(caller), key, fingerprint }, run);
-  if (answer.repeated) res.set('Idempotency-Replayed', 'true');
-  send(res, answer);
+  const done = await once(world, { project: caller.project, caller: callerName(caller), key, fingerprint }, run);
+  if (done.repeated) res.set('Idempotency-Replayed', 'true');
+  send(res, done);
 }
 
 function send(res: Response, { status, body }: { status: number; body?: unknown }): void {

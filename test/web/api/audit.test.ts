@@ -371,6 +371,12 @@ test('releases and refusals are counted exactly over an orderly stop', async () 
     expect((await ask(second.url, { path, key: `grt_${String(n).padStart(26, '0')}_${'x'.repeat(43)}` })).status).toBe(401);
   for (const asks of [{ path }, { path: '/v1/api-keys' }, { path: '/v1/projects' }])
     expect((await ask(second.url, { ...asks, key: weak })).status).toBe(403);
+  const limited = async (limits: object) =>
+    (await scene.root.call<{ key: string }>('POST', '/v1/api-keys', { body: { name: 'limited', scopes: ['connect', 'tokens'], limits } })).key;
+  const [elsewhere, narrow] = [await limited({ addresses: ['192.0.2.0/24'] }), await limited({ integration: 'as' })];
+  const link = json({ integration: 'named', end_user: { id: 'u1' } });
+  for (const at of [path, '/v1/connections']) expect((await ask(second.url, { path: at, key: elsewhere })).status).toBe(403);
+  expect((await ask(second.url, { method: 'POST', path: '/v1/connect-links', key: narrow, ...link })).status).toBe(403);
   await second.stop();
   await scene.broker.stop();
   const third = await startTestBroker({ database, env });
@@ -385,6 +391,8 @@ test('releases and refusals are counted exactly over an orderly stop', async () 
   expect(counted('token.released', (row) => row.actor === workerId && row.target_id === connection?.id && row.address === '127.0.0.1')).toBe(202);
   expect(counted('auth.refused', ({ actor, project, target_id }) => actor === 'unknown' && project === null && target_id === null)).toBe(25);
   expect(counted('auth.forbidden', ({ actor, project }) => actor === weakId && project === 'default')).toBe(3);
+  // A right key from a wrong place, and one that reaches for more than it may.
+  expect(counted('auth.forbidden', ({ actor, address }) => actor !== weakId && address === '127.0.0.1')).toBe(3);
   expect(rows.every(({ action }) => Object.hasOwn(auditActions, action))).toBe(true);
   await third.stop();
 }, 60_000);
