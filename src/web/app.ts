@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import express, { type NextFunction, type Request, type Response } from 'express';
 import type { World } from '../broker/world.ts';
 import { GrantryError, isGrantryError } from '../protocol/errors.ts';
+import { stackOf } from '../protocol/stack.ts';
 import { clientAddress } from './address.ts';
 import { openApiDocument } from './api/openapi.ts';
 import { apiRouter } from './api/router.ts';
@@ -137,13 +138,6 @@ function createApp({ world, gate, trustProxy, metrics }: Pick<WebOptions, 'world
 /** Names and places only: messages of foreign errors hold parameters and bodies. */
 function logError(world: World, error: unknown, requestId: string): void {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const stack =
-    cause instanceof Error
-      ? (cause.stack ?? '')
-          .split('\n')
-          .filter((line) => line.startsWith('    at '))
-          .slice(0, 8)
-      : [];
   const code = typeof cause === 'object' && cause !== null && 'code' in cause ? String(cause.code) : undefined;
   world.log.error(
     {
@@ -151,7 +145,7 @@ function logError(world: World, error: unknown, requestId: string): void {
       error: isGrantryError(error) ? error.code : 'unexpected',
       name: cause instanceof Error ? cause.name : typeof cause,
       code,
-      stack,
+      stack: stackOf(cause),
     },
     'request failed',
   );

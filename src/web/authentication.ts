@@ -5,6 +5,7 @@ import { sameBytes, sha256 } from '../broker/secrets.ts';
 import type { FoundKey } from '../broker/store.ts';
 import type { World } from '../broker/world.ts';
 import { GrantryError, isGrantryError } from '../protocol/errors.ts';
+import { isProjectId } from './api/path-ids.ts';
 import type { Guesses } from './guesses.ts';
 import type { Witness } from './witness.ts';
 
@@ -26,10 +27,12 @@ export function bearerOf(req: IncomingMessage): string {
   return token;
 }
 
-/** The project that the holder of the root key means. */
+/** The project that the holder of the root key means. Throws `not_found` when it can be none. */
 export function namedProject(req: IncomingMessage): string {
   const named = req.headers['grantry-project'];
-  return typeof named === 'string' && named !== '' ? named : defaultProject;
+  if (typeof named !== 'string' || named === '') return defaultProject;
+  if (!isProjectId(named)) throw new GrantryError('not_found', { detail: 'There is no such project.' });
+  return named;
 }
 
 /** True when the digest is that of the root key; compared in constant time. */

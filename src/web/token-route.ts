@@ -17,7 +17,8 @@ import { requestIdOf } from './request-id.ts';
  * connection, nothing is written, the answer is one buffer. What it answers is what the same call in api/ says.
  */
 
-const path = /^\/v1\/connections\/([A-Za-z0-9_-]{1,100})\/token(?:\?([^#]*))?$/;
+/** With anything but an id of ours there it takes the way that all others take: it is logged here, and may be a secret in the wrong place. */
+const path = /^\/v1\/connections\/(con_[0-9a-z_]{1,64})\/token(?:\?([^#]*))?$/;
 /** Longer ones take the way that all others take. */
 const longestUrl = 1_000;
 const usual: TokenWish = { minTtlS: 60, force: false };

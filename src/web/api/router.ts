@@ -16,6 +16,7 @@ import { connecting } from './connecting.ts';
 import type { Call, Endpoint } from './endpoint.ts';
 import { isStorableText, parseJson } from './json-body.ts';
 import { parseBody, parseQuery } from './parsing.ts';
+import { canBeOurs } from './path-ids.ts';
 import { recorded } from './recording.ts';
 import { webhooks } from './webhooks.ts';
 
@@ -39,11 +40,12 @@ function readBody(endpoint: Endpoint, req: Request): unknown {
   return format === 'definition' ? text : parseJson(text);
 }
 
-/** Path parameters; an id that could not be stored is nobody's. */
-function readParams(req: Request): Record<string, string> {
-  const params = Object.entries(req.params).map(([name, value]): [string, string] => [name, String(value)]);
-  if (params.some(([, value]) => !isStorableText(value))) throw new GrantryError('not_found');
-  return Object.fromEntries(params);
+/** Path parameters; an id that could not be stored, or not be an id, is nobody's. */
+function readParams(req: Request, { path }: Endpoint): Record<string, string> {
+  const entries = Object.entries(req.params).map(([name, value]): [string, string] => [name, String(value)]);
+  const params = Object.fromEntries(entries);
+  if (entries.some(([, value]) => !isStorableText(value)) || !canBeOurs(path, params)) throw new GrantryError('not_found');
+  return params;
 }
 
 function idempotencyKey(req: Request): string | undefined {
@@ -130,7 +132,7 @@ async function answer(
   const query = parseQuery(endpoint.query ?? noQuery, new URL(req.originalUrl, 'http://query').searchParams);
   const given = readBody(endpoint, req);
   const body = endpoint.body === undefined ? undefined : parseBody(endpoint.body, given);
-  const params = readParams(req);
+  const params = readParams(req, endpoint);
   const call = await withinReach(endpoint, { world, caller, project: caller.project, params, query, body });
   if (call === undefined) return send(res, { status: 200, body: emptyList });
   if (endpoint.yaml !== undefined) {

@@ -4,6 +4,7 @@ import { answerAccount, askedAccount } from '../../broker/flow/confirm.ts';
 import { connectionOfLink } from '../../broker/links.ts';
 import { outcomeOf } from '../../broker/tests.ts';
 import type { World } from '../../broker/world.ts';
+import { isIdOf } from '../api/path-ids.ts';
 import { decisions, formFields, type LinkFailure } from '../pages/page.ts';
 import { requestIdOf } from '../request-id.ts';
 import { showEnd } from './end.ts';
@@ -15,7 +16,7 @@ import { browserOf, formOf } from './visitor.ts';
 export async function result(world: World, req: Request, res: Response): Promise<void> {
   const id = String(req.params.id);
   const browser = browserOf(world, req);
-  const link = await world.store.links.byId(id);
+  const link = isIdOf('lnk', id) ? await world.store.links.byId(id) : undefined;
   if (link === undefined || browser === undefined || !isBrowserOf(link, browser))
     return showPage(world, res, { kind: 'not_found', requestId: requestIdOf(req) });
   const project = (await world.store.projects.get(link.project_id))?.name ?? link.project_id;
@@ -45,7 +46,7 @@ export async function result(world: World, req: Request, res: Response): Promise
 export async function answerAsked(world: Site, req: Request, res: Response): Promise<void> {
   const id = String(req.params.id);
   const browser = browserOf(world, req);
-  const asked = await askedAccount(world, id, browser);
+  const asked = isIdOf('lnk', id) ? await askedAccount(world, id, browser) : undefined;
   const form = formOf(req);
   if (asked === undefined || browser === undefined) return showPage(world, res, { kind: 'not_found', requestId: requestIdOf(req) });
   if (!isCsrfToken(browser, id, form[formFields.csrf]))
