@@ -1,11 +1,16 @@
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { configFaults, readConfig } from './config.ts';
+import { watchForCrashes } from './crash.ts';
 import { createLog } from './outside/log.ts';
 import { startBroker } from './process.ts';
 import { GrantryError, isGrantryError } from './protocol/errors.ts';
 
 /** The process: configuration, broker, orderly end. */
+
+const ourSecrets = ['GRANTRY_KEYS', 'GRANTRY_ROOT_KEY', 'DATABASE_URL', 'REDIS_URL'];
+/** The library reads these by itself, when it starts. */
+const collectorSecrets = ['OTEL_EXPORTER_OTLP_HEADERS', 'OTEL_EXPORTER_OTLP_TRACES_HEADERS'];
 
 const here = dirname(fileURLToPath(import.meta.url));
 const packageRoot = dirname(here);
@@ -20,10 +25,18 @@ function explain(error: unknown): string {
   return `Could not start: ${message.split('\n')[0] ?? ''}`;
 }
 
+/** Node writes the environment into its reports, and children inherit it. */
+function forget(env: NodeJS.ProcessEnv, names: readonly string[]): void {
+  for (const name of names) delete env[name];
+}
+
 async function main(): Promise<void> {
   const config = readConfig(process.env);
+  forget(process.env, ourSecrets);
   const log = createLog(config.logLevel);
+  watchForCrashes(log);
   const broker = await startBroker({ config, log, packageRoot, compiledProviders: join(here, 'providers.json') });
+  forget(process.env, collectorSecrets);
 
   let stopping = false;
   const stop = async (signal: string): Promise<void> => {
@@ -36,12 +49,6 @@ async function main(): Promise<void> {
   };
   process.on('SIGTERM', () => void stop('SIGTERM'));
   process.on('SIGINT', () => void stop('SIGINT'));
-  process.on('unhandledRejection', (error) =>
-    log.error(
-      { error: error instanceof Error ? error.name : typeof error, stack: error instanceof Error ? error.stack?.split('\n').slice(1, 8) : [] },
-      'a promise was left unhandled',
-    ),
-  );
 
   if (broker.newRootKey !== undefined) {
     process.stderr.write(`\nThe root key of this installation, shown this once:\n\n  ${broker.newRootKey}\n\n`);

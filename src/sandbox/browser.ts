@@ -72,6 +72,10 @@ function originOf({ from }: Navigation): string {
   return from.url.origin;
 }
 
+/** A page without a policy tells its whole address, to everybody, as the oldest browsers do. */
+const refererOf = (policy: string, { from }: Navigation): Record<string, string> =>
+  from === undefined || policy.includes('no-referrer') ? {} : { referer: from.url.href };
+
 function findForm(page: HtmlPage, wanted: string | undefined): { form: HtmlForm; button: Button | undefined } {
   if (wanted === undefined) {
     const [form] = page.forms;
@@ -98,7 +102,7 @@ function filledIn({ fields, names }: HtmlForm, values: Readonly<Record<string, s
 }
 
 /**
- * A small HTTP client that behaves as a browser: cookies with SameSite, redirects, links and forms, Origin and Sec-Fetch-Site.
+ * A small HTTP client that behaves as a browser: cookies with SameSite, redirects, links and forms, Origin, Referer and Sec-Fetch-Site.
  * It runs no script and speaks plain http only: it is made for the sandbox and a broker on this machine.
  */
 export function createBrowser({ cookies = createCookieJar(), stopBefore }: Visit & { cookies?: CookieJar } = {}): Browser {
@@ -107,6 +111,7 @@ export function createBrowser({ cookies = createCookieJar(), stopBefore }: Visit
   async function navigate(first: Navigation, visit: Visit): Promise<Page> {
     let { method, url, body } = first;
     let crossed = false;
+    let policy = first.from?.referrerPolicy ?? '';
     for (let redirects = 0; ; redirects += 1) {
       crossed ||= first.from !== undefined && !sameSite(first.from.url, url);
       const context = !crossed ? 'strict' : method === 'GET' ? 'lax' : 'none';
@@ -119,6 +124,7 @@ export function createBrowser({ cookies = createCookieJar(), stopBefore }: Visit
         'sec-fetch-site': site,
         'sec-fetch-mode': 'navigate',
         'sec-fetch-dest': 'document',
+        ...refererOf(policy, first),
         ...(cookie === '' ? {} : { cookie }),
         ...(method === 'GET'
           ? {}
@@ -133,6 +139,7 @@ export function createBrowser({ cookies = createCookieJar(), stopBefore }: Visit
       if (isStop(next, visit)) return pageOf(url, answer, next.href);
       if (redirects >= maxRedirects) throw new Error('Too many redirects.');
       if (![307, 308].includes(answer.status)) [method, body] = ['GET', ''];
+      policy = answer.headers['referrer-policy'] ?? policy;
       // A chain that has left the site stays cross-site.
       crossed ||= first.from !== undefined && !sameSite(url, next);
       url = next;
