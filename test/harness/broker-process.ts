@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { freePort } from './broker.ts';
+import { freePort } from './free-port.ts';
 import { noLimits } from './no-limits.ts';
 
 /** A broker in a process of its own: started as an operator starts it, ended as the system ends it. */

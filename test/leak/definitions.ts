@@ -1,0 +1,118 @@
+import { generateKeyPairSync } from 'node:crypto';
+import type { Stage } from './stage.ts';
+
+/** The providers of the test: one for each way in which a secret is sent, and for each way in which things go wrong. */
+
+type Method = Record<string, unknown>;
+const secretInput = (label: string) => ({ label, secret: true });
+
+const web = (more: Method = {}): Method => ({
+  grant: 'authorization_code',
+  authorization_endpoint: '{at}/authorize',
+  token_endpoint: '{at}/token',
+  revocation_endpoint: '{at}/revoke',
+  token_endpoint_auth_method: 'client_secret_post',
+  refresh: { rotation: 'single_use' },
+  ...more,
+});
+const oauth1: Method = {
+  grant: 'oauth1',
+  request_token_endpoint: '{at}/rt',
+  authorization_endpoint: '{at}/authorize',
+  access_token_endpoint: '{at}/at',
+  revocation_endpoint: '{at}/revoke',
+};
+
+/** Everything goes well there. */
+export const sound: Readonly<Record<string, Method>> = {
+  post: web(),
+  basic: web({ token_endpoint_auth_method: 'client_secret_basic' }),
+  json: web({ token: { format: 'json' } }),
+  phonegap: web({
+    code_challenge_method: 'none',
+    authorization: { omit: ['response_type', 'redirect_uri', 'state', 'scope'] },
+    callback: { state: 'not_echoed' },
+    token: { format: 'query', omit: ['grant_type', 'redirect_uri'] },
+    refresh: { format: 'query' },
+    revocation: { format: 'query' },
+  }),
+  jwt: web({ token_endpoint_auth_method: 'private_key_jwt' }),
+  signed: web({ code_challenge_method: 'none', callback: { signature: { algorithm: 'hmac_sha256_hex', param: 'hmac' } } }),
+  posted: web({ callback: { response_mode: 'form_post' } }),
+  chain: web({
+    second_exchange: { endpoint: '{at}/second', params: { first: '{access_token}' } },
+    refresh: { how: 'exchange_current', endpoint: '{at}/second', params: { first: '{access_token}' } },
+  }),
+  user: web(),
+  tenant: web({ inputs: { tenant_secret: { ...secretInput('Tenant'), asked_of: 'integration' } }, token: { params: { tenant: '{tenant_secret}' } } }),
+  machine: { grant: 'client_credentials', token_endpoint: '{at}/token', revocation_endpoint: '{at}/revoke' },
+  oauth1,
+  exchange: {
+    grant: 'credential_exchange',
+    token_endpoint: '{at}/token',
+    revocation_endpoint: '{at}/revoke',
+    inputs: { auth_token: secretInput('Auth token') },
+    token: { format: 'query', params: { auth_token: '{auth_token}' } },
+  },
+  keys: { grant: 'api_key', inputs: { api_key: { ...secretInput('Key'), pattern: '[A-Za-z0-9]{8,64}' } } },
+  login: { grant: 'basic', inputs: { username: { label: 'User' }, password: secretInput('Password') } },
+};
+
+/** Something goes wrong there, at the code or later. */
+export const unsound: Readonly<Record<string, Method>> = {
+  refuses: web(),
+  'refuses-client': web({ token_endpoint_auth_method: 'client_secret_basic' }),
+  'error-page': web({ token: { format: 'query', method: 'GET' } }),
+  redirects: web(),
+  cuts: web(),
+  'odd-token': web(),
+  denies: web(),
+  'oauth1-refuses': oauth1,
+  'keys-refused': sound.keys ?? {},
+  'refresh-refuses': web(),
+  'refresh-garbage': web(),
+  'refresh-error-page': web({ refresh: { format: 'query' } }),
+  'revoke-fails': web(),
+  spills: web(),
+};
+
+export type Integrated = { id: string; redirect_uri: string };
+
+/** The key that signs the assertions of an integration; its private parts are secrets. */
+function signingKey({ markers }: Stage, owner: string): Record<string, unknown> {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const jwk = privateKey.export({ format: 'jwk' });
+  for (const part of [jwk.d, jwk.p, jwk.q]) markers.note('private key', owner, part);
+  return { ...jwk, kid: 'leak', alg: 'RS256', use: 'sig' };
+}
+
+/** The provider and our registration there, with all the secrets that it takes. */
+export async function integrate(stage: Stage, owner: string, method: Method): Promise<Integrated> {
+  const { root, talker, secretOf, markers } = stage;
+  const at = `${talker.url}/${owner}`;
+  const definition = {
+    id: owner,
+    name: `Provider ${owner}`,
+    api: { base_url: at, headers: { 'X-Client': '{client_id}' }, probe: { path: '/me' } },
+    methods: { way: JSON.parse(JSON.stringify(method).replaceAll('{at}', at)) },
+  };
+  await root.call('PUT', `/v1/providers/${owner}`, { body: JSON.stringify(definition) });
+  const isRegistered = method.grant !== 'api_key' && method.grant !== 'basic';
+  const secret = ((): Record<string, unknown> => {
+    if (owner === 'jwt') return { private_key_jwk: signingKey(stage, owner) };
+    if (!isRegistered) return {};
+    return method.grant === 'oauth1' || owner === 'signed'
+      ? { client_secret: secretOf(owner) }
+      : { client_secrets: [secretOf(owner), markers.make('client secret', owner, 'odd')] };
+  })();
+  const body = {
+    id: owner,
+    provider: owner,
+    ...(isRegistered && { client_id: `client-of-${owner}` }),
+    ...secret,
+    ...(owner === 'tenant' && { inputs: { tenant_secret: markers.make('input secret', owner, 'odd') } }),
+  };
+  const made = await root.call<Integrated>('POST', '/v1/integrations', { body, idempotencyKey: `make-${owner}` });
+  if (made.redirect_uri !== null) talker.registers(owner, made.redirect_uri);
+  return made;
+}
