@@ -14,6 +14,14 @@ type Service = {
   read_only?: boolean;
   volumes?: string[];
   command?: string[];
+  cap_drop?: string[];
+  cap_add?: string[];
+  security_opt?: string[];
+  ulimits?: Record<string, unknown>;
+  privileged?: boolean;
+  network_mode?: string;
+  user?: string;
+  ports?: string[];
 };
 const text = read('docker-compose.yml');
 const { services }: { services: Record<string, Service> } = parse(text, { merge: true });
@@ -29,6 +37,17 @@ describe('docker-compose.yml', () => {
       expect(services[role]?.volumes).toEqual(['spill:/var/lib/grantry']);
     }
     expect(services['redis']?.command).toContain('noeviction');
+  });
+
+  it('our processes have no rights, write no core, and are reached from this machine alone; nobody else is reached from outside', () => {
+    for (const role of ['web', 'worker']) {
+      expect(services[role]).toMatchObject({ cap_drop: ['ALL'], security_opt: ['no-new-privileges:true'], ulimits: { core: 0 } });
+      for (const { cap_add, user } of [services[role] ?? {}]) expect([cap_add, user]).toEqual([undefined, undefined]);
+    }
+    for (const { privileged, network_mode, ports = [] } of Object.values(services)) {
+      expect([privileged, network_mode]).toEqual([undefined, undefined]);
+      for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:/);
+    }
   });
 
   it('every service has a health check, and ours wait for the healthy others', () => {
@@ -77,6 +96,16 @@ describe('Dockerfile', () => {
     expect(last).toMatch(/^ENV .*\bNODE_ENV=production\b.*\bHOST=0\.0\.0\.0\b/m);
     expect(last).toMatch(/^HEALTHCHECK /m);
     expect(last.indexOf('USER ')).toBeLessThan(last.indexOf('CMD ["node", "--enable'));
+  });
+
+  it('is built without running what dependencies would run, and without what only development needs', () => {
+    const [build = ''] = stages;
+    expect(build.match(/^RUN npm (?:ci|prune) .*$/gm)).toEqual([
+      expect.stringMatching(/^RUN npm ci --ignore-scripts\b/),
+      expect.stringMatching(/^RUN npm prune --omit=dev --omit=optional --ignore-scripts\b/),
+    ]);
+    expect(last).not.toMatch(/^RUN .*\b(?:npm|apt-get|curl|wget)\b/m);
+    expect(last).not.toMatch(/--inspect|--heap/);
   });
 
   it('what it copies is not ignored', () => {

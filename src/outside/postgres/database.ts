@@ -1,4 +1,5 @@
 import { TransactionRollbackError } from 'drizzle-orm';
+import { readMigrationFiles } from 'drizzle-orm/migrator';
 import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
 import { migrate } from 'drizzle-orm/node-postgres/migrator';
 import pg from 'pg';
@@ -64,14 +65,30 @@ export function openPostgres({
   return { pool, db, close: () => pool.end() };
 }
 
-/** Runs the migrations of `folder`; several processes may call it at once: one works, the others wait. */
+const noted = { migrationsSchema: 'public', migrationsTable: 'grantry_migrations' };
+
+/** True when every migration has run. The library would ask for the right to create a schema before it finds that out. */
+async function isMigrated(client: pg.Client, folder: string): Promise<boolean> {
+  const table = `${noted.migrationsSchema}.${noted.migrationsTable}`;
+  const { rows: found } = await client.query<{ there: boolean }>('select to_regclass($1) is not null as there', [table]);
+  if (found[0]?.there !== true) return false;
+  const { rows } = await client.query<{ last: string | null }>(`select max(created_at) as last from ${table}`);
+  const last = Number(rows[0]?.last ?? 0);
+  return readMigrationFiles({ migrationsFolder: folder }).every(({ folderMillis }) => folderMillis <= last);
+}
+
+/**
+ * Runs the migrations of `folder`; several processes may call it at once: one works, the others wait. With nothing to do, a role that may
+ * only read and write rows is enough.
+ */
 export async function migrateDatabase(url: string, folder: string): Promise<void> {
   const client = new pg.Client({ connectionString: url, application_name: 'grantry-migrate' });
   client.on('error', () => {});
   await client.connect();
   try {
     await client.query('select pg_advisory_lock($1)', [migrationLock]);
-    await migrate(drizzle(client), { migrationsFolder: folder, migrationsSchema: 'public', migrationsTable: 'grantry_migrations' });
+    if (await isMigrated(client, folder)) return;
+    await migrate(drizzle(client), { migrationsFolder: folder, ...noted });
   } finally {
     await client.end();
   }
