@@ -6,7 +6,11 @@ import type { Stage } from './stage.ts';
 /** The command line with everything secret that it takes; what it printed and the files that it left. */
 
 export type Typed = { command: string; ran: Ran };
-export type CommandLine = { typed: Typed[] /** What it wrote by itself. */; written: string };
+export type CommandLine = {
+  typed: Typed[];
+  /** The directory of what it wrote by itself. */
+  written: string;
+};
 
 export async function playCommandLine(stage: Stage, connection: string): Promise<CommandLine> {
   const { env, recorder, markers, directories, secretOf } = stage;

@@ -46,6 +46,9 @@ async function valuesOf(redis: Redis, key: Buffer): Promise<unknown[]> {
       return Object.entries(await redis.hgetallBuffer(key)).flat();
     case 'stream':
       return redis.xrangeBuffer(key, '-', '+');
+    case 'none':
+      // It had an end, and that has come since its name was read.
+      return [];
     default:
       throw new Error(`There is a Redis type that nobody looks into: ${type}.`);
   }

@@ -186,7 +186,7 @@ export async function startStage(): Promise<Stage> {
 
 /** Waits until it is so; throws what it was when it takes too long. */
 export async function until<T>(look: () => Promise<T> | T, isSo: (seen: T) => boolean): Promise<T> {
-  for (let left = 400; ; left -= 1) {
+  for (let left = 1200; ; left -= 1) {
     const seen = await look();
     if (isSo(seen)) return seen;
     if (left === 0) throw new Error(`It did not come to that: ${JSON.stringify(seen)}`);
