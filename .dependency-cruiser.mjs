@@ -100,7 +100,7 @@ export default {
     home('express', ['src/web/']),
     home('commander', ['src/cli/']),
     home('cli-table3', ['src/cli/output.ts']),
-    home('cli-progress', ['src/cli/commands/transfer.ts']),
+    home('cli-progress', ['src/cli/progress.ts']),
     home('@inquirer/password', ['src/cli/secret.ts']),
     {
       name: 'no-cycle',

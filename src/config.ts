@@ -34,6 +34,8 @@ export type Config = KeysConfig & {
   /** How many refreshes a worker has under way at most. */
   readonly refreshConcurrency: number;
   readonly eventRetentionDays: number;
+  /** How fast rows are sealed anew when the keys are changed, and how long the old ones are kept at least. */
+  readonly rotation: { readonly rowsPerS: number; readonly graceS: number };
   readonly limits: Allowances;
   /** How many links of a project may be unfinished at once. */
   readonly mostPendingLinks: number;
@@ -163,6 +165,10 @@ export function readConfig(env: Environment): Config {
     metricsPort: readMetricsPort(reader),
     refreshConcurrency: integer(reader, 'GRANTRY_REFRESH_CONCURRENCY', { least: 1, most: 2_000, otherwise: 200 }),
     eventRetentionDays: integer(reader, 'GRANTRY_EVENT_RETENTION_DAYS', { least: 1, most: 3_650, otherwise: 90 }),
+    rotation: Object.freeze({
+      rowsPerS: integer(reader, 'GRANTRY_ROTATION_RATE', { least: 1, most: 999_999, otherwise: 1_000 }),
+      graceS: integer(reader, 'GRANTRY_KEY_GRACE_HOURS', { least: 0, most: 8_760, otherwise: 24 }) * 3_600,
+    }),
     limits: Object.freeze({
       calls: integer(reader, 'GRANTRY_LIMIT_CALLS', { least: 1, most: 999_999, otherwise: 6_000 }),
       wrong_keys: integer(reader, 'GRANTRY_LIMIT_WRONG_KEYS', { least: 1, most: 999_999, otherwise: 20 }),

@@ -8,6 +8,7 @@ import type { Diagnosis } from './broker/diagnosis.ts';
 import { createHostHealth } from './broker/host-health.ts';
 import { ensureDefaultProject } from './broker/projects.ts';
 import { saveSpilled } from './broker/refresh-outcome.ts';
+import { checkMasterKeys } from './broker/rotate-keys.ts';
 import type { DataKeyStore } from './broker/seal.ts';
 import { sha256 } from './broker/secrets.ts';
 import { refreshesSettled } from './broker/under-way.ts';
@@ -20,6 +21,7 @@ import { checkCanary } from './outside/canary.ts';
 import { diagnoseKeys, diagnosePostgres } from './outside/diagnosis.ts';
 import { createDoor } from './outside/http.ts';
 import type { KeyProvider } from './outside/key-provider.ts';
+import { createKeyTurning } from './outside/key-turning.ts';
 import { createLimits } from './outside/limits.ts';
 import { createMetrics } from './outside/metrics.ts';
 import { migrateDatabase, openPostgres, type Postgres } from './outside/postgres/database.ts';
@@ -180,6 +182,7 @@ export async function startBroker({ config, log, packageRoot, compiledProviders,
     closers.add('postgres', postgres.close);
     const store = createStore(postgres);
     await checkCanary(provider, store.dataKeys);
+    if (provider.holds !== undefined) await checkMasterKeys({ store }, provider.holds, provider.name);
     await ensureDefaultProject({ store });
     const door = createDoor({
       allowPrivateHosts: config.allowPrivateHosts,
@@ -209,6 +212,7 @@ export async function startBroker({ config, log, packageRoot, compiledProviders,
       allowPrivateHosts: config.allowPrivateHosts,
       store,
       seal: createSeal({ provider, store: store.dataKeys }),
+      keys: createKeyTurning(provider),
       door: door.send,
       shipped,
       shippedText: (id) => readFile(join(providers, `${id}.yaml`), 'utf8'),
@@ -277,6 +281,7 @@ export async function startBroker({ config, log, packageRoot, compiledProviders,
         redisUrl: config.queue.kind === 'redis' ? config.queue.url.reveal() : undefined,
         refreshConcurrency: config.refreshConcurrency,
         eventRetentionDays: config.eventRetentionDays,
+        rotation: config.rotation,
         traced: config.otlpEndpoint !== undefined,
       });
       jobs = started;

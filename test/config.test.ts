@@ -48,6 +48,7 @@ it('an empty environment is a development broker that needs nothing', () => {
     metricsPort: undefined,
     refreshConcurrency: 200,
     eventRetentionDays: 90,
+    rotation: { rowsPerS: 1_000, graceS: 86_400 },
     limits: { calls: 6_000, wrong_keys: 20, pages: 600, unknown_callbacks: 60, links: 1_200 },
     mostPendingLinks: 10_000,
     mostSockets: 1_000,

@@ -6,7 +6,7 @@ const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
  * A sortable, unguessable id: `prefix_` and 26 characters of Crockford's base 32, 48 bits of milliseconds and 80 random ones.
  * Ids of later milliseconds sort later, so that lists page by id.
  */
-export function newId(prefix: 'con' | 'lnk' | 'evt' | 'key' | 'dky' | 'whe' | 'aud'): string {
+export function newId(prefix: 'con' | 'lnk' | 'evt' | 'key' | 'dky' | 'whe' | 'aud' | 'rot'): string {
   const bytes = Buffer.alloc(16);
   bytes.writeUIntBE(Date.now(), 0, 6);
   fillRandom(bytes, 6);

@@ -23,16 +23,20 @@ export type Seal = {
   ready(project: string): Promise<void>;
 };
 
-/** A project's data key as it is stored: wrapped by a key of the key ring. */
+/** A project's data key as it is stored: wrapped by a master key. */
 export type DataKeyRecord = {
   project_id: string;
   /** Unique over all projects; every ciphertext names it. */
   kid: string;
   wrapped: string;
+  /** Id of the master key that has wrapped it. */
+  wrapped_by: string;
   created_at: Date;
   /** Since when it opens only; null: it also seals. */
   retired_at: Date | null;
 };
+
+export type NewDataKey = Pick<DataKeyRecord, 'project_id' | 'kid' | 'wrapped' | 'wrapped_by'>;
 
 export type DataKeyStore = {
   /** All data keys of a project, in any order. */
@@ -42,8 +46,8 @@ export type DataKeyStore = {
    * A project has at most one data key that is not retired. When it has one already (two processes made the first
    * one at once), nothing is stored and the one that is there comes back: the caller uses what is returned.
    */
-  insert(record: Pick<DataKeyRecord, 'project_id' | 'kid' | 'wrapped'>): Promise<DataKeyRecord>;
-  /** The sealed known text that proves the key ring is the one this database was sealed with. */
+  insert(record: NewDataKey): Promise<DataKeyRecord>;
+  /** The wrapped known text that proves the master keys are those that this database was sealed with. */
   canary(): Promise<string | undefined>;
   /** Stores the canary unless there is one; returns the one that is stored then. */
   setCanary(sealed: string): Promise<string>;

@@ -1,4 +1,5 @@
 import type { AuditEntry, AuditRecord, Counted } from './audit.ts';
+import type { DamagedSecrets, KeyUpkeep, Rotations, SealedRows } from './key-records.ts';
 import type {
   ApiKeyRecord,
   ConnectionRecord,
@@ -436,6 +437,10 @@ export type Store = {
   projects: Projects;
   apiKeys: ApiKeys;
   dataKeys: DataKeyStore;
+  keyUpkeep: KeyUpkeep;
+  rotations: Rotations;
+  sealedRows: SealedRows;
+  damagedSecrets: DamagedSecrets;
   providers: Providers;
   integrations: Integrations;
   links: Links;

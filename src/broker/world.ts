@@ -3,6 +3,7 @@ import type { Door } from '../protocol/door.ts';
 import type { Audit } from './audit.ts';
 import type { Diagnosis } from './diagnosis.ts';
 import type { HostHealth } from './host-health.ts';
+import type { KeyTurning } from './key-records.ts';
 import type { Limits, SharedLimits } from './limits.ts';
 import type { Meter } from './meter.ts';
 import type { Seal } from './seal.ts';
@@ -35,6 +36,7 @@ export type World = {
   allowPrivateHosts: boolean;
   store: Store;
   seal: Seal;
+  keys: KeyTurning;
   door: Door;
   /** The shipped definitions by id. */
   shipped: ReadonlyMap<string, Definition>;

@@ -4,6 +4,7 @@ import { keyCommands, projectCommands } from './commands/administration.ts';
 import { auditCommands } from './commands/audit.ts';
 import { connectionCommands } from './commands/connection.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { encryptionCommands } from './commands/encryption.ts';
 import { integrationCommands } from './commands/integration.ts';
 import { linkCommands } from './commands/link.ts';
 import { providerCommands } from './commands/provider.ts';
@@ -33,6 +34,7 @@ for (const add of [
   projectCommands,
   transferCommands,
   auditCommands,
+  encryptionCommands,
   doctorCommand,
   completionCommand,
 ])

@@ -1,5 +1,6 @@
 import { keepHouse } from '../broker/housekeeping.ts';
 import { probeUnused } from '../broker/probes.ts';
+import { type Pace, turnKeys } from '../broker/rotate-keys.ts';
 import type { World } from '../broker/world.ts';
 import type { Work } from './queues.ts';
 
@@ -8,6 +9,7 @@ import type { Work } from './queues.ts';
 export type Upkeep = {
   world: World;
   eventRetentionDays: number;
+  rotation: Omit<Pace, 'ms'>;
   /** How often the house is kept, and unused connections are probed. */
   houseEveryMs?: number;
   sweepEveryMs?: number;
@@ -17,7 +19,15 @@ export type Upkeep = {
 
 const mostProbes = 100;
 
-export function maintenance({ world, eventRetentionDays, houseEveryMs = 60_000, sweepEveryMs = 5_000, sweepRefreshes, sweepWebhooks }: Upkeep): Work {
+export function maintenance({
+  world,
+  eventRetentionDays,
+  rotation,
+  houseEveryMs = 60_000,
+  sweepEveryMs = 5_000,
+  sweepRefreshes,
+  sweepWebhooks,
+}: Upkeep): Work {
   async function housekeeping(): Promise<void> {
     const { deleted, ...done } = await keepHouse(world, { eventRetentionDays });
     const report = { ...done, ...deleted };
@@ -29,6 +39,7 @@ export function maintenance({ world, eventRetentionDays, houseEveryMs = 60_000, 
   const tasks: Record<string, { everyMs: number; run(): Promise<unknown> }> = {
     'sweep-refreshes': { everyMs: sweepEveryMs, run: () => sweepRefreshes(sweepMs) },
     'sweep-webhooks': { everyMs: sweepEveryMs, run: () => sweepWebhooks(sweepMs) },
+    'rotate-keys': { everyMs: sweepEveryMs, run: () => turnKeys(world, { ms: sweepMs, ...rotation }) },
     housekeeping: { everyMs: houseEveryMs, run: housekeeping },
     probes: { everyMs: houseEveryMs, run: () => probeUnused(world, mostProbes) },
   };

@@ -1,7 +1,7 @@
 import type { World } from '../broker/world.ts';
 import type { Backend } from './connections.ts';
 import { keepQueue } from './keeper.ts';
-import { maintenance } from './maintenance.ts';
+import { maintenance, type Upkeep } from './maintenance.ts';
 import type { Depth } from './queues.ts';
 import { refreshes, refreshJob } from './refreshes.ts';
 import { createSoon } from './soon.ts';
@@ -23,6 +23,8 @@ export type JobsOptions = {
   /** How many refreshes this process has under way at most. */
   refreshConcurrency?: number;
   eventRetentionDays?: number;
+  /** How fast keys are changed. */
+  rotation?: Upkeep['rotation'];
   /** True: spans of the jobs are made, for whoever collects them. */
   traced?: boolean;
   /** How often the house is kept. */
@@ -31,6 +33,7 @@ export type JobsOptions = {
   sweepEveryMs?: number;
 };
 
+const usualRotation = { rowsPerS: 1_000, graceS: 86_400 };
 /** So long after a sweep handed a refresh to the queue, the next one looks at it again; the same for deliveries, which take longer. */
 const holdS = { refresh: 30, webhook: 60 };
 /** Webhooks that are written together are looked for once. */
@@ -41,7 +44,17 @@ const apartMs = 500;
 
 /** Starts the background work of this process. Waits for no server: a queue whose server is away begins when it comes. */
 export async function startJobs(options: JobsOptions): Promise<Jobs> {
-  const { world, databaseUrl, redisUrl, refreshConcurrency = 200, eventRetentionDays = 90, traced = false, houseEveryMs, sweepEveryMs } = options;
+  const {
+    world,
+    databaseUrl,
+    redisUrl,
+    refreshConcurrency = 200,
+    eventRetentionDays = 90,
+    rotation = usualRotation,
+    traced = false,
+    houseEveryMs,
+    sweepEveryMs,
+  } = options;
   const { log, now, meter, store } = world;
   const backend: Backend = redisUrl === undefined ? { kind: 'postgres', url: databaseUrl } : { kind: 'redis', url: redisUrl };
   if (backend.kind === 'postgres')
@@ -74,6 +87,7 @@ export async function startJobs(options: JobsOptions): Promise<Jobs> {
     work: maintenance({
       world,
       eventRetentionDays,
+      rotation,
       sweepRefreshes,
       sweepWebhooks,
       ...(houseEveryMs !== undefined && { houseEveryMs }),

@@ -1,5 +1,5 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
-import type { DataKeyRecord, DataKeyStore } from '../broker/seal.ts';
+import type { DataKeyRecord, DataKeyStore, NewDataKey } from '../broker/seal.ts';
 import { isGrantryError } from '../protocol/errors.ts';
 import { integrityError } from './jwe.ts';
 import { type KeyProvider, type WrapContext, wrapSurely } from './key-provider.ts';
@@ -20,10 +20,16 @@ export type DataKeys = {
 /** So many keys (and projects) stay in memory; the one that was used longest ago goes first. */
 const defaultLimit = 10_000;
 /** After this long a project's sealing key is read again, so that one that was retired elsewhere is given up. */
-const sealingKeyMaxAgeMs = 60_000;
+export const usualSealingKeyMaxAgeMs = 60_000;
 
 /** The data keys of all projects, cached; concurrent misses on one of them share one read. `nowMs`: epoch milliseconds. */
-export function createDataKeys({ provider, store, limit = defaultLimit, nowMs = Date.now }: DataKeysWorld): DataKeys {
+export function createDataKeys({
+  provider,
+  store,
+  limit = defaultLimit,
+  sealingKeyMaxAgeMs = usualSealingKeyMaxAgeMs,
+  nowMs = Date.now,
+}: DataKeysWorld): DataKeys {
   const byKid = createRecent<DataKey>(limit);
   const sealing = createRecent<{ dataKey: DataKey; readAtMs: number }>(limit);
   const readSealing = sharing<DataKey>();
@@ -79,15 +85,16 @@ export function createDataKeys({ provider, store, limit = defaultLimit, nowMs = 
   };
 }
 
-export type DataKeysWorld = { provider: KeyProvider; store: DataKeyStore; limit?: number; nowMs?: () => number };
+export type DataKeysWorld = { provider: KeyProvider; store: DataKeyStore; limit?: number; sealingKeyMaxAgeMs?: number; nowMs?: () => number };
 
 /** What a data key's wrapping is bound to. */
 export const dataKeyContext = ({ project_id, kid }: Pick<DataKeyRecord, 'project_id' | 'kid'>): WrapContext => ['data_key', project_id, kid];
 
 /** A new data key, wrapped; it is in no memory yet. */
-export async function freshDataKey(provider: KeyProvider, project: string): Promise<Pick<DataKeyRecord, 'project_id' | 'kid' | 'wrapped'>> {
+export async function freshDataKey(provider: KeyProvider, project: string): Promise<NewDataKey> {
   const named = { project_id: project, kid: `dk_${randomBytes(16).toString('hex')}` };
-  return { ...named, wrapped: await wrapSurely(provider, dataKeyContext(named), randomBytes(32)) };
+  const wrapped = await wrapSurely(provider, dataKeyContext(named), randomBytes(32));
+  return { ...named, wrapped, wrapped_by: provider.keyOf(wrapped) };
 }
 
 function newest(records: readonly DataKeyRecord[]): DataKeyRecord | undefined {

@@ -13,6 +13,8 @@ export type SealWorld = {
   store: DataKeyStore;
   /** How many data keys stay in memory; 10,000 when absent. */
   limit?: number;
+  /** How long a project's sealing key is used before it is looked for again; 60,000 when absent. */
+  sealingKeyMaxAgeMs?: number;
   /** Epoch milliseconds; the system's clock when absent. */
   nowMs?: () => number;
 };
@@ -25,12 +27,11 @@ export function createSeal(world: SealWorld): Seal {
   const dataKeys = createDataKeys(world);
   const kids = createRecent<string>(world.limit ?? 10_000);
 
-  /** The data key that a protected header names; the same few headers come again and again. */
+  /** The same few headers come again and again. */
   function kidOf(protectedHeader: string): string {
     const known = kids.get(protectedHeader);
     if (known !== undefined) return known;
-    const { alg, enc, kid } = parseProtectedHeader(protectedHeader, headerMembers);
-    if (alg !== algorithm || enc !== encryption) throw integrityError('A stored secret uses an algorithm that we never use.');
+    const kid = kidOfHead(protectedHeader);
     kids.set(protectedHeader, kid);
     return kid;
   }
@@ -54,6 +55,13 @@ export function createSeal(world: SealWorld): Seal {
       return dataKey === undefined ? undefined : decrypt(dataKey, place, parts);
     },
   };
+}
+
+/** The data key that the head of a sealed text, which is its protected header, names. Throws `integrity_error`. */
+export function kidOfHead(head: string): string {
+  const { alg, enc, kid } = parseProtectedHeader(head, headerMembers);
+  if (alg !== algorithm || enc !== encryption) throw integrityError('A stored secret uses an algorithm that we never use.');
+  return kid;
 }
 
 function decrypt({ key }: DataKey, place: Place, parts: JweParts): string {

@@ -140,7 +140,7 @@ describe('a stored key that was tampered with is refused', () => {
 
   it('a key of another length', async () => {
     const wrapped = await provider.wrap(['data_key', 'default', 'dk_short'], new Uint8Array(16));
-    store.records.push({ project_id: 'default', kid: 'dk_short', wrapped, created_at: new Date(), retired_at: null });
+    store.records.push({ project_id: 'default', kid: 'dk_short', wrapped, wrapped_by: '', created_at: new Date(), retired_at: null });
     await expect(createDataKeys({ provider, store }).forSealing('default')).rejects.toEqual(integrity);
   });
 });

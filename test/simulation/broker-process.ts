@@ -46,7 +46,20 @@ function storeOf(stage: Stage, life: Life): Store {
     events: over(store.events),
     revocations: over(store.revocations) as Store['revocations'],
     ...Object.fromEntries(
-      ['projects', 'apiKeys', 'dataKeys', 'ledger', 'webhooks', 'probes', 'idempotency', 'housekeeping'].map((name) => [name, absent(name)]),
+      [
+        'projects',
+        'apiKeys',
+        'dataKeys',
+        'keyUpkeep',
+        'rotations',
+        'sealedRows',
+        'damagedSecrets',
+        'ledger',
+        'webhooks',
+        'probes',
+        'idempotency',
+        'housekeeping',
+      ].map((name) => [name, absent(name)]),
     ),
     ping: async () => {},
   } as Store;
@@ -100,6 +113,19 @@ function wakeupsOf({ time, chance, scenario, listeners }: Stage, life: Life): Wa
 
 const free = { kind: 'allowed', allowance: 1, windowS: 60, left: 1, resetS: 60 } as const;
 
+const notHere = async () => {
+  throw new Error('Nobody changes keys here.');
+};
+const noKeys: World['keys'] = {
+  provider: { kind: 'ring', name: 'none' },
+  masterKey: notHere,
+  fresh: notHere,
+  rewrapped: notHere,
+  canary: notHere,
+  kidOf: () => '',
+  settleMs: 0,
+};
+
 /** Starts a process on a machine: first it saves what the one before has left. */
 export function startProcess(stage: Stage, machine: Machine): Running {
   const { time, chance, trace } = stage;
@@ -113,6 +139,7 @@ export function startProcess(stage: Stage, machine: Machine): Running {
     allowPrivateHosts: true,
     store: storeOf(stage, life),
     seal: createPlainSeal(),
+    keys: noKeys,
     door: createSimulatedDoor(stage, life),
     shipped,
     shippedText: async () => '',

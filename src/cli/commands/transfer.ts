@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { appendFile, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SingleBar } from 'cli-progress';
 import type { Command } from 'commander';
 import { BrokerUnreachable, GrantryProblem } from '../../client/client.ts';
 import { type Work, work } from '../command.ts';
 import { FailedWork, UsageError } from '../outcome.ts';
 import { entriesOf } from '../pages.ts';
+import { createProgress } from '../progress.ts';
 import { readText } from '../secret.ts';
 
 /** A line of the report: what became of a line of the input. `digest` tells whether it is still the same line. */
@@ -76,14 +76,10 @@ async function importAll(
   const done = doneBefore(before);
   // Whatever was cut off there stands on a line of its own.
   if (before !== '' && !before.endsWith('\n')) await appendFile(report, '\n');
-  const bar =
-    on.json || !process.stderr.isTTY
-      ? undefined
-      : new SingleBar({ stream: process.stderr, format: '{bar} {value}/{total} lines, {failed} failed', hideCursor: true });
+  const bar = createProgress(on.json, '{bar} {value}/{total} lines, {failed} failed', { failed: 0 });
   const counts = { imported: 0, done_before: 0, failed: 0, not_sent: 0 };
   const queue = [...lines];
   let away: BrokerUnreachable | undefined;
-  bar?.start(lines.length, 0, { failed: 0 });
 
   async function worker(): Promise<void> {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
@@ -106,7 +102,7 @@ async function importAll(
         await appendFile(report, `${JSON.stringify({ line: next.line, digest, ...became })}\n`);
         if (became.error !== undefined && bar === undefined) on.out.note(`line ${next.line}: ${became.error.code}: ${became.error.detail}`);
       }
-      bar?.increment(1, { failed: counts.failed });
+      bar?.at(counts.done_before + counts.imported + counts.failed, lines.length, { failed: counts.failed });
     }
   }
   try {

@@ -1,10 +1,9 @@
 import { and, asc, desc, eq, gt, isNull, lt, sql } from 'drizzle-orm';
 import type pg from 'pg';
-import type { DataKeyStore } from '../../broker/seal.ts';
 import type { ApiKeys, FoundKey, Projects } from '../../broker/store.ts';
 import { type Database, one, pageOf } from './database.ts';
 import { lockProjectId, removeProject } from './remove-project.ts';
-import { apiKeys, dataKeys, deletedProjects, projects, settings } from './schema.ts';
+import { apiKeys, deletedProjects, projects } from './schema.ts';
 
 export function projectStore(db: Database): Projects {
   return {
@@ -77,25 +76,6 @@ export function apiKeyStore(db: Database, pool: pg.Pool): ApiKeys {
     async findByHash(hash) {
       const { rows } = await pool.query<FoundKey>({ ...byHash, values: [hash] });
       return rows[0];
-    },
-  };
-}
-
-const canaryName = 'key_ring_canary';
-
-export function dataKeyStore(db: Database): DataKeyStore {
-  const current = (project: string) => and(eq(dataKeys.project_id, project), isNull(dataKeys.retired_at));
-  return {
-    list: (project) => db.select().from(dataKeys).where(eq(dataKeys.project_id, project)).orderBy(desc(dataKeys.created_at)),
-    find: async (kid) => (await db.select().from(dataKeys).where(eq(dataKeys.kid, kid)))[0],
-    async insert(record) {
-      await db.insert(dataKeys).values(record).onConflictDoNothing();
-      return one(await db.select().from(dataKeys).where(current(record.project_id)));
-    },
-    canary: async () => (await db.select().from(settings).where(eq(settings.name, canaryName)))[0]?.value,
-    async setCanary(value) {
-      await db.insert(settings).values({ name: canaryName, value }).onConflictDoNothing();
-      return one(await db.select().from(settings).where(eq(settings.name, canaryName))).value;
     },
   };
 }

@@ -18,6 +18,7 @@ const leftovers = [
   'provider_versions',
   'idempotency_keys',
   'api_keys',
+  'damaged_secrets',
   'data_keys',
 ] as const;
 

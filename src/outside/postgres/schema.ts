@@ -16,6 +16,7 @@ import {
   varchar,
 } from 'drizzle-orm/pg-core';
 import type { AuditDetails, AuditEntry } from '../../broker/audit.ts';
+import type { RotationKind, RotationPhase, Walk } from '../../broker/key-records.ts';
 import type { EndUser, KeyLimits, LastError, LinkSnapshot, MadeBy, TestStep } from '../../broker/records.ts';
 import type { DeliveryStatus } from '../../broker/webhook-records.ts';
 
@@ -66,10 +67,55 @@ export const dataKeys = pgTable(
     kid: text('kid').primaryKey(),
     project_id: projectId(),
     wrapped: text('wrapped').notNull(),
+    /** Id of the master key that has wrapped it; empty: not known. */
+    wrapped_by: text('wrapped_by').notNull().default(''),
     created_at: createdAt(),
     retired_at: time('retired_at'),
   },
   (t) => [uniqueIndex('data_keys_current').on(t.project_id).where(sql`${t.retired_at} is null`), index('data_keys_project').on(t.project_id)],
+);
+
+/** Changes of the keys: one that runs at most. */
+export const keyRotations = pgTable(
+  'key_rotations',
+  {
+    id: text('id').primaryKey(),
+    kind: text('kind').notNull().$type<RotationKind>(),
+    phase: text('phase').notNull().$type<RotationPhase>(),
+    /** How far each table is. */
+    walk: jsonb('walk').notNull().default({}).$type<Walk>(),
+    /** Old data keys that something still needs. */
+    kept: text('kept').array().notNull().default(sql`'{}'::text[]`),
+    started_at: time('started_at').notNull().defaultNow(),
+    keys_changed_at: time('keys_changed_at'),
+    rows_begun_at: time('rows_begun_at'),
+    finished_at: time('finished_at'),
+    /** How many data keys it has destroyed. */
+    destroyed: integer('destroyed').notNull().default(0),
+    /** Why it does not get on. */
+    problem: text('problem'),
+    lease: text('lease'),
+    lease_until: time('lease_until'),
+  },
+  (t) => [
+    uniqueIndex('key_rotations_running').on(sql`(${t.finished_at} is null)`).where(sql`${t.finished_at} is null`),
+    index('key_rotations_started').on(t.started_at),
+  ],
+);
+
+/** Sealed fields that did not open when all rows were gone through last. */
+export const damagedSecrets = pgTable(
+  'damaged_secrets',
+  {
+    table_name: text('table_name').notNull(),
+    /** The row's primary key; a list in JSON where it has several columns. */
+    row_id: text('row_id').notNull(),
+    field: text('field').notNull(),
+    project_id: text('project_id').notNull(),
+    found_at: time('found_at').notNull().defaultNow(),
+    seen_at: time('seen_at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.table_name, t.row_id, t.field] })],
 );
 
 export const providerVersions = pgTable(

@@ -4,13 +4,16 @@ import { auditStore } from './audit.ts';
 import { guarded } from './away.ts';
 import { integrationStore, providerStore } from './catalog.ts';
 import { connectionStore } from './connections.ts';
+import { dataKeyStore, keyUpkeepStore } from './data-keys.ts';
 import type { Postgres } from './database.ts';
 import { eventStore } from './events.ts';
 import { codeLedgerStore, linkStore } from './links.ts';
 import { probeStore } from './probes.ts';
-import { apiKeyStore, dataKeyStore, projectStore } from './projects.ts';
+import { apiKeyStore, projectStore } from './projects.ts';
 import { refreshStore } from './refreshes.ts';
 import { revocationStore } from './revocations.ts';
+import { damagedSecretsStore, rotationStore } from './rotations.ts';
+import { sealedRowsStore } from './sealed-rows.ts';
 import { testStore } from './tests.ts';
 import { tokenStore } from './tokens.ts';
 import { housekeepingStore, idempotencyStore } from './upkeep.ts';
@@ -23,6 +26,10 @@ export function createStore({ db, pool }: Postgres): Store {
     projects: guarded(projectStore(db)),
     apiKeys: guarded(apiKeyStore(db, pool)),
     dataKeys: guarded(dataKeyStore(db)),
+    keyUpkeep: guarded(keyUpkeepStore(db)),
+    rotations: guarded(rotationStore(db)),
+    sealedRows: guarded(sealedRowsStore(pool)),
+    damagedSecrets: guarded(damagedSecretsStore(db)),
     providers: guarded(providerStore(db)),
     integrations: guarded(integrationStore(db, pool)),
     links: guarded(linkStore(db)),

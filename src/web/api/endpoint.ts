@@ -65,7 +65,7 @@ type Common<Query, Body> = {
   /** Shape of the success answer; absent for 204. */
   answer?: z.ZodType;
   /** Status of the success answer. */
-  status: 200 | 201 | 204;
+  status: 200 | 201 | 202 | 204;
   /** The codes that this call may answer with besides the general ones. */
   errors?: readonly string[];
   handle(call: Call<Query, Body>): Promise<Answer['body'] | undefined>;

@@ -13,6 +13,7 @@ import { rateLimitHeaders } from '../rate-limit-headers.ts';
 import { administration } from './administration.ts';
 import { audit } from './audit.ts';
 import { connecting } from './connecting.ts';
+import { encryption } from './encryption.ts';
 import type { Call, Endpoint } from './endpoint.ts';
 import { isStorableText, parseJson } from './json-body.ts';
 import { parseBody, parseQuery } from './parsing.ts';
@@ -20,7 +21,7 @@ import { canBeOurs } from './path-ids.ts';
 import { recorded } from './recording.ts';
 import { webhooks } from './webhooks.ts';
 
-export const endpoints: readonly Endpoint[] = [...administration, ...connecting, ...webhooks, ...audit];
+export const endpoints: readonly Endpoint[] = [...administration, ...encryption, ...connecting, ...webhooks, ...audit];
 
 const bodyLimit = 65_536;
 const jsonTypes = ['application/json'];

@@ -117,6 +117,7 @@ describe('a call that is no GET', () => {
       target: is(key.id),
       details: { changed: ['name'] },
     });
+    await does({ call: 'post /v1/encryption/rotate', key: rootKey, target: own, project: null });
     const next = await does({ call: 'post /v1/api-keys/:id/rotate', ids: { id: String(key.id) }, body: { overlap: 60 }, target: is(key.id) });
     expect(next.id).not.toBe(key.id);
     await scene.root.call('POST', '/v1/projects', { body: { id: 'gamma', name: 'Gamma' } });
@@ -291,7 +292,7 @@ describe('the log', () => {
     expect(new Set(rows.map(({ project }) => project))).toEqual(new Set(['beta']));
     const { key } = await scene.clientWith(['connect', 'tokens']);
     for (const path of ['', '/head']) expect((await listed(key, path)).status).toBe(403);
-    expect(new Set(rowsOf(await listed(rootKey, '?limit=1000')).map(({ project }) => project))).toEqual(new Set(['default', 'beta', 'gamma']));
+    expect(new Set(rowsOf(await listed(rootKey, '?limit=1000')).map(({ project }) => project))).toEqual(new Set(['default', 'beta', 'gamma', null]));
   });
 
   test('is filtered and paged, in both directions', async () => {

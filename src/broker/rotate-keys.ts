@@ -1,0 +1,166 @@
+import { GrantryError, isGrantryError } from '../protocol/errors.ts';
+import { newId } from './ids.ts';
+import { type RotationChange, type RotationRecord, sealedTables, type TableProgress, type TakenRotation } from './key-records.ts';
+import { resealSlice } from './reseal.ts';
+import type { World } from './world.ts';
+
+/**
+ * Changes the keys while everything goes on: the master key wraps every data key anew, each project gets a new data key, and every row is
+ * sealed with that. A worker does it bit by bit, and any other one goes on from where it was.
+ */
+
+/** The little of the world that it needs. */
+export type TurningWorld = Pick<World, 'store' | 'seal' | 'keys' | 'log' | 'elapsedMs' | 'sleep' | 'random'>;
+
+export type Pace = {
+  /** How long to work at most. */
+  ms: number;
+  /** Fields sealed anew in a second. */
+  rowsPerS: number;
+  /** How long a retired data key is kept at least, for what a process may still hold that is sealed with it. */
+  graceS: number;
+};
+
+/** Renewed with each step; whoever takes over waits so long. */
+const leaseS = 10;
+const keysAtOnce = 50;
+/** So few that nobody waits for them. */
+const mostRows = 200;
+const saveEveryMs = 500;
+
+/** Begins a rotation; the one that runs already when one does. */
+export const beginRotation = (world: Pick<World, 'store'>): Promise<RotationRecord> => world.store.rotations.begin(newId('rot'));
+
+/** Another worker has it, or it was ended. */
+class Lost extends Error {}
+
+async function save(world: TurningWorld, taken: TakenRotation, change: RotationChange): Promise<void> {
+  if (!(await world.store.rotations.save(taken, { problem: null, ...change }, leaseS))) throw new Lost();
+}
+
+/**
+ * Works at the rotation that runs, if one does. Never rejects for what passes: a key service or a Postgres that is away is noted, and the
+ * next call tries again.
+ */
+export async function turnKeys(world: TurningWorld, { ms, rowsPerS, graceS }: Pace): Promise<void> {
+  // Keys that somebody may still seal with are never destroyed, whatever the configuration says.
+  const leastGraceS = Math.max(graceS, world.keys.settleMs / 1000);
+  await world.store.rotations.beginClearing(newId('rot'), leastGraceS);
+  const taken = await world.store.rotations.take(world.random(16).toString('hex'), leaseS);
+  if (taken === undefined) return;
+  const untilMs = world.elapsedMs() + ms;
+  try {
+    await workAt(world, taken, { untilMs, rowsPerS, graceS: leastGraceS });
+    await world.store.rotations.save(taken, {}, 0);
+  } catch (error) {
+    if (error instanceof Lost) return;
+    const code = isGrantryError(error) ? error.code : error instanceof Error ? error.name : typeof error;
+    world.log.warn({ rotation: taken.rotation.id, code }, 'the rotation of the keys does not get on; it will be tried again');
+    const problem = isGrantryError(error) ? error.message : 'Something went wrong on our side.';
+    await world.store.rotations.save(taken, { problem }, 0).catch(() => {});
+    if (!isGrantryError(error, 'unavailable')) throw error;
+  }
+}
+
+type Work = { untilMs: number; rowsPerS: number; graceS: number };
+
+async function workAt(world: TurningWorld, taken: TakenRotation, work: Work): Promise<void> {
+  let { phase } = taken.rotation;
+  let { sinceKeysMs } = taken;
+  if (phase === 'keys') {
+    if (!(await changeKeys(world, taken, work.untilMs))) return;
+    await save(world, taken, { phase: 'settling', keys_changed_at: 'now' });
+    world.log.info({ rotation: taken.rotation.id }, 'there are new keys; what is sealed with the old ones is sealed anew in a moment');
+    [phase, sinceKeysMs] = ['settling', 0];
+  }
+  if (phase === 'settling') {
+    const restMs = world.keys.settleMs - sinceKeysMs;
+    if (restMs > work.untilMs - world.elapsedMs()) return;
+    await world.sleep(restMs);
+    await save(world, taken, { phase: 'rows' });
+    phase = 'rows';
+  }
+  if (phase === 'rows' && (await walkRows(world, taken, work))) await finish(world, taken, work);
+}
+
+/** The keys themselves: few, and each step is done once whoever does it. False when time was too short. */
+async function changeKeys(world: TurningWorld, taken: TakenRotation, untilMs: number): Promise<boolean> {
+  const { keyUpkeep, dataKeys } = world.store;
+  const { id } = taken.rotation;
+  for (let old = await keyUpkeep.unturned(id, keysAtOnce); old.length > 0; old = await keyUpkeep.unturned(id, keysAtOnce)) {
+    for (const { project_id } of old) {
+      await keyUpkeep.turn(id, await world.keys.fresh(project_id));
+      await save(world, taken, {});
+      if (world.elapsedMs() > untilMs) return false;
+    }
+  }
+  const masterKey = await world.keys.masterKey();
+  for (let after = ''; ; ) {
+    const others = await keyUpkeep.wrappedOtherwise(masterKey, after, keysAtOnce);
+    for (const record of others) {
+      const next = await world.keys.rewrapped(record);
+      if (next !== undefined) await keyUpkeep.rewrap(record, next);
+      else world.log.error({ data_key: record.kid, project: record.project_id }, 'a data key does not open; what is sealed with it is lost');
+      await save(world, taken, {});
+      if (world.elapsedMs() > untilMs) return false;
+    }
+    after = others.at(-1)?.kid ?? after;
+    if (others.length < keysAtOnce) break;
+  }
+  // Last: until then, a start needs the former master key too.
+  const stored = await dataKeys.canary();
+  const canary = stored && (await world.keys.canary(stored));
+  if (stored !== undefined && canary !== undefined) await keyUpkeep.replaceCanary(stored, canary);
+  return true;
+}
+
+const untouched = (total: number): TableProgress => ({ total, done: 0, resealed: 0, damaged: 0, left: 0, after: null, ended: false });
+
+/** False when time was too short. */
+async function walkRows(world: TurningWorld, taken: TakenRotation, { untilMs, rowsPerS }: Work): Promise<boolean> {
+  const { rotation } = taken;
+  if (rotation.rows_begun_at === null) {
+    for (const table of sealedTables) rotation.walk[table] = untouched(await world.store.sealedRows.count(table));
+    await save(world, taken, { walk: rotation.walk, rows_begun_at: 'now' });
+  }
+  const limit = Math.max(1, Math.min(mostRows, Math.ceil(rowsPerS / 4)));
+  const kept = new Set(rotation.kept);
+  let savedMs = world.elapsedMs();
+  for (const table of sealedTables) {
+    for (let progress = rotation.walk[table] ?? untouched(0); !progress.ended; ) {
+      const begunMs = world.elapsedMs();
+      const slice = await resealSlice(world, table, progress, limit);
+      const pauseMs = ((slice.progress.resealed - progress.resealed) / rowsPerS) * 1000 - (world.elapsedMs() - begunMs);
+      progress = slice.progress;
+      rotation.walk[table] = progress;
+      for (const kid of slice.kept) kept.add(kid);
+      const isOver = world.elapsedMs() + pauseMs > untilMs;
+      if (progress.ended || isOver || world.elapsedMs() - savedMs > saveEveryMs) {
+        await save(world, taken, { walk: rotation.walk, kept: [...kept] });
+        savedMs = world.elapsedMs();
+      }
+      if (isOver) return sealedTables.every((each) => rotation.walk[each]?.ended === true);
+      if (pauseMs > 0) await world.sleep(pauseMs);
+    }
+  }
+  rotation.kept = [...kept];
+  return true;
+}
+
+async function finish(world: TurningWorld, taken: TakenRotation, { graceS }: Work): Promise<void> {
+  const { rotation } = taken;
+  await world.store.damagedSecrets.forgetMended(rotation.id);
+  const destroyed = await world.store.keyUpkeep.destroyRetired(rotation.id, graceS, rotation.kept);
+  await save(world, taken, { phase: 'done', finished_at: 'now', destroyed });
+  const sum = (field: 'resealed' | 'damaged' | 'left') => sealedTables.reduce((total, table) => total + (rotation.walk[table]?.[field] ?? 0), 0);
+  const report = { rotation: rotation.id, kind: rotation.kind, resealed: sum('resealed'), damaged: sum('damaged'), left: sum('left'), destroyed };
+  world.log[report.damaged + report.left > 0 ? 'warn' : 'info'](report, 'all rows were gone through');
+}
+
+/** Before the process does anything: a current data key whose master key is not there would be missed only when it is needed. Throws `integrity_error`. */
+export async function checkMasterKeys(world: Pick<World, 'store'>, holds: (id: string) => boolean, name: string): Promise<void> {
+  const missing = (await world.store.keyUpkeep.masterKeysInUse()).filter((id) => !holds(id));
+  if (missing.length === 0) return;
+  const detail = `Data keys are wrapped by ${missing.join(', ')}, which ${name} does not hold. Start with the former keys.`;
+  throw new GrantryError('integrity_error', { detail });
+}

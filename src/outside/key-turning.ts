@@ -1,0 +1,32 @@
+import type { KeyTurning } from '../broker/key-records.ts';
+import { isGrantryError } from '../protocol/errors.ts';
+import { wrapCanary } from './canary.ts';
+import { dataKeyContext, freshDataKey, usualSealingKeyMaxAgeMs } from './data-keys.ts';
+import { type KeyProvider, wrapSurely } from './key-provider.ts';
+import { kidOfHead } from './seal.ts';
+
+/** A process looks for its sealing key this often, and what it has sealed just before has this much more to reach Postgres. */
+const usualSettleMs = usualSealingKeyMaxAgeMs + 30_000;
+
+/** What changing keys needs of the provider of the master keys. */
+export function createKeyTurning(provider: KeyProvider, settleMs = usualSettleMs): KeyTurning {
+  return {
+    provider: { kind: provider.kind, name: provider.name },
+    masterKey: () => provider.current(),
+    fresh: (project) => freshDataKey(provider, project),
+    async rewrapped(record) {
+      let bytes: Uint8Array;
+      try {
+        bytes = await provider.unwrap(dataKeyContext(record), record.wrapped);
+      } catch (error) {
+        if (isGrantryError(error, 'integrity_error')) return undefined;
+        throw error;
+      }
+      const wrapped = await wrapSurely(provider, dataKeyContext(record), bytes);
+      return { wrapped, wrapped_by: provider.keyOf(wrapped) };
+    },
+    canary: async (stored) => (provider.keyOf(stored) === (await provider.current()) ? undefined : wrapCanary(provider)),
+    kidOf: kidOfHead,
+    settleMs,
+  };
+}
