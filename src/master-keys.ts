@@ -51,8 +51,10 @@ export type Opened = { provider: KeyProvider; close(): Promise<void> };
 export async function openMasterKeys({ keys, kms, wrapWith }: KeysConfig, log: Log): Promise<Opened> {
   const ring = await ringOf(keys);
   const service = kms && (await kmsOf(kms, log));
-  if (ring === undefined && service === undefined) throw new GrantryError('invalid_request', { detail: 'There are no keys.' });
-  if (service === undefined) return { provider: ring as KeyProvider, close: async () => {} };
+  if (service === undefined) {
+    if (ring === undefined) throw new GrantryError('invalid_request', { detail: 'There are no keys.' });
+    return { provider: ring, close: async () => {} };
+  }
   if (ring === undefined) return service;
   return { ...service, provider: wrapWith === 'kms' ? replacing(ring, service.provider) : replacing(service.provider, ring) };
 }

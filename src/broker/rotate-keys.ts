@@ -43,14 +43,12 @@ async function save(world: TurningWorld, taken: TakenRotation, change: RotationC
  * next call tries again.
  */
 export async function turnKeys(world: TurningWorld, { ms, rowsPerS, graceS }: Pace): Promise<void> {
-  // Keys that somebody may still seal with are never destroyed, whatever the configuration says.
-  const leastGraceS = Math.max(graceS, world.keys.settleMs / 1000);
-  await world.store.rotations.beginClearing(newId('rot'), leastGraceS);
+  await world.store.rotations.beginClearing(newId('rot'), graceS);
   const taken = await world.store.rotations.take(world.random(16).toString('hex'), leaseS);
   if (taken === undefined) return;
   const untilMs = world.elapsedMs() + ms;
   try {
-    await workAt(world, taken, { untilMs, rowsPerS, graceS: leastGraceS });
+    await workAt(world, taken, { untilMs, rowsPerS, graceS });
     await world.store.rotations.save(taken, {}, 0);
   } catch (error) {
     if (error instanceof Lost) return;

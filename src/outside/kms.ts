@@ -50,13 +50,13 @@ function jsonOf({ body }: DoorResponse): unknown {
 
 export function createKms({ url, send, credential, log }: KmsWorld): KeyProvider {
   const base = url.replace(/\/+$/, '');
-  const name = `the key service at ${new URL(url).host}`;
-  const The = name.replace('the', 'The');
+  const { host } = new URL(url);
+  const subject = `The key service at ${host}`;
 
   /** Nothing that it says is repeated. */
   function away(what: string, cause?: unknown): GrantryError {
-    log.warn({ host: new URL(url).host, what, ...(cause instanceof GrantryError && { code: cause.code }) }, 'the key service could not be used');
-    return new GrantryError('unavailable', { detail: `${The} ${what}.`, retryAfterS, ...(cause !== undefined && { cause }) });
+    log.warn({ host, what, ...(cause instanceof GrantryError && { code: cause.code }) }, 'the key service could not be used');
+    return new GrantryError('unavailable', { detail: `${subject} ${what}.`, retryAfterS, ...(cause !== undefined && { cause }) });
   }
 
   async function exchange(path: string, body: unknown): Promise<DoorResponse> {
@@ -82,7 +82,7 @@ export function createKms({ url, send, credential, log }: KmsWorld): KeyProvider
     if (status === 401 || status === 403) throw away(`refuses our credential, or what it is for (${status}): see GRANTRY_KMS_TOKEN_FILE`);
     const json = jsonOf(response);
     if (status === 400 && refusal.safeParse(json).success)
-      throw integrityError(`${The} says that a stored key was not wrapped by it, or was altered.`);
+      throw integrityError(`${subject} says that a stored key was not wrapped by it, or was altered.`);
     if (status !== 200) throw away(`answers with ${status}`);
     const parsed = answer.safeParse(json);
     if (!parsed.success) throw away('gives an answer that cannot be used');
@@ -90,7 +90,7 @@ export function createKms({ url, send, credential, log }: KmsWorld): KeyProvider
   }
 
   return {
-    name,
+    name: `the key service at ${host}`,
     kind: 'kms',
     current: async () => (await ask('key', answers.key)).key,
     async wrap(context: WrapContext, secret) {
