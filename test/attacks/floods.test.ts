@@ -105,7 +105,7 @@ test(`of ${floodSize} callbacks of one address, ${allowed} are looked up in a mi
   const page = await ask(scene.url, fromOne());
   expect([page.status, Number(page.headers['retry-after']) > 0, page.text.includes('Too many requests')]).toEqual([429, true, true]);
   expect((await ask(scene.url, { path: callbackPath(), headers: from('192.0.2.77') })).status).toBe(400);
-}, 300_000);
+}, 900_000);
 
 test('a project has so many unfinished links and no more, and another one is not concerned', async () => {
   const { broker, sql, admin } = scene;
@@ -215,6 +215,24 @@ test('a hundred clients that never finish their headers or bodies stand in nobod
   for (let n = 0; n < 20; n += 1) expect((await ask(url, { path: '/v1/integrations', key: scene.broker.rootKey })).status).toBe(200);
   await Promise.all(ended);
   server.closeAllConnections();
+  await promisify(server.close.bind(server))();
+});
+
+test.each([
+  ['closed', 0],
+  ['served', 1],
+])('one connection more than an address may have is %s when %i proxies are trusted', async (outcome, trustProxy) => {
+  const warned: unknown[] = [];
+  const world = { ...scene.broker.world, log: { ...scene.broker.world.log, warn: (fields: unknown) => warned.push(fields) } };
+  const server = createWebServer({ world, root: { hash: Buffer.alloc(32) }, trustProxy, mostSockets: 1 });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const { port } = server.address() as AddressInfo;
+  const held = connect(port, '127.0.0.1');
+  await once(server, 'connection');
+  const ping = () => ask(`http://127.0.0.1:${port}`, { path: '/healthz' }).then(({ status }) => (status === 200 ? 'served' : status));
+  expect([await ping().catch(() => 'closed'), await ping().catch(() => 'closed')]).toEqual([outcome, outcome]);
+  expect(warned).toEqual(outcome === 'closed' ? [{ ip: '127.0.0.1', why: 'too_many' }] : []);
+  held.destroy();
   await promisify(server.close.bind(server))();
 });
 

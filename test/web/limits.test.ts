@@ -69,6 +69,8 @@ test('an IPv6 address counts by its /64, and an untrusted X-Forwarded-For for no
   expect(await statusFor(behind.url, '2001:db8:1:2::1')).toBe(401);
   expect(await statusFor(behind.url, '2001:db8:1:2:ffff::9')).toBe(429);
   expect(await statusFor(behind.url, '2001:db8:1:3::1')).toBe(401);
+  const operator = { path: '/v1/integrations', key: behind.broker.rootKey };
+  expect((await ask(behind.url, { ...operator, headers: from('2001:db8:1:2::1') })).status).toBe(200);
   await behind.stop();
   const alone = await start({ GRANTRY_LIMIT_WRONG_KEYS: '1' });
   expect([await statusFor(alone.url, '192.0.2.1'), await statusFor(alone.url, '192.0.2.2')]).toEqual([401, 429]);
