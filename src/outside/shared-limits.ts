@@ -62,8 +62,9 @@ export function createSharedLimits({
         return standingOf('allowed', what, await limiter.consume(who));
       } catch (reason) {
         if (reason instanceof RateLimiterRes) return standingOf('refused', what, reason);
+        // Those that asked together fail together: it is told once.
+        if (elapsedMs() >= restsUntilMs) onAway(reason);
         restsUntilMs = elapsedMs() + restMs;
-        onAway(reason);
         return inMemory.take(what, who);
       }
     },
