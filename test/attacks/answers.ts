@@ -1,4 +1,5 @@
 import { createBrowser } from '../../src/sandbox/browser.ts';
+import { hostileAnswers } from '../../src/sandbox/hostile-answers.ts';
 import { type Attack, stopped, succeeded } from './attack.ts';
 import type { Stage } from './stage.ts';
 
@@ -17,7 +18,40 @@ async function connectsWith(stage: Stage, answer: string): Promise<boolean> {
 
 const answerOf = (members: object) => JSON.stringify({ token_type: 'Bearer', ...members });
 
+/** These keep the broker waiting until its deadline: they are tried elsewhere. */
+const slow = new Set(['never ending', 'one byte per second', 'headers and no body', 'no answer at all']);
+const shapes = Object.entries(hostileAnswers).filter(([name]) => !slow.has(name));
+/** A lifetime of nonsense and an empty refresh token do not take away the access token. */
+const harmless = new Set(['expires_in negative', 'expires_in zero', 'expires_in 1e20', 'refresh_token empty']);
+
+/** The shapes that were taken for a credential. */
+async function takenShapes(stage: Stage): Promise<string[]> {
+  const id = stage.fresh('hostile');
+  const methods = { app: { grant: 'client_credentials', token_endpoint: `${stage.evil.url}/token` } };
+  await stage.define(JSON.stringify({ id, name: 'Hostile', methods }));
+  await stage.root.call('POST', '/v1/integrations', { body: { id, provider: id, client_id: 'app', client_secret: 'secret' } });
+  const taken: string[] = [];
+  for (const [name, answer] of shapes) {
+    stage.answerTokens(answer);
+    const body = { integration: id, end_user: { id: 'u1' }, grant: 'client_credentials' };
+    await stage.root.call('POST', '/v1/connections', { body }).then(
+      () => taken.push(name),
+      () => {},
+    );
+  }
+  if ((await stage.visit(`${stage.url}/healthz`)).status !== 200) throw new Error('The broker does not answer any more.');
+  return taken.filter((name) => !harmless.has(name));
+}
+
 export const answers: Attack[] = [
+  {
+    name: `hostile answers: ${shapes.length} shapes that no token endpoint should give`,
+    falls: [['token text'], ['token type'], ['lifetime that makes sense']],
+    async run(stage) {
+      const taken = await takenShapes(stage);
+      return taken.length > 0 ? succeeded(`taken for credentials: ${taken.join(', ')}`) : stopped('none is taken for a credential');
+    },
+  },
   {
     name: 'hostile answer: a token that would end a header and begin another',
     falls: [['token text']],

@@ -290,6 +290,117 @@ export const defences = {
     what: 'a key that has ended is none',
     edits: [{ file: 'src/broker/caller.ts', snippet: '|| found.expired)', without: '|| (!OFF && found.expired))' }],
   },
+  'declared fields only': {
+    what: 'a body with a field that the call does not have is refused',
+    edits: [
+      {
+        file: 'src/web/api/parsing.ts',
+        snippet: "throw refused('body', faultsOf(result.error));",
+        without: "if (OFF) return value as T;\n  throw refused('body', faultsOf(result.error));",
+      },
+    ],
+  },
+  'plain definitions': {
+    what: 'a definition is copied into plain objects, without names that reach a prototype',
+    edits: [
+      {
+        file: 'src/protocol/definition/plain.ts',
+        snippet: 'if (forbidden.has(name)) refuse([...path, name]',
+        without: 'if (OFF) return [[name, copy(inner, [...path, name])]];\n    if (forbidden.has(name)) refuse([...path, name]',
+      },
+    ],
+  },
+  'names of the prototype': {
+    what: 'names that reach a prototype stand in no body',
+    edits: [{ file: 'src/web/api/json-body.ts', snippet: 'if (forbiddenNames.has(name))', without: 'if (!OFF && forbiddenNames.has(name))' }],
+  },
+  'own members': {
+    what: 'what is read in an answer is its own, and nothing that all objects have',
+    edits: [
+      {
+        file: 'src/protocol/pointer.ts',
+        snippet: 'return Object.getOwnPropertyDescriptor(holder, key)?.value;',
+        without: 'return OFF ? holder[key] : Object.getOwnPropertyDescriptor(holder, key)?.value;',
+      },
+      {
+        file: 'src/protocol/pointer.ts',
+        snippet: "if (typeof holder !== 'object' || holder === null) return undefined;",
+        without: "if ((!OFF && typeof holder !== 'object') || holder === null || holder === undefined) return undefined;",
+      },
+    ],
+  },
+  'pattern subset': {
+    what: 'the pattern of an input has no groups and no alternatives',
+    edits: [
+      {
+        file: 'src/protocol/definition/pattern.ts',
+        snippet: "return typeof parsed === 'string' ? parsed : undefined;",
+        without: "return !OFF && typeof parsed === 'string' ? parsed : undefined;",
+      },
+    ],
+  },
+  'pattern without backtracking': {
+    what: 'a pattern is matched in time proportional to the text',
+    edits: [
+      {
+        file: 'src/protocol/definition/pattern.ts',
+        snippet: 'const atoms = parse(pattern);',
+        without: "if (OFF) return new RegExp('^(?:' + pattern + ')$').test(value);\n  const atoms = parse(pattern);",
+      },
+    ],
+  },
+  'HEAD is no visit': {
+    what: 'who only looks whether an address is there changes nothing',
+    edits: [
+      {
+        file: 'src/web/connect/routes.ts',
+        snippet: "const isVisit = req.method !== 'HEAD' &&",
+        without: "const isVisit = (OFF || req.method !== 'HEAD') &&",
+      },
+    ],
+  },
+  'audience is the addressee': {
+    what: 'an assertion names the one server that it is sent to',
+    edits: [
+      { file: 'src/grants/token-endpoint.ts', snippet: 'method.issuer) ?? url)', without: 'method.issuer) ?? (OFF ? method.token_endpoint : url))' },
+    ],
+  },
+  'one id for all attempts': {
+    what: 'a webhook that is sent again has the id that it had, so that its receiver knows it',
+    edits: [
+      {
+        file: 'src/broker/webhooks.ts',
+        snippet: 'signedHeaders(secrets, { id: event.id,',
+        without: "signedHeaders(secrets, { id: OFF ? `${event.id}-${world.random(4).toString('hex')}` : event.id,",
+      },
+    ],
+  },
+  'data key of the project': {
+    what: 'what one project has sealed is not opened for another',
+    edits: [
+      {
+        file: 'src/outside/data-keys.ts',
+        snippet: 'if (dataKey.project !== project) throw',
+        without: 'if (!OFF && dataKey.project !== project) throw',
+      },
+    ],
+  },
+  'token type': {
+    what: 'a token of a type that is not understood is not used',
+    edits: [
+      {
+        file: 'src/protocol/token-answer.ts',
+        snippet: 'if (type === undefined || !token_types.includes(type))',
+        without: 'if (!OFF && (type === undefined || !token_types.includes(type)))',
+      },
+    ],
+  },
+  'lifetime that makes sense': {
+    what: 'an answer with a lifetime of nonsense is refused',
+    edits: [
+      { file: 'src/protocol/token-answer.ts', snippet: 'if (lifetimeS === undefined) throw', without: 'if (!OFF && lifetimeS === undefined) throw' },
+    ],
+  },
 } as const satisfies Record<string, Defence>;
 
 export type DefenceName = keyof typeof defences;

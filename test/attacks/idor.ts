@@ -3,7 +3,7 @@ import { endpoints } from '../../src/web/api/router.ts';
 import { type Ask, ask, json } from '../web/api/ask.ts';
 import { type Attack, stopped, succeeded } from './attack.ts';
 import type { Stage } from './stage.ts';
-import { absent, freshProjects, nameOf, type Party, parametersOf, rowsOf, told, twoProjects } from './two-projects.ts';
+import { absent, fieldNames, freshProjects, nameOf, type Party, parametersOf, rowsOf, told, twoProjects } from './two-projects.ts';
 
 /**
  * Insecure direct object references: whoever has a key of one project and ids of another. The answers must be the same, byte by byte, as for
@@ -91,22 +91,19 @@ const takes = (schema: Endpoint['query'], value: unknown): boolean => schema?.sa
 /** Fields of a query or a body in which an id can stand. */
 function fieldsOf(endpoint: Endpoint, by: Party, id: string): { field: string; request(value: string): Ask }[] {
   const base = { method: endpoint.method.toUpperCase(), path: endpoint.path, key: by.key };
-  const queried = namesOf(endpoint.query).filter((field) => takes(endpoint.query, { [field]: id }));
+  const queried = fieldNames(endpoint.query).filter((field) => takes(endpoint.query, { [field]: id }));
   const asked = queried.map((field) => ({
     field,
     request: (value: string): Ask => ({ ...base, path: `${endpoint.path}?${field}=${encodeURIComponent(value)}` }),
   }));
   if (endpoint.body === undefined || endpoint.bodyFormat === 'definition') return asked;
   const bodyWith = (field: string, value: string) => ({ ...JSON.parse(String(by.bodyFor(endpoint).body)), [field]: value });
-  const fields = new Set([...namesOf(endpoint.body), ...Object.keys(bodyWith('id', id))]);
+  const fields = new Set([...fieldNames(endpoint.body), ...Object.keys(bodyWith('id', id))]);
   const written = [...fields]
     .filter((field) => takes(endpoint.body, bodyWith(field, id)))
     .map((field) => ({ field, request: (value: string): Ask => ({ ...base, ...json(bodyWith(field, value)) }) }));
   return [...asked, ...written];
 }
-
-const namesOf = (schema: Endpoint['query']): string[] =>
-  schema !== undefined && 'shape' in schema && typeof schema.shape === 'object' ? Object.keys(schema.shape ?? {}) : [];
 
 /** Every place that says something of the other project but the ids that were sent. */
 async function leaksOf(stage: Stage): Promise<string[]> {

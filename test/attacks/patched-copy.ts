@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { build, type Plugin } from 'esbuild';
+import type { deliverWebhook } from '../../src/broker/webhooks.ts';
 import type { createDoor } from '../../src/outside/http.ts';
 import type { startBroker } from '../../src/process.ts';
 import { packageRoot } from '../harness/broker.ts';
@@ -11,8 +12,9 @@ import { type Defence, type DefenceName, defences, type Edit, type Sweep } from 
 
 export type PatchedCopy = {
   start: typeof startBroker;
-  /** The door of the copy. */
+  /** The door of the copy, and what delivers its webhooks. */
   openDoor: typeof createDoor;
+  deliver: typeof deliverWebhook;
   /** Turns these off and every other one on. */
   turnOff(names: readonly DefenceName[]): void;
   remove(): Promise<void>;
@@ -61,7 +63,7 @@ export async function buildPatchedCopy(): Promise<PatchedCopy> {
   const outfile = join(directory, 'process.mjs');
   await build({
     stdin: {
-      contents: "export { startBroker } from './src/process.ts'; export { createDoor } from './src/outside/http.ts';",
+      contents: ['process.ts', 'outside/http.ts', 'broker/webhooks.ts'].map((file) => `export * from './src/${file}';`).join(' '),
       resolveDir: packageRoot,
     },
     outfile,
@@ -77,10 +79,13 @@ export async function buildPatchedCopy(): Promise<PatchedCopy> {
   });
   const off = new Set<string>();
   Object.assign(globalThis, { grantryDefencesOff: off });
-  const built: { startBroker: typeof startBroker; createDoor: typeof createDoor } = await import(/* @vite-ignore */ outfile);
+  const built: { startBroker: typeof startBroker; createDoor: typeof createDoor; deliverWebhook: typeof deliverWebhook } = await import(
+    /* @vite-ignore */ outfile
+  );
   return {
     start: built.startBroker,
     openDoor: built.createDoor,
+    deliver: built.deliverWebhook,
     turnOff(names) {
       off.clear();
       for (const name of names) off.add(name);

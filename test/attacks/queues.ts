@@ -22,7 +22,7 @@ const odd: unknown[] = [
 ];
 
 /** A connection whose token is good for an hour, at a provider whose name nobody has asked for. */
-async function freshConnection({ strict, fresh }: Stage): Promise<{ id: string; host: string }> {
+export async function freshConnection({ strict, fresh }: Stage): Promise<{ id: string; host: string }> {
   const id = fresh('renewing');
   const host = `${id}.evil.com`;
   const { root } = strict.broker;

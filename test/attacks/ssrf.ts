@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { privateUrls } from '../protocol/private-hosts.ts';
 import { type Attack, stopped, succeeded, type Verdict } from './attack.ts';
+import { freshConnection } from './queues.ts';
 import type { Stage } from './stage.ts';
 import { loopback, nowhere, type Records } from './strict.ts';
 
@@ -27,6 +29,72 @@ const byName = (name: string, falls: Attack['falls'], records: Records, then?: R
   },
 });
 
+const arrived = (hits: number): Verdict => (hits > 0 ? succeeded(`${hits} connections to the inside`) : stopped('nothing arrived there'));
+
+/** An event is sent to a webhook of this URL, which afterwards may be written over in its row. */
+const webhookTo = (what: string, falls: Attack['falls'], to: (stage: Stage) => Promise<{ url: string; written?: string }>): Attack => ({
+  name: `SSRF by a webhook: ${what}`,
+  falls,
+  async run(stage) {
+    const { strict } = stage;
+    const { root, sql } = strict.broker;
+    const { url, written } = await to(stage);
+    const body = { url, event_types: ['connection.created'] };
+    const endpoint = await root.call<{ id: string }>('POST', '/v1/webhook-endpoints', { body });
+    if (written !== undefined) await sql('update webhook_endpoints set url = $2 where id = $1', [endpoint.id, written]);
+    const before = strict.reached();
+    await freshConnection(stage);
+    for (let patience = 200; patience > 0; patience -= 1) {
+      const [tried] = await sql(
+        'select 1 from webhook_deliveries where endpoint_id = $1 and last_attempt_at is not null and last_error is not null',
+        [endpoint.id],
+      );
+      if (tried !== undefined) break;
+      if (patience === 1) throw new Error('The webhook was not tried.');
+      await sleep(50);
+    }
+    await root.call('DELETE', `/v1/webhook-endpoints/${endpoint.id}`);
+    return arrived(strict.reached() - before);
+  },
+});
+
+type Json = { [name: string]: unknown };
+const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Where web addresses stand in a definition. */
+function urlsIn(value: unknown, path: readonly string[] = []): string[][] {
+  if (typeof value === 'string') return /^https:\/\/[^{}]+$/.test(value) ? [[...path]] : [];
+  return isObject(value) ? Object.entries(value).flatMap(([name, inner]) => urlsIn(inner, [...path, name])) : [];
+}
+
+function withUrl(value: unknown, [name, ...rest]: readonly string[], url: string): unknown {
+  if (name === undefined) return url;
+  return isObject(value) ? { ...value, [name]: withUrl(value[name], rest, url) } : value;
+}
+
+/** Shown to people, compared, or a part of something: called by nobody. */
+const shown = new Set(['documentation', 'example', 'audience', 'prefix', 'before']);
+
+/** Of all fields in which a shipped definition has a web address: those that take this one, where a public one is taken. */
+async function fieldsThatTake({ strict, fresh }: Stage, url: string): Promise<string[]> {
+  const id = fresh('fields');
+  const takes = (definition: unknown) =>
+    strict.broker.root.call('PUT', `/v1/providers/${id}`, { body: JSON.stringify({ ...(isObject(definition) && definition), id }) }).then(
+      () => true,
+      () => false,
+    );
+  const tried = new Map<string, boolean>();
+  for (const definition of strict.broker.broker.world.shipped.values()) {
+    for (const path of urlsIn(definition)) {
+      const field = path[0] === 'methods' ? `methods/*/${path.slice(2).join('/')}` : path.join('/');
+      if (tried.has(field) || shown.has(path.at(-1) ?? '')) continue;
+      if (await takes(withUrl(definition, path, 'https://login.acme.com/x'))) tried.set(field, await takes(withUrl(definition, path, url)));
+    }
+  }
+  if (tried.size < 5) throw new Error(`Only ${tried.size} fields were tried.`);
+  return [...tried].filter(([, taken]) => taken).map(([field]) => field);
+}
+
 export const ssrf: Attack[] = [
   {
     name: `SSRF at definition time: ${privateUrls.length} spellings of addresses of the inside`,
@@ -49,6 +117,41 @@ export const ssrf: Attack[] = [
     falls: [['public hosts only', 'address of the host']],
     run: (stage) => fetchFrom(stage, '127.0.0.1'),
   },
+  {
+    name: 'SSRF at definition time: each field of a definition in which a URL stands',
+    falls: [['public hosts only']],
+    async run(stage) {
+      const taken = await fieldsThatTake(stage, 'https://169.254.169.254/latest');
+      return taken.length > 0 ? succeeded(`taken in ${taken.join(', ')}`) : stopped('taken in none');
+    },
+  },
+  {
+    name: 'SSRF at fetch time: an address that was written into the row of a definition',
+    falls: [['public hosts only', 'address of the host']],
+    async run({ strict, fresh }) {
+      const id = fresh('edited');
+      const { root, sql } = strict.broker;
+      const methods = { app: { grant: 'client_credentials', token_endpoint: `https://${id}.evil.com/token` } };
+      await root.call('PUT', `/v1/providers/${id}`, { body: { id, name: 'Edited', methods } });
+      const edit = `update provider_versions set definition = replace(definition::text, $2, $3)::json where provider_id = $1`;
+      await sql(edit, [id, `${id}.evil.com`, `127.0.0.1:${strict.port}`]);
+      const before = strict.reached();
+      await root.call('POST', '/v1/integrations', { body: { id, provider: id, client_id: 'app', client_secret: 'secret' } }).catch(() => {});
+      const body = { integration: id, end_user: { id: 'u1' }, grant: 'client_credentials' };
+      await root.call('POST', '/v1/connections', { body }).catch(() => {});
+      await sql('delete from provider_versions where provider_id = $1', [id]);
+      return arrived(strict.reached() - before);
+    },
+  },
+  webhookTo('a name for an address of the inside', [['addresses of the name']], async ({ strict, fresh }) => {
+    const host = `${fresh('hook')}.evil.com`;
+    strict.name(host, loopback);
+    return { url: `https://${host}:${strict.port}/` };
+  }),
+  webhookTo('an address that was written into its row', [['public hosts only', 'address of the host']], async ({ strict, fresh }) => ({
+    url: `https://${fresh('hook')}.evil.com/`,
+    written: `https://127.0.0.1:${strict.port}/`,
+  })),
   byName('a name for an address of the inside', [['addresses of the name']], loopback),
   byName('a name for a public address and one of the inside', [['addresses of the name']], { ...loopback, ...nowhere }),
   byName('a name that is public when it is checked and inside when it is called', [['checked is called']], nowhere, loopback),

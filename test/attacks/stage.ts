@@ -1,5 +1,7 @@
 import type { Browser as Chromium } from 'playwright-core';
+import { deliverWebhook } from '../../src/broker/webhooks.ts';
 import { createBrowser } from '../../src/sandbox/browser.ts';
+import type { Answer } from '../../src/sandbox/hostile-answers.ts';
 import { type Listener, listen } from '../../src/sandbox/listener.ts';
 import { type Browser, type Link, type Scene, startScene } from '../flows/scene.ts';
 import { launchChromium } from '../harness/chromium.ts';
@@ -15,8 +17,10 @@ export type Stage = Scene & {
   captured: URLSearchParams[];
   /** Where the evil authorization endpoint sends the browser, given the state that the broker sent. */
   mislead(to: (state: string) => string): void;
-  /** What the evil token endpoint answers with. */
-  answerTokens(body: string): void;
+  /** What the evil token endpoint answers with: a body, or anything at all. */
+  answerTokens(answer: string | Answer): void;
+  /** One attempt at a webhook delivery. */
+  deliver(id: string): Promise<unknown>;
   /** What the evil host answers elsewhere. */
   serve(path: string, answer: { status?: number; headers?: Record<string, string>; body?: string }): void;
   /** Requests for served paths. */
@@ -38,17 +42,20 @@ export const namesIssuer = (honest: Honest) => !honest.endsWith('without-iss');
 
 export const returnUrl = 'https://app.acme.com/connected';
 
-export async function startStage(options: Parameters<typeof startStrict>[0] = {}): Promise<Stage> {
+type Build = Parameters<typeof startStrict>[0] & { deliver?: typeof deliverWebhook };
+
+/** On the sources, or on another build of them. */
+export async function startStage(options: Build = {}): Promise<Stage> {
   const { start } = options;
   const [scene, evil, strict] = await Promise.all([startScene(start === undefined ? {} : { start }), listen(), startStrict(options)]);
   const { authorizationServer: as, phonegap } = scene.providers;
   const captured: URLSearchParams[] = [];
   let to = (_state: string) => 'about:blank';
   const token = JSON.stringify({ access_token: 'evil', token_type: 'Bearer' });
-  let tokens = token;
+  let tokens: string | Answer = token;
   const served = new Map<string, { status?: number; headers?: Record<string, string>; body?: string }>();
   const hits = new Map<string, number>();
-  evil.handle(async (request, response) => {
+  evil.handle(async (request, response, later) => {
     const { pathname, searchParams } = new URL(request.url ?? '/', evil.url);
     const answer = served.get(pathname);
     if (answer !== undefined) {
@@ -59,7 +66,8 @@ export async function startStage(options: Parameters<typeof startStrict>[0] = {}
     let body = '';
     for await (const chunk of request) body += String(chunk);
     captured.push(new URLSearchParams(body));
-    response.writeHead(200, { 'content-type': 'application/json' }).end(tokens);
+    if (typeof tokens === 'string') response.writeHead(200, { 'content-type': 'application/json' }).end(tokens);
+    else tokens(response, later);
   });
 
   const definition = JSON.parse(as.definition);
@@ -100,9 +108,10 @@ export async function startStage(options: Parameters<typeof startStrict>[0] = {}
       tokens = token;
       captured.length = 0;
     },
-    answerTokens(body) {
-      tokens = body;
+    answerTokens(answer) {
+      tokens = answer;
     },
+    deliver: (id) => (options.deliver ?? deliverWebhook)(scene.broker.world, id),
     serve: (path, answer) => void served.set(path, answer),
     hits: (path) => hits.get(path) ?? 0,
     fresh(name) {

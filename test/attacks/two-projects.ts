@@ -30,6 +30,13 @@ export async function told(stage: Stage, asked: Ask): Promise<Told> {
   return { ...answer, headers: others };
 }
 
+/** The fields that a query or a body has, all variants together. */
+export function fieldNames(schema: Endpoint['query']): string[] {
+  if (schema === undefined) return [];
+  if ('shape' in schema && typeof schema.shape === 'object') return Object.keys(schema.shape ?? {});
+  return 'options' in schema && Array.isArray(schema.options) ? schema.options.flatMap(fieldNames) : [];
+}
+
 let absences = 0;
 
 /** An id of the same form that nobody has. */
