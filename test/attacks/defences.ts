@@ -271,8 +271,8 @@ export const defences = {
     edits: [
       {
         file: 'src/web/api/router.ts',
-        snippet: "else throw new GrantryError('forbidden'",
-        without: "else if (!OFF) throw new GrantryError('forbidden'",
+        snippet: "if (scope === 'root') throw new GrantryError('forbidden'",
+        without: "if (!OFF && scope === 'root') throw new GrantryError('forbidden'",
       },
     ],
   },
@@ -399,6 +399,26 @@ export const defences = {
     what: 'an answer with a lifetime of nonsense is refused',
     edits: [
       { file: 'src/protocol/token-answer.ts', snippet: 'if (lifetimeS === undefined) throw', without: 'if (!OFF && lifetimeS === undefined) throw' },
+    ],
+  },
+  'cookie of the host alone': {
+    what: 'over https the flow cookie has a name that no other host can set (`__Host-`)',
+    edits: [
+      {
+        file: 'src/web/cookies.ts',
+        snippet: "publicUrl.startsWith('https:') ? '__Host-grantry'",
+        without: "!OFF && publicUrl.startsWith('https:') ? '__Host-grantry'",
+      },
+    ],
+  },
+  'log without addresses': {
+    what: 'the log names the route of a request, and not its address',
+    edits: [
+      {
+        file: 'src/web/app.ts',
+        snippet: "route: typeof route === 'string' ? route : null,",
+        without: "route: OFF ? req.originalUrl : typeof route === 'string' ? route : null,",
+      },
     ],
   },
 } as const satisfies Record<string, Defence>;

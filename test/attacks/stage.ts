@@ -4,6 +4,7 @@ import { createBrowser } from '../../src/sandbox/browser.ts';
 import type { Answer } from '../../src/sandbox/hostile-answers.ts';
 import { type Listener, listen } from '../../src/sandbox/listener.ts';
 import { type Browser, type Link, type Scene, startScene } from '../flows/scene.ts';
+import { startTestBroker, type TestBroker, type TestBrokerOptions } from '../harness/broker.ts';
 import { launchChromium } from '../harness/chromium.ts';
 import { type Strict, startStrict } from './strict.ts';
 
@@ -19,6 +20,8 @@ export type Stage = Scene & {
   mislead(to: (state: string) => string): void;
   /** What the evil token endpoint answers with: a body, or anything at all. */
   answerTokens(answer: string | Answer): void;
+  /** A further broker of the same build; whoever starts it stops it. */
+  startAnother(options: TestBrokerOptions): Promise<TestBroker>;
   /** One attempt at a webhook delivery. */
   deliver(id: string): Promise<unknown>;
   /** What the evil host answers elsewhere. */
@@ -111,6 +114,7 @@ export async function startStage(options: Build = {}): Promise<Stage> {
     answerTokens(answer) {
       tokens = answer;
     },
+    startAnother: (more) => startTestBroker({ ...more, ...(start !== undefined && { start }) }),
     deliver: (id) => (options.deliver ?? deliverWebhook)(scene.broker.world, id),
     serve: (path, answer) => void served.set(path, answer),
     hits: (path) => hits.get(path) ?? 0,
@@ -130,7 +134,7 @@ export async function startStage(options: Build = {}): Promise<Stage> {
       return new URL(back.location ?? 'about:blank');
     },
     chromium() {
-      chromium ??= launchChromium();
+      chromium ??= launchChromium(['--host-resolver-rules=MAP *.acme.test 127.0.0.1']);
       return chromium;
     },
     async stop() {

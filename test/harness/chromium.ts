@@ -16,8 +16,8 @@ const args = [
  * A browser with an empty profile of its own in a temporary directory, which goes away at `close()`; the caller closes it.
  * Throws with the reason when this machine has no browser.
  */
-export async function launchChromium(): Promise<Browser> {
+export async function launchChromium(more: readonly string[] = []): Promise<Browser> {
   const found = inject('chromium');
   if ('missing' in found) throw new Error(found.missing);
-  return await chromium.launch({ executablePath: found.value, args });
+  return await chromium.launch({ executablePath: found.value, args: [...args, ...more] });
 }

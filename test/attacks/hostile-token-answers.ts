@@ -3,7 +3,7 @@ import { hostileAnswers } from '../../src/sandbox/hostile-answers.ts';
 import { type Attack, stopped, succeeded } from './attack.ts';
 import type { Stage } from './stage.ts';
 
-/** What an evil provider answers with. */
+/** Hostile token answers: what an evil provider answers with. */
 
 /** True when the answer was taken for a credential. */
 async function connectsWith(stage: Stage, answer: string): Promise<boolean> {
@@ -43,7 +43,7 @@ async function takenShapes(stage: Stage): Promise<string[]> {
   return taken.filter((name) => !harmless.has(name));
 }
 
-export const answers: Attack[] = [
+export const hostileTokenAnswers: Attack[] = [
   {
     name: `hostile answers: ${shapes.length} shapes that no token endpoint should give`,
     falls: [['token text'], ['token type'], ['lifetime that makes sense']],
@@ -66,20 +66,6 @@ export const answers: Attack[] = [
     async run(stage) {
       const taken = await connectsWith(stage, answerOf({ access_token: 'evil', more: 'x'.repeat(2 ** 20) }));
       return taken ? succeeded('all of it was read') : stopped('it was not read to its end');
-    },
-  },
-  {
-    name: 'SSRF by redirect: discovery is sent on to an address of the inside',
-    falls: [['no redirects followed']],
-    async run(stage) {
-      const target = stage.fresh('/inside');
-      stage.serve(target, { body: '{}' });
-      for (const status of [301, 302, 303, 307, 308]) {
-        const answer = { status, headers: { location: `${stage.evil.url}${target}` } };
-        for (const name of ['oauth-authorization-server', 'openid-configuration']) stage.serve(`/.well-known/${name}`, answer);
-        await stage.root.call('POST', '/v1/providers/discover', { body: { issuer: stage.evil.url } }).catch(() => {});
-      }
-      return stage.hits(target) > 0 ? succeeded(`${stage.hits(target)} requests arrived there`) : stopped('nothing arrived there');
     },
   },
 ];
