@@ -271,8 +271,8 @@ export const defences = {
     edits: [
       {
         file: 'src/web/api/router.ts',
-        snippet: "if (scope === 'root') throw new GrantryError('forbidden'",
-        without: "if (!OFF && scope === 'root') throw new GrantryError('forbidden'",
+        snippet: "else if (caller.kind !== 'root') throw new GrantryError('forbidden'",
+        without: "else if (!OFF && caller.kind !== 'root') throw new GrantryError('forbidden'",
       },
     ],
   },
