@@ -176,6 +176,10 @@ export function callbackOf([base, changes]: Draft, flows: readonly Flow[]): Call
     else change(draw, own);
   }
   const sent = draw.pairs.map(([name, value]) => `${name}=${value}`).join('&');
-  const query = damages.reduce(damaged, sent).slice(0, longestQuery);
+  // Letters beyond ASCII do not come like this over HTTP, and beside a broken percent sign Node cuts them off to their last byte.
+  const query = damages
+    .reduce(damaged, sent)
+    .slice(0, longestQuery)
+    .replace(/[^\0-\x7f]/gu, encoded);
   return { flow, query, arrivedAt: draw.arrivedAt, browser: draw.browser, isPlain: changes.length === 0 };
 }
