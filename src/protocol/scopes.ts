@@ -73,6 +73,7 @@ export function missingScopes(requested: readonly string[], granted: readonly st
 /** Both lists without duplicates, in their order. */
 export const unionOf = (first: readonly string[], second: readonly string[]): string[] => [...new Set([...first, ...second])];
 
-function isScope(scope: string): boolean {
+/** True for a text that may be asked for as a scope: not too long, and without control characters. */
+export function isScope(scope: string): boolean {
   return scope.length <= longest && printable.test(scope);
 }

@@ -12,7 +12,7 @@ const columns: readonly [string, (outcome: Outcome) => string][] = [
   ['bad tokens', of('bad token')],
   ['bad exchanges', of('bad exchange')],
   ['otherwise wrong', of('wrong')],
-  ['memory MB', ({ growthMb }) => growthMb.toFixed(1)],
+  ['memory MB', ({ growthMb }) => (Number.isNaN(growthMb) ? '-' : growthMb.toFixed(1))],
   ['slowest ms', ({ slowestMs }) => slowestMs.toFixed(0)],
   ['cpu s', ({ cpuS }) => cpuS.toFixed(1)],
   ['seed', ({ seed }) => String(seed)],

@@ -1,3 +1,4 @@
+import { isScope } from '../scopes.ts';
 import type { Path } from './faults.ts';
 import type { Method } from './schema.ts';
 
@@ -164,6 +165,7 @@ export function consistencyFaults(method: Method, path: Path): Found[] {
   const { default: asked = [], separator = ' ' } = 'scopes' in method ? method.scopes : {};
   const issuer = 'issuer' in method ? method.issuer : undefined;
   return [
+    ...asked.flatMap((scope, index) => found(!isScope(scope), [...path, 'scopes', 'default', index], 'Holds control characters: leave them out.')),
     ...asked.flatMap((scope, index) =>
       found(scope.includes(separator), [...path, 'scopes', 'default', index], 'Holds the separator: list the scopes one by one.'),
     ),

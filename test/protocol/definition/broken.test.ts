@@ -333,6 +333,12 @@ const broken: [what: string, text: string, pointer: string, detail: string][] = 
     'Holds the separator: list the scopes one by one.',
   ],
   [
+    'scope with a control character',
+    changed(['/methods/web/scopes', { default: ['read', 'wri\r\nte'] }]),
+    '/methods/web/scopes/default/1',
+    'Holds control characters: leave them out.',
+  ],
+  [
     'pointer',
     changed(['/methods/web/response', { access_token: 'access_token' }]),
     '/methods/web/response/access_token',
