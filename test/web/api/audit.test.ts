@@ -249,6 +249,8 @@ describe('a call that is no GET', () => {
       [{ method: 'POST', path: '/v1/connect-links/lnk_nobody/confirm', ...json({ nonce: 'x'.repeat(43), end_user_id: 'u1' }) }, 404],
     ];
     for (const [request, status] of refused) expect([request.path, (await asked(request)).status]).toEqual([request.path, status]);
+    // Nor is anything begun left, that would be told later.
+    expect(await scene.sql('select entry from audit_pending where count is null and due_at > now()')).toEqual([]);
     const rows = await wholeLog(scene.root);
     expect(rows.slice(before).map(({ action, details }) => [action, details])).toEqual([
       ['provider.discovered', { outcome: 'failed', error: expect.any(String) }],
