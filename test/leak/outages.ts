@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createBrowser } from '../../src/sandbox/browser.ts';
 import { connect, walk } from './connecting.ts';
 import { fileItems, type Item } from './sinks.ts';
@@ -47,8 +48,21 @@ async function loseDatabase(stage: Stage): Promise<Item[]> {
   const { talker, line, root, directories } = stage;
   const id = await connect(stage, 'spills');
   talker.answers('spills', 'token', 'waits');
-  talker.onWaiting = () => line.cut();
-  const refreshed = root.getToken(id, { force: true }).catch(() => undefined);
+  let asked: Promise<unknown> = Promise.resolve();
+  let refreshed: Promise<unknown> | undefined;
+  talker.onWaiting = async () => {
+    refreshed = asked;
+    await line.cut();
+  };
+  // The breaker of the host may be open, after all that went wrong there: then the living token is handed out, and nothing is sent.
+  await until(
+    async () => {
+      asked = root.getToken(id, { force: true }).catch(() => undefined);
+      await Promise.race([asked, sleep(2_000)]);
+      return refreshed !== undefined;
+    },
+    (isSent) => isSent,
+  );
   const spill = join(directories.data, 'spill');
   await until(
     () => readdir(spill).catch(() => []),
