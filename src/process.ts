@@ -132,7 +132,12 @@ async function diagnose(
   };
   const { diagnoseRedis } = await import('./jobs/diagnosis.ts');
   const redis = diagnoseRedis(config.queue.kind === 'redis' ? config.queue.url.reveal() : undefined);
-  return Promise.all([configuration, diagnosePostgres(pool, () => new Date()), redis, diagnoseKeys(provider, keys, config.keys.kind === 'file')]);
+  return Promise.all([
+    configuration,
+    diagnosePostgres(pool, () => new Date(), config.database.kind === 'embedded'),
+    redis,
+    diagnoseKeys(provider, keys, config.keys.kind === 'file'),
+  ]);
 }
 
 /** Where all processes count together. Its connections are its own: what is counted takes none from those that look up tokens. */

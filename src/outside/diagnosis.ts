@@ -12,13 +12,17 @@ const mostSkewS = 5;
 /** Postgres 13 and older get no fixes any more. */
 const oldestMajor = 14;
 
-/** Whether Postgres answers, which one it is, and whether its clock and ours agree; it decides what is due. */
-export async function diagnosePostgres(pool: pg.Pool, now: () => Date): Promise<Diagnosis> {
+/**
+ * Whether Postgres answers, which one it is, whether its clock and ours agree (it decides what is due), and whether its rows are kept apart by
+ * project. `isEmbedded`: the one for development, whose only role is a superuser.
+ */
+export async function diagnosePostgres(pool: pg.Pool, now: () => Date, isEmbedded: boolean): Promise<Diagnosis> {
   const check = 'database' as const;
   try {
     const sentMs = now().getTime();
-    const { rows } = await pool.query<{ version: string; now: Date }>(
-      "select current_setting('server_version') as version, clock_timestamp() as now",
+    const { rows } = await pool.query<{ version: string; now: Date; unbound: boolean }>(
+      `select current_setting('server_version') as version, clock_timestamp() as now,
+        (select rolsuper or rolbypassrls from pg_roles where rolname = current_user) as unbound`,
     );
     const [row] = rows;
     const middleMs = (sentMs + now().getTime()) / 2;
@@ -33,6 +37,13 @@ export async function diagnosePostgres(pool: pg.Pool, now: () => Date): Promise<
       };
     if (Number.parseInt(version, 10) < oldestMajor)
       return { check, outcome: 'warning', what: `Postgres ${version} answers.`, advice: `Upgrade it to ${oldestMajor} or later.` };
+    if (row?.unbound === true && !isEmbedded)
+      return {
+        check,
+        outcome: 'warning',
+        what: `Postgres ${version} answers, to a role for which row-level security does not hold.`,
+        advice: 'Use a role that owns the database and is no superuser: then Postgres too keeps the projects apart.',
+      };
     return { check, outcome: 'ok', what: `Postgres ${version} answers, and its clock agrees with ours.` };
   } catch {
     return { check, outcome: 'failed', what: 'Postgres does not answer.', advice: 'Look at DATABASE_URL, at the server, and at what is between.' };

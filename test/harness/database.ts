@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
+import { ownerRole } from './owner-role.ts';
 
 export type TestDatabase = {
   /** `postgres://` URL of a database that nobody else uses. */
@@ -19,7 +20,7 @@ type Migrate = (url: string) => Promise<void>;
 export async function createTestDatabase({ migrate, template = 'migrated' }: { migrate?: Migrate; template?: string } = {}): Promise<TestDatabase> {
   const name = `test_${randomBytes(8).toString('hex')}`;
   if (migrate) await ensureTemplate(template, migrate);
-  await maintenance((client) => client.query(`CREATE DATABASE ${name} TEMPLATE ${migrate ? template : 'template0'}`));
+  await maintenance((client) => client.query(`CREATE DATABASE ${name} TEMPLATE ${migrate ? template : 'template0'} OWNER ${ownerRole}`));
   return {
     url: databaseUrl(name),
     drop: async () => {
@@ -39,7 +40,7 @@ async function ensureTemplate(template: string, migrate: Migrate): Promise<void>
     if (existing.rowCount) return;
     const draft = `${template}_draft`;
     await client.query(`DROP DATABASE IF EXISTS ${draft} WITH (FORCE)`);
-    await client.query(`CREATE DATABASE ${draft} TEMPLATE template0`);
+    await client.query(`CREATE DATABASE ${draft} TEMPLATE template0 OWNER ${ownerRole}`);
     await migrate(databaseUrl(draft));
     await client.query(`ALTER DATABASE ${draft} RENAME TO ${template}`);
   });
@@ -48,6 +49,7 @@ async function ensureTemplate(template: string, migrate: Migrate): Promise<void>
 function databaseUrl(name: string): string {
   const url = new URL(inject('postgresUrl'));
   url.pathname = `/${name}`;
+  url.username = ownerRole;
   return url.href;
 }
 

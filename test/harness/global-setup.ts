@@ -2,10 +2,12 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { startEmbeddedPostgres } from '../../src/outside/embedded-postgres.ts';
 import { compileShippedProviders } from '../../src/outside/shipped-providers.ts';
 import { findChromium } from './chromium-program.ts';
+import { ownerRole } from './owner-role.ts';
 import { startTestRedis } from './redis-server.ts';
 import { spawnTied } from './tied.ts';
 
@@ -20,6 +22,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     startTestRedis(),
     findChromium(),
   ]);
+  await makeOwner(postgres.url);
   const compiledProviders = join(dataDir, 'providers.json');
   await compileShippedProviders(fileURLToPath(new URL('../../providers', import.meta.url)), compiledProviders);
   project.provide('compiledProviders', compiledProviders);
@@ -30,4 +33,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await Promise.all([postgres.stop(), stop()]);
     await cleaner.end();
   };
+}
+
+/** The owner of all test databases, with the password of the superuser that the address holds. */
+async function makeOwner(url: string): Promise<void> {
+  const client = new pg.Client(url);
+  await client.connect();
+  await client.query(`CREATE ROLE ${ownerRole} LOGIN PASSWORD ${client.escapeLiteral(new URL(url).password)}`);
+  await client.end();
 }

@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { configurationAdvice, readConfig } from '../../src/config.ts';
 import { diagnoseRedis } from '../../src/jobs/diagnosis.ts';
 import { diagnoseKeys, diagnosePostgres } from '../../src/outside/diagnosis.ts';
@@ -18,15 +18,26 @@ const now = () => new Date();
 
 test('a Postgres that is away, and one whose clock differs', async () => {
   const away = new pg.Pool({ connectionString: 'postgres://nobody@127.0.0.1:1/nothing', connectionTimeoutMillis: 500 });
-  expect(await diagnosePostgres(away, now)).toMatchObject({ check: 'database', outcome: 'failed', advice: expect.stringContaining('DATABASE_URL') });
+  expect(await diagnosePostgres(away, now, false)).toMatchObject({
+    check: 'database',
+    outcome: 'failed',
+    advice: expect.stringContaining('DATABASE_URL'),
+  });
   await away.end();
   const pool = new pg.Pool({ connectionString: broker.database.url, max: 1 });
-  expect(await diagnosePostgres(pool, now)).toMatchObject({ outcome: 'ok' });
-  expect(await diagnosePostgres(pool, () => new Date(Date.now() + 60_000))).toMatchObject({
+  expect(await diagnosePostgres(pool, now, false)).toMatchObject({ outcome: 'ok' });
+  expect(await diagnosePostgres(pool, () => new Date(Date.now() + 60_000), false)).toMatchObject({
     outcome: 'warning',
     what: expect.stringMatching(/ 60 s apart/),
   });
   await pool.end();
+});
+
+test('a role for which row-level security does not hold', async () => {
+  const superuser = new pg.Pool({ connectionString: inject('postgresUrl'), max: 1 });
+  expect(await diagnosePostgres(superuser, now, false)).toMatchObject({ outcome: 'warning', advice: expect.stringContaining('no superuser') });
+  expect(await diagnosePostgres(superuser, now, true)).toMatchObject({ outcome: 'ok' });
+  await superuser.end();
 });
 
 test('a Redis that is away', async () => {

@@ -80,7 +80,7 @@ export function providerStore(db: Database): Providers {
   };
 }
 
-export function integrationStore(db: Database, pool: pg.Pool): Integrations {
+export function integrationStore(db: Database, pool: Pick<pg.Pool, 'query'>): Integrations {
   const is = (project: string, id: string) => and(eq(integrations.project_id, project), eq(integrations.id, id));
   return {
     insert: async (integration) => (await db.insert(integrations).values(integration).onConflictDoNothing().returning())[0],

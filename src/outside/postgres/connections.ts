@@ -53,13 +53,14 @@ export const healthy = {
   last_error: null,
 } as const;
 
-async function finishLink(tx: Transaction, link: FinishedLink | undefined, connectionId: string): Promise<boolean> {
+async function finishLink(tx: Transaction, project: string, link: FinishedLink | undefined, connectionId: string): Promise<boolean> {
   if (link === undefined) return true;
   const rows = await tx
     .update(connectLinks)
     .set({ ...erased, status: 'connected', connection_id: connectionId, finished_at: sql`now()` })
     .where(
       and(
+        eq(connectLinks.project_id, project),
         eq(connectLinks.id, link.id),
         eq(connectLinks.attempt, link.attempt),
         eq(connectLinks.status, 'exchanging'),
@@ -98,7 +99,7 @@ export function connectionStore(db: Database): Connections {
     insert: (connection, link, events) =>
       allOrNothing(db, async (tx) => {
         const { credential_sealed, scopes, missing_scopes, extras, refreshable, times, ...rest } = connection;
-        if (!(await finishLink(tx, link, connection.id))) tx.rollback();
+        if (!(await finishLink(tx, connection.project_id, link, connection.id))) tx.rollback();
         const held = await tx
           .select({ probe_unused_after_s: integrations.probe_unused_after_s })
           .from(integrations)
@@ -136,7 +137,7 @@ export function connectionStore(db: Database): Connections {
           .where(and(alive(project, id), eq(t.token_version, version)))
           .returning();
         if (rows.length === 0) return undefined;
-        if (!(await finishLink(tx, link, id))) tx.rollback();
+        if (!(await finishLink(tx, project, link, id))) tx.rollback();
         await insertEvents(tx, events);
         await tx.execute(sql`select pg_notify('grantry_refresh', ${id})`);
         return rows[0];
@@ -227,7 +228,7 @@ export function connectionStore(db: Database): Connections {
             metadata: {},
             updated_at: sql`now()`,
           })
-          .where(eq(t.id, id));
+          .where(alive(project, id));
         await tx.delete(refreshIntents).where(eq(refreshIntents.connection_id, id));
         await insertEvents(tx, events);
         return true;

@@ -15,12 +15,21 @@ export type Transaction = Parameters<Parameters<Database['transaction']>[0]>[0];
 /** Any number; the same in every process of this product. */
 const migrationLock = 0x6772616e;
 
-export type Postgres = { pool: pg.Pool; db: Database; close(): Promise<void> };
+export type Postgres = {
+  pool: pg.Pool;
+  db: Database;
+  /** Connections for work in one project: whoever takes one says first which. */
+  narrow: pg.Pool;
+  close(): Promise<void>;
+};
+
+/** Connections for work in one project at most. */
+const mostNarrow = 6;
 
 /**
  * Opens the pool. `onError` hears of idle connections that broke: without a listener they would end the process.
- * `max`: connections at most; `silenceMs`: how long a statement may stay without an answer (20 s) before its connection is given up,
- * for a network that swallows packets closes nothing; connecting may take no longer, and 5 s at most.
+ * `max`: connections at most, beside the few for work in one project; `silenceMs`: how long a statement may stay without an answer (20 s)
+ * before its connection is given up, for a network that swallows packets closes nothing; connecting may take no longer, and 5 s at most.
  */
 export function openPostgres({
   url,
@@ -33,9 +42,8 @@ export function openPostgres({
   silenceMs?: number;
   onError: (error: Error) => void;
 }): Postgres {
-  const pool = new pg.Pool({
+  const settings = {
     connectionString: url,
-    max,
     connectionTimeoutMillis: Math.min(5_000, silenceMs),
     idleTimeoutMillis: 60_000,
     statement_timeout: 15_000,
@@ -43,10 +51,14 @@ export function openPostgres({
     keepAlive: true,
     application_name: 'grantry',
     options: '-c timezone=UTC',
-  });
-  pool.on('error', onError);
-  // The pool listens to idle connections only: one that breaks in a transaction would end the process. Its statement fails anyway.
-  pool.on('connect', (client) => client.on('error', () => {}));
+  };
+  const pool = new pg.Pool({ ...settings, max });
+  const narrow = new pg.Pool({ ...settings, max: Math.min(max, mostNarrow) });
+  for (const each of [pool, narrow]) {
+    each.on('error', onError);
+    // The pool listens to idle connections only: one that breaks in a transaction would end the process. Its statement fails anyway.
+    each.on('connect', (client) => client.on('error', () => {}));
+  }
   const db = drizzle(pool, { schema });
   // drizzle's own never gives a connection back that broke at its `begin`: the pool would shrink with every outage, and never close.
   db.transaction = async (work, config) => {
@@ -62,7 +74,14 @@ export function openPostgres({
       client.release(broken);
     }
   };
-  return { pool, db, close: () => pool.end() };
+  return {
+    pool,
+    db,
+    narrow,
+    async close() {
+      await Promise.all([pool.end(), narrow.end()]);
+    },
+  };
 }
 
 const noted = { migrationsSchema: 'public', migrationsTable: 'grantry_migrations' };

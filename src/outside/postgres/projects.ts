@@ -42,7 +42,7 @@ const byHash = {
   text: `select id, project_id, name, key_hash, scopes, limits, expires_at, created_at, coalesce(expires_at <= now(), false) as expired from api_keys where key_hash = $1`,
 };
 
-export function apiKeyStore(db: Database, pool: pg.Pool): ApiKeys {
+export function apiKeyStore(db: Database, pool: Pick<pg.Pool, 'query'>): ApiKeys {
   const is = (project: string, id: string) => and(eq(apiKeys.project_id, project), eq(apiKeys.id, id));
   return {
     insert: async (key) => one(await db.insert(apiKeys).values(key).returning()),

@@ -67,7 +67,7 @@ function renewed({ connection }: Claim, { times: _, ...next }: StoredCredential,
   };
 }
 
-export function refreshStore(db: Database, pool: pg.Pool): Refreshes {
+export function refreshStore(db: Database, pool: Pick<pg.Pool, 'query'>): Refreshes {
   async function readAll(ids: readonly string[]): Promise<(RefreshView | undefined)[]> {
     const found: (RefreshView | undefined)[] = ids.map(() => undefined);
     const { rows } = await pool.query<ReadRow>({ name: 'refresh_read', text: readText, values: [ids] });

@@ -20,7 +20,7 @@ export const refusedElsewhereText = `
   from youngest`;
 
 export const refusedElsewhere =
-  (pool: pg.Pool): Integrations['isRefusedElsewhere'] =>
+  (pool: Pick<pg.Pool, 'query'>): Integrations['isRefusedElsewhere'] =>
   async ({ project_id, id, updated_at }, connection) => {
     const { rows } = await pool.query<{ refused: boolean }>(refusedElsewhereText, [project_id, id, updated_at, connection ?? '']);
     return rows[0]?.refused ?? false;

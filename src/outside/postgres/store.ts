@@ -9,6 +9,8 @@ import type { Postgres } from './database.ts';
 import { eventStore } from './events.ts';
 import { codeLedgerStore, linkStore } from './links.ts';
 import { probeStore } from './probes.ts';
+import { projectOfCall, scopes } from './project-scope.ts';
+import { createProjectSessions, type Session } from './project-sessions.ts';
 import { apiKeyStore, projectStore } from './projects.ts';
 import { refreshStore } from './refreshes.ts';
 import { revocationStore } from './revocations.ts';
@@ -19,33 +21,60 @@ import { tokenStore } from './tokens.ts';
 import { housekeepingStore, idempotencyStore } from './upkeep.ts';
 import { webhookStore } from './webhooks.ts';
 
-/** The store over one pool. Every method throws `unavailable` while Postgres is away. */
-export function createStore({ db, pool }: Postgres): Store {
+type Groups = Omit<Store, 'ping'>;
+
+const groupsOver = ({ db, pool }: Session): Groups => ({
+  audit: auditStore(db),
+  projects: projectStore(db),
+  apiKeys: apiKeyStore(db, pool),
+  dataKeys: dataKeyStore(db),
+  keyUpkeep: keyUpkeepStore(db),
+  rotations: rotationStore(db),
+  sealedRows: sealedRowsStore(pool),
+  damagedSecrets: damagedSecretsStore(db),
+  providers: providerStore(db),
+  integrations: integrationStore(db, pool),
+  links: linkStore(db),
+  tests: testStore(db),
+  ledger: codeLedgerStore(db),
+  connections: connectionStore(db),
+  tokens: tokenStore(pool),
+  refreshes: refreshStore(db, pool),
+  revocations: revocationStore(db),
+  probes: probeStore(db),
+  events: eventStore(db),
+  webhooks: webhookStore(db),
+  idempotency: idempotencyStore(db),
+  housekeeping: housekeepingStore(db),
+});
+
+type Method = (...given: unknown[]) => unknown;
+
+/**
+ * The store. What works in one project goes over connections that see that project alone. Every method throws
+ * `unavailable` while Postgres is away.
+ */
+export function createStore(postgres: Postgres): Store {
+  const all = groupsOver(postgres);
+  const within = createProjectSessions(postgres.narrow, groupsOver);
+  const scoped = (group: keyof Groups): object => {
+    const methods = Object.entries(scopes[group]).map(([name, scope]): [string, Method] => {
+      const whole = Reflect.get(all[group], name) as Method;
+      if (typeof scope === 'object') return [name, whole];
+      const inProject: Method = async (...given) => {
+        const project = projectOfCall(scope, given);
+        if (project === null) return whole(...given);
+        return within(project, async (groups) => (Reflect.get(groups[group], name) as Method)(...given));
+      };
+      return [name, inProject];
+    });
+    return guarded(Object.fromEntries(methods));
+  };
+  const groups = Object.fromEntries((Object.keys(all) as (keyof Groups)[]).map((group) => [group, scoped(group)])) as unknown as Groups;
   return {
-    audit: guarded(auditStore(db)),
-    projects: guarded(projectStore(db)),
-    apiKeys: guarded(apiKeyStore(db, pool)),
-    dataKeys: guarded(dataKeyStore(db)),
-    keyUpkeep: guarded(keyUpkeepStore(db)),
-    rotations: guarded(rotationStore(db)),
-    sealedRows: guarded(sealedRowsStore(pool)),
-    damagedSecrets: guarded(damagedSecretsStore(db)),
-    providers: guarded(providerStore(db)),
-    integrations: guarded(integrationStore(db, pool)),
-    links: guarded(linkStore(db)),
-    tests: guarded(testStore(db)),
-    ledger: guarded(codeLedgerStore(db)),
-    connections: guarded(connectionStore(db)),
-    tokens: guarded(tokenStore(pool)),
-    refreshes: guarded(refreshStore(db, pool)),
-    revocations: guarded(revocationStore(db)),
-    probes: guarded(probeStore(db)),
-    events: guarded(eventStore(db)),
-    webhooks: guarded(webhookStore(db)),
-    idempotency: guarded(idempotencyStore(db)),
-    housekeeping: guarded(housekeepingStore(db)),
+    ...groups,
     async ping() {
-      await db.execute(sql`select 1`);
+      await postgres.db.execute(sql`select 1`);
     },
   };
 }

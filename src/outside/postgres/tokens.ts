@@ -116,7 +116,7 @@ type Asked = { hash: Buffer; connection: string };
 /** One list at a time is fastest; a statement that hangs must not hold up the rest. */
 const sharing = { most: 100, slowMs: 20, lanes: 6 };
 
-export function tokenStore(pool: pg.Pool): Tokens {
+export function tokenStore(pool: Pick<pg.Pool, 'query'>): Tokens {
   async function lookUp(asked: readonly Asked[]): Promise<(TokenLookup | undefined)[]> {
     const [only] = asked;
     if (only !== undefined && asked.length === 1) {

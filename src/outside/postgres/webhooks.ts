@@ -17,11 +17,11 @@ const isDue = sql<boolean>`coalesce(${d.status} = 'queued' or (${d.status} = 'pe
 const inSeconds = (seconds: number) => sql`now() + make_interval(secs => ${seconds}::float8)`;
 
 /** Deliveries of an endpoint that takes nothing have failed. Those over the batch do when their time comes. */
-async function endOpen(tx: Transaction, endpoint: string): Promise<void> {
+async function endOpen(tx: Transaction, project: string, endpoint: string): Promise<void> {
   const some = tx
     .select({ id: d.id })
     .from(d)
-    .where(and(eq(d.endpoint_id, endpoint), isNotNull(d.next_attempt_at)))
+    .where(and(eq(d.project_id, project), eq(d.endpoint_id, endpoint), isNotNull(d.next_attempt_at)))
     .limit(batch);
   await tx.update(d).set({ status: 'failed', next_attempt_at: null, last_error: 'endpoint_disabled' }).where(inArray(d.id, some));
 }
@@ -78,7 +78,7 @@ export function webhookStore(db: Database): WebhookStore {
           })
           .where(endpointOf(project, id))
           .returning();
-        if (row !== undefined && status === 'disabled') await endOpen(tx, id);
+        if (row !== undefined && status === 'disabled') await endOpen(tx, project, id);
         return row;
       }),
     rotateSecrets: async (project, id, version, { secrets_sealed, overlapS }) =>
@@ -94,7 +94,11 @@ export function webhookStore(db: Database): WebhookStore {
       const found = await db.update(e).set({ status: 'disabled' }).where(endpointOf(project, id)).returning({ id: e.id });
       if (found.length === 0) return false;
       for (let gone = batch; gone === batch; ) {
-        const some = db.select({ id: d.id }).from(d).where(eq(d.endpoint_id, id)).limit(batch);
+        const some = db
+          .select({ id: d.id })
+          .from(d)
+          .where(and(eq(d.project_id, project), eq(d.endpoint_id, id)))
+          .limit(batch);
         gone = (await db.delete(d).where(inArray(d.id, some))).rowCount ?? 0;
       }
       return (await db.delete(e).where(endpointOf(project, id)).returning({ id: e.id })).length === 1;
@@ -199,7 +203,7 @@ export function webhookStore(db: Database): WebhookStore {
           .update(d)
           .set({ status: 'failed', next_attempt_at: null, last_status: status, last_error: error })
           .where(and(eq(d.id, id), open));
-        await endOpen(tx, endpoint_id);
+        await endOpen(tx, event.project_id, endpoint_id);
         await insertEvents(tx, [event]);
         return true;
       }),

@@ -38,9 +38,9 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** How often the index was used; the one session of the pool says at once what it has counted. */
+/** How often the index was used; the one session for work in a project says at once what it has counted. */
 async function usesOf(index: string): Promise<number> {
-  await postgres.pool.query('select pg_stat_force_next_flush()');
+  await postgres.narrow.query('select pg_stat_force_next_flush()');
   const { rows } = await other.query<{ uses: number }>('select idx_scan::int as uses from pg_stat_user_indexes where indexrelname = $1', [index]);
   return rows[0]?.uses ?? Number.NaN;
 }
@@ -50,7 +50,7 @@ test.each([
   { status: 'pending', index: 'webhook_deliveries_due', ids: ['whd_000004', 'whd_000003'] },
 ] as const)('a few deliveries that are $status are found by their index, whatever is kept in mind of the plan', async ({ status, index, ids }) => {
   for (const mode of ['force_custom_plan', 'force_generic_plan']) {
-    await postgres.pool.query(`set plan_cache_mode = ${mode}`);
+    await postgres.narrow.query(`set plan_cache_mode = ${mode}`);
     const before = await usesOf(index);
     expect((await store.webhooks.listDeliveries('default', { status }, { limit: 50 })).items.map(({ id }) => id)).toEqual(ids);
     expect(await usesOf(index)).toBeGreaterThan(before);
