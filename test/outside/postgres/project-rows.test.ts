@@ -229,7 +229,18 @@ async function useJobs(whole: Whole): Promise<void> {
   await store.revocations.done(revocation, []);
   await store.idempotency.begin(project, 'root', 'given-up', Buffer.alloc(32));
   await store.idempotency.abandon(project, 'root', 'given-up');
-  await store.audit.list(project, {}, { limit: 1 });
+  await store.audit.list(project, { order: 'newest' }, { limit: 1 });
+  const entry = {
+    at: new Date(),
+    project_id: project,
+    actor: 'broker',
+    action: 'project.updated' as const,
+    target_id: project,
+    address: null,
+    request_id: null,
+    details: {},
+  };
+  await store.audit.pend({ id: 'never', entry, dueInS: 60 });
   await whole.root.call('GET', '/v1/audit/head');
   await store.audit.forget('never');
   await store.audit.count([]);
