@@ -277,6 +277,8 @@ describe('statements', () => {
     for (const { method, text, values, session } of sent) {
       const tables = tablesIn(text);
       if (tables.length === 0 || method === theTest) continue;
+      // The chain of all projects is written by a process of its own accord.
+      if (method === undefined && tables.join() === 'audit_log') continue;
       const scope = method === undefined ? undefined : scopeOf.get(method);
       if (typeof scope === 'object' || (scope === 'first or all' && session === undefined)) continue;
       seen += 1;
