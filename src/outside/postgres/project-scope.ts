@@ -64,7 +64,6 @@ export const scopes: Scopes = {
     remove: 'first',
   },
   links: {
-    hasUnfinished: 'first',
     insert: 'record',
     get: 'first',
     takeNonce: 'first',
