@@ -6,6 +6,8 @@ import { ownerRole } from './owner-role.ts';
 export type TestDatabase = {
   /** `postgres://` URL of a database that nobody else uses. */
   url: string;
+  /** The same for a superuser. */
+  superuserUrl: string;
   /** Ends every session and removes it. A database that is not dropped goes with the run. */
   drop(): Promise<void>;
 };
@@ -23,6 +25,7 @@ export async function createTestDatabase({ migrate, template = 'migrated' }: { m
   await maintenance((client) => client.query(`CREATE DATABASE ${name} TEMPLATE ${migrate ? template : 'template0'} OWNER ${ownerRole}`));
   return {
     url: databaseUrl(name),
+    superuserUrl: databaseUrl(name, 'superuser'),
     drop: async () => {
       await maintenance((client) => client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
     },
@@ -46,10 +49,10 @@ async function ensureTemplate(template: string, migrate: Migrate): Promise<void>
   });
 }
 
-function databaseUrl(name: string): string {
+function databaseUrl(name: string, who: 'owner' | 'superuser' = 'owner'): string {
   const url = new URL(inject('postgresUrl'));
   url.pathname = `/${name}`;
-  url.username = ownerRole;
+  if (who === 'owner') url.username = ownerRole;
   return url.href;
 }
 

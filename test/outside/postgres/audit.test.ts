@@ -131,9 +131,11 @@ describe('a row that stands', () => {
     async (statement) => {
       await expect(owner.query(statement)).rejects.toThrow(/audit_log is append only: (UPDATE|DELETE|TRUNCATE) is refused/);
       // As a replica would apply it.
-      await owner.query('set session_replication_role = replica');
-      await expect(owner.query(statement)).rejects.toThrow('append only');
-      await owner.query('set session_replication_role = origin');
+      const superuser = new pg.Client(database.superuserUrl);
+      await superuser.connect();
+      await superuser.query('set session_replication_role = replica');
+      await expect(superuser.query(statement)).rejects.toThrow('append only');
+      await superuser.end();
     },
   );
 
