@@ -131,7 +131,7 @@ describe('a row that stands', () => {
     async (statement) => {
       await expect(owner.query(statement)).rejects.toThrow(/audit_log is append only: (UPDATE|DELETE|TRUNCATE) is refused/);
       // As a replica would apply it.
-      const superuser = new pg.Client(database.superuserUrl);
+      const superuser = new pg.Client(broker.database.superuserUrl);
       await superuser.connect();
       await superuser.query('set session_replication_role = replica');
       await expect(superuser.query(statement)).rejects.toThrow('append only');
