@@ -20,7 +20,11 @@ try {
     }
   }
   const definitions = [...(await loadShippedProviders(joined)).values()];
-  const { text, unused } = reportOf(definitions.map((definition) => ({ definition, base: bases.get(definition.id) })));
+  const sources: Record<string, string[]> = JSON.parse(await readFile(new URL('catalogue/sources.json', import.meta.url), 'utf8'));
+  const { text, unused } = reportOf(
+    definitions.map((definition) => ({ definition, base: bases.get(definition.id) })),
+    sources,
+  );
   process.stdout.write(text);
   if (unused.length > 0) process.exitCode = 1;
 } finally {

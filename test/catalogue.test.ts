@@ -40,15 +40,17 @@ it('what is as usual, or empty, is not used; every field that is used is a field
 });
 
 it('counts, and names what nobody uses', () => {
-  const { text, unused } = reportOf([{ definition: complete, base: undefined }]);
+  const { text, unused } = reportOf([{ definition: complete, base: undefined }], { acme: ['grant', 'passport'] });
   expect(text).toContain('1 definitions');
   expect(text).toMatch(/ 1 {2}authorization_code\n/);
   expect(text).toMatch(/ 1 {2}no documentation named\n/);
+  expect(text).toMatch(/ 1 {2}two\n/);
+  expect(text).toMatch(/ 0 {2}none: /);
   expect(text).toMatch(/ 1 {2}methods\.\*\.issuer +acme\n/);
   expect(unused).toContain('methods.*.token.format');
   expect(unused).toContain('extends');
   expect(unused).not.toContain('methods.*.issuer');
-  expect(reportOf([{ definition: complete, base: 'other' }]).unused).not.toContain('extends');
+  expect(reportOf([{ definition: complete, base: 'other' }], {}).unused).not.toContain('extends');
 });
 
 /** All definitions of the directory, with what they extend. */
@@ -67,7 +69,7 @@ function shipped(): Entry[] {
 }
 
 it('every field is used by a definition', () => {
-  expect(reportOf(shipped()).unused).toEqual([]);
+  expect(reportOf(shipped(), {}).unused).toEqual([]);
 });
 
 it('each quirk in docs/provider-quirks.md is shown by the definition that it names', () => {
@@ -82,4 +84,11 @@ it('each quirk in docs/provider-quirks.md is shown by the definition that it nam
     return users.get(name)?.includes(id) !== true;
   });
   expect(wrong).toEqual([]);
+});
+
+it('the sources are those of definitions that there are', () => {
+  const sources: Record<string, string[]> = JSON.parse(readFileSync(`${packageRoot}/scripts/catalogue/sources.json`, 'utf8'));
+  const ids = new Set(shipped().map(({ definition }) => definition.id));
+  expect(Object.keys(sources).filter((id) => !ids.has(id))).toEqual([]);
+  expect(Object.entries(sources).filter(([, names]) => new Set(names).size !== names.length)).toEqual([]);
 });

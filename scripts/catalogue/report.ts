@@ -31,7 +31,16 @@ export function usersOf(entries: readonly Entry[]): Map<string, string[]> {
   return users;
 }
 
-export function reportOf(entries: readonly Entry[]): Report {
+const bands: readonly [string, (count: number) => boolean][] = [
+  ['five or more', (count) => count >= 5],
+  ['three or four', (count) => count === 3 || count === 4],
+  ['two', (count) => count === 2],
+  ['one', (count) => count === 1],
+  ['none: from its own documentation alone', (count) => count === 0],
+];
+
+/** `sources`: the open-source libraries whose definitions of a provider were held against ours, by its id. */
+export function reportOf(entries: readonly Entry[], sources: Readonly<Record<string, readonly string[]>>): Report {
   const definitions = entries.map(({ definition }) => definition);
   const users = [...usersOf(entries)];
   const unused = users.filter(([, ids]) => ids.length === 0).map(([field]) => field);
@@ -43,6 +52,13 @@ export function reportOf(entries: readonly Entry[]): Report {
     section(
       'by where they can be checked',
       counted(definitions.map(({ documentation }) => (documentation === undefined ? 'no documentation named' : 'documentation named'))),
+    ),
+    section(
+      'by how many open-source libraries have the provider too, besides its documentation',
+      bands.map(([name, isIn]) => [
+        name,
+        definitions.filter(({ id }) => isIn((Object.hasOwn(sources, id) ? sources[id] : undefined)?.length ?? 0)).length,
+      ]),
     ),
     section('by verified', counted(definitions.map(({ unverified }) => (unverified.length === 0 ? 'all facts verified' : 'some facts unverified')))),
     section(
