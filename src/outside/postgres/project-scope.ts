@@ -28,6 +28,7 @@ const tokenPath = { all: 'The token path: no round trip more. The statement ties
 const together = { all: 'Refreshes of several projects share one statement; each row in it is tied to its own.' };
 const ofFlow = { all: 'A step of a flow whose link was found by a secret of 256 bits.' };
 
+const ofRotation = { all: 'A rotation goes through the rows of all projects, each with its own key.' };
 const ofChain = { all: 'One chain of all projects; each entry says whose it is.' };
 
 export const scopes: Scopes = {
@@ -51,6 +52,21 @@ export const scopes: Scopes = {
     canary: ofRoot,
     setCanary: ofRoot,
   },
+  keyUpkeep: {
+    unturned: sweeping,
+    turn: ofRotation,
+    wrappedOtherwise: sweeping,
+    rewrap: ofRotation,
+    replaceCanary: ofRoot,
+    currentOf: ofRotation,
+    counts: ofRoot,
+    list: ofRoot,
+    masterKeysInUse: sweeping,
+    destroyRetired: sweeping,
+  },
+  rotations: { begin: ofRoot, beginClearing: sweeping, latest: ofRoot, take: ofRotation, save: ofRotation },
+  sealedRows: { count: ofRotation, heads: ofRotation, read: ofRotation, replace: ofRotation, countByHead: ofRotation },
+  damagedSecrets: { note: ofRotation, forgetMended: ofRotation, list: ofRoot },
   providers: { current: 'first', version: 'first', listCurrent: 'first', currentVersions: 'first', history: 'first', put: 'first', remove: 'first' },
   integrations: {
     insert: 'record',
