@@ -27,7 +27,7 @@ const list = (items: readonly string[]) => items.join(', ');
 const numbered = (count: number, from: number, cast = '') => Array.from({ length: count }, (_, n) => `$${from + n}${cast}`);
 const columnsOf = (keys: readonly (readonly string[])[], width: number) => Array.from({ length: width }, (_, n) => keys.map((key) => key[n]));
 
-export function sealedRowsStore(pool: pg.Pool): SealedRows {
+export function sealedRowsStore(pool: Pick<pg.Pool, 'query'>): SealedRows {
   return {
     async count(table) {
       const { rows } = await pool.query<{ count: number }>(`select count(*)::int as count from ${table}`);

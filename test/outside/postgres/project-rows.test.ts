@@ -11,7 +11,7 @@ import { startWholeSandbox } from '../../harness/broker.ts';
 
 /**
  * No statement reaches for rows of a project without naming the project, and Postgres itself would not give them out: every method of the
- * store is called at least once, and each statement that it sends is looked at.
+ * store that works in one project is called at least once, and each statement that it sends is looked at.
  */
 
 type Sent = { method: string | undefined; text: string; values: unknown[]; session: string | undefined };
@@ -269,7 +269,7 @@ describe('statements', () => {
   test('of a method that works in a project name it, on a connection that sees nothing else; the others say why they do not', async () => {
     await walkThrough();
     const methods = Object.entries(scopes).flatMap(([group, of]) => Object.entries(of).map(([name, scope]) => ({ name: `${group}.${name}`, scope })));
-    const uncalled = methods.map(({ name }) => name).filter((name) => !called.has(name));
+    const uncalled = methods.filter(({ name, scope }) => typeof scope !== 'object' && !called.has(name)).map(({ name }) => name);
     expect(uncalled, 'call these in walkThrough: their statements were not looked at').toEqual([]);
     const scopeOf = new Map(methods.map(({ name, scope }) => [name, scope]));
     const wrong: string[] = [];
