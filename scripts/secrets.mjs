@@ -5,3 +5,4 @@ const key = { kty: 'oct', kid: `kek_${randomBytes(8).toString('hex')}`, use: 'en
 console.log(`GRANTRY_KEYS='${JSON.stringify({ keys: [key] })}'`);
 console.log(`GRANTRY_ROOT_KEY=root_${randomBytes(32).toString('base64url')}`);
 console.log(`POSTGRES_PASSWORD=${randomBytes(24).toString('base64url')}`);
+console.log(`POSTGRES_SUPERUSER_PASSWORD=${randomBytes(24).toString('base64url')}`);

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import pg from 'pg';
+import { describe, expect, inject, it } from 'vitest';
 import { parse } from 'yaml';
 import { readConfig } from '../src/config.ts';
 
@@ -47,6 +48,29 @@ describe('docker-compose.yml', () => {
     for (const { privileged, network_mode, ports = [] } of Object.values(services)) {
       expect([privileged, network_mode]).toEqual([undefined, undefined]);
       for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:/);
+    }
+  });
+
+  it('the role of the broker is none of Postgres’s superusers, and the owner of its database', async () => {
+    const { environment = {}, volumes } = services['postgres'] ?? {};
+    expect(environment).not.toHaveProperty('POSTGRES_USER');
+    expect(volumes).toContain('./scripts/postgres-role.sh:/docker-entrypoint-initdb.d/role.sh:ro');
+    expect(services['web']?.environment?.['DATABASE_URL']).toMatch(/^postgres:\/\/grantry:\$\{POSTGRES_PASSWORD:.*@postgres:5432\/grantry$/);
+    const [, statements = ''] = /<<'SQL'\n([\s\S]*)SQL\n$/.exec(read('scripts/postgres-role.sh')) ?? [];
+    const client = new pg.Client(inject('postgresUrl'));
+    await client.connect();
+    try {
+      for (const statement of statements.split(';').filter((part) => part.trim() !== '')) {
+        await client.query(statement.replace(":'password'", "'x'").replace(/\bgrantry\b/g, 'grantry_of_compose'));
+      }
+      const { rows } = await client.query(
+        `select rolsuper, rolbypassrls, rolcreaterole, datname from pg_roles r join pg_database d on d.datdba = r.oid where rolname = 'grantry_of_compose'`,
+      );
+      expect(rows).toEqual([{ rolsuper: false, rolbypassrls: false, rolcreaterole: false, datname: 'grantry_of_compose' }]);
+    } finally {
+      await client.query('drop database if exists grantry_of_compose');
+      await client.query('drop role if exists grantry_of_compose');
+      await client.end();
     }
   });
 
