@@ -115,8 +115,11 @@ describe('what is in memory', () => {
     const seal = createSeal({ provider, store, nowMs: () => nowMs });
     const sealed = await seal.seal(place, 'token');
     const asked = { ...kms.counters };
+    // The sealing key is read again each minute: from Postgres alone, also while the service could be asked.
+    nowMs += 3_600_000;
+    await seal.seal(place, 'another');
+    expect(kms.counters).toEqual(asked);
     kms.switches.fault = { kind: 'down' };
-    // The sealing key is read again each minute: from Postgres alone.
     nowMs += 3_600_000;
     expect(await seal.open(place, await seal.seal(place, 'another'))).toBe('another');
     expect(seal.openCached(place, sealed)).toBe('token');

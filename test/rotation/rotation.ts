@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { type Measured, startMeasured } from '../../bench/server.ts';
-import { createGrantryClient, type GrantryClient } from '../../src/client/client.ts';
+import { createGrantryClient, type GrantryClient, GrantryProblem } from '../../src/client/client.ts';
 import { startEmbeddedPostgres } from '../../src/outside/embedded-postgres.ts';
 import { generateKeyRing, parseKeyRing } from '../../src/outside/key-ring.ts';
 import { openPostgres } from '../../src/outside/postgres/database.ts';
@@ -60,10 +60,17 @@ async function freePort(): Promise<number> {
 /** What readers and the refresher have done so far, and what failed. */
 type Tally = { reads: number; refreshes: number; failed: string[] };
 
+/** With the reason that the broker gives, or what the network said. */
+function wordsOf(error: unknown): string {
+  if (error instanceof GrantryProblem) return `${error.code} ${String(error.problem.reason ?? '')}: ${error.message}`;
+  if (error instanceof Error) return error.cause === undefined ? error.message : `${error.message} (${wordsOf(error.cause)})`;
+  return String(error);
+}
+
 function load(client: GrantryClient, ids: readonly string[], renewed: readonly string[]): { tally: Tally; stop(): Promise<unknown> } {
   const tally: Tally = { reads: 0, refreshes: 0, failed: [] };
   let over = false;
-  const failed = (what: string) => (error: unknown) => void tally.failed.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+  const failed = (what: string) => (error: unknown) => void tally.failed.push(`${what}: ${wordsOf(error)}`);
   const reader = async (first: number) => {
     // A step that shares no factor with the number of rows comes to all of them.
     for (let n = first; !over; n += 7_919) {
