@@ -36,20 +36,25 @@ function plain(text: string, ids: readonly string[]): string {
 }
 
 type By = 'stranger' | 'limited';
-const rows: Record<By, { row: string; falls: Attack['falls'] }> = {
-  stranger: { row: 'IDOR: ids of another project in the path of each call', falls: [['rows of the project']] },
-  limited: { row: 'key limits: ids of what another end user has in the path of each call', falls: [['reach of the key']] },
-};
-const beside = {
-  row: 'IDOR: an id of another project in the path of each call, beside own ones',
-  falls: [['rows of the project', 'record within the record']],
-} as const;
+type Row = { row: string; falls: Attack['falls'] };
+
+/** These find key and connection in one statement, on connections to which all projects are shown. */
+const onTokenPath = new Set(['get /v1/connections/:id/token', 'post /v1/connections/:id/sign', 'post /v1/connections/:id/probe']);
+const ofProject = ['rows of the project', 'rows that Postgres shows'] as const;
+
+function rowOf(endpoint: Endpoint, way: readonly boolean[], by: By): Row {
+  if (by === 'limited') return { row: 'key limits: ids of what another end user has in the path of each call', falls: [['reach of the key']] };
+  if (!way.every(Boolean))
+    return { row: 'IDOR: an id of another project in the path of each call, beside own ones', falls: [[...ofProject, 'record within the record']] };
+  if (onTokenPath.has(nameOf(endpoint))) return { row: 'IDOR: ids of another project in the path of each call for a token', falls: [[ofProject[0]]] };
+  return { row: 'IDOR: ids of another project in the path of each call', falls: [ofProject] };
+}
 
 const byId = (endpoint: Endpoint, way: readonly boolean[], by: By): Attack => {
   const kinds = parametersOf(endpoint).filter(({ kind }) => kind !== 'versions');
   const foreign = kinds.filter((_, place) => way[place]).map(({ name }) => `:${name}`);
   return {
-    ...(way.every(Boolean) ? rows[by] : beside),
+    ...rowOf(endpoint, way, by),
     name: `${by === 'stranger' ? 'IDOR' : 'key limits'}: ${nameOf(endpoint)}${kinds.length > 1 ? `, ${foreign.join(' and ')} of another project` : ''}`,
     async run(stage) {
       const { owner, [by]: stranger } = await twoProjects(stage);
@@ -166,7 +171,7 @@ export const idor: Attack[] = [
   },
   {
     name: 'IDOR: what is listed, and ids of another project in each field of each query and body',
-    falls: [['rows of the project']],
+    falls: [ofProject],
     async run(stage) {
       const leaks = await leaksOf(stage);
       return leaks.length > 0 ? succeeded(leaks.join(', ')) : stopped('every answer is that for a missing one');

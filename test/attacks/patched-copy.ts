@@ -47,7 +47,7 @@ const patching: Plugin = {
     for (const path of all.map(({ parentPath, name: of }) => join(parentPath, of))) {
       const file = relative(packageRoot, path);
       const edits = located.filter((edit) => edit.file === file);
-      const sweeping = sweeps.filter(({ folder }) => file.startsWith(`${folder}/`));
+      const sweeping = sweeps.filter(({ folder, but }) => file.startsWith(`${folder}/`) && !but.includes(file));
       if (edits.length + sweeping.length === 0) continue;
       onLoad({ filter: new RegExp(`${path.replace(/[.\\]/g, '\\$&')}$`) }, async () => ({
         contents: sweeping.reduce(swept, edits.reduce(patched, await readFile(path, 'utf8'))),
