@@ -47,8 +47,8 @@ beforeAll(async () => {
     await database.drop();
     await run(inject('postgresUrl'), 'drop role if exists grantry_app; drop role if exists grantry_owner');
   });
-  await run(database.url, roles);
-  await run(database.url, `grant create on database ${name} to grantry_owner`);
+  await run(database.superuserUrl, roles);
+  await run(database.superuserUrl, `grant create on database ${name} to grantry_owner`);
   await migrateDatabase(as(database.url, 'grantry_owner', 'change-me-1'), `${packageRoot}/drizzle`);
 
   redis = new Redis(testRedisUrl(), { db: 4 });
