@@ -16,7 +16,7 @@ async function behindTls(stage: Stage, tossed: readonly string[]) {
   const [port, inner] = [await freePort(), await freePort()];
   const origin = `https://connect.acme.test:${port}`;
   const broker = await stage.startAnother({ env: { PORT: String(inner), PUBLIC_URL: origin, TRUST_PROXY: '1' } });
-  const proxy = createServer(selfSigned('connect.acme.test', 'evil.acme.test'), (incoming, response) => {
+  const proxy = createServer({ ...selfSigned('connect.acme.test', 'evil.acme.test'), keepAliveTimeout: 70_000 }, (incoming, response) => {
     if (incoming.headers.host?.startsWith('evil.')) return void response.writeHead(200, { 'set-cookie': [...tossed] }).end('evil');
     const { method, url, headers } = incoming;
     const outgoing = request({ host: '127.0.0.1', port: inner, method, path: url, headers }, (answer) => {
