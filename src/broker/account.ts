@@ -14,6 +14,7 @@ import { withQuery } from '../protocol/query.ts';
 import { signUrl } from '../protocol/signers.ts';
 import { expandText } from '../protocol/template.ts';
 import { templateValues } from '../protocol/template-values.ts';
+import { withoutEnd } from '../protocol/without-end.ts';
 
 /** The definition's cheap call that proves a credential, and the account it names. */
 
@@ -102,10 +103,10 @@ export function apiCall(
 ): DoorRequest | undefined {
   const values = valuesOf(ctx, credential);
   const address = expandText(path, values);
-  const base = /^https?:\/\//.test(address) ? '' : apiBase(ctx, credential)?.replace(/\/+$/, '');
+  const base = /^https?:\/\//.test(address) ? '' : apiBase(ctx, credential);
   if (base === undefined) return undefined;
   const body = callBody({ json, form }, { ...values, access_token: credential.reveal().access_token });
-  const { url, headers } = presentCredential(ctx, credential, { method, url: base + address });
+  const { url, headers } = presentCredential(ctx, credential, { method, url: withoutEnd(base, '/') + address });
   return {
     method,
     url,

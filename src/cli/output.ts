@@ -55,7 +55,11 @@ export function tableOf(rows: readonly Record<string, unknown>[], columns: reado
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
   });
   for (const row of rows) table.push(columns.map((column) => cell(row[column])));
-  return table.toString().replace(/ +$/gm, '');
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
 }
 
 /** The fields of one thing, a line each. */

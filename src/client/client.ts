@@ -87,7 +87,8 @@ async function exchanged(url: URL, request: RequestInit): Promise<{ response: Re
 }
 
 export function createGrantryClient({ baseUrl, apiKey, project }: GrantryClientOptions): GrantryClient {
-  const base = baseUrl.replace(/\/+$/, '');
+  let base = baseUrl;
+  while (base.endsWith('/')) base = base.slice(0, -1);
   async function call<T>(method: string, path: string, { body, query, idempotencyKey, contentType, accept }: CallOptions = {}): Promise<T> {
     const url = new URL(base + path);
     for (const [name, value] of Object.entries(query ?? {})) if (value !== undefined) url.searchParams.set(name, String(value));

@@ -3,6 +3,7 @@ import type { Log } from '../broker/world.ts';
 import type { Door, DoorResponse } from '../protocol/door.ts';
 import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { Secret } from '../protocol/secret.ts';
+import { withoutEnd } from '../protocol/without-end.ts';
 import { fromBase64url, integrityError, toBase64url } from './jwe.ts';
 import type { KeyProvider, WrapContext } from './key-provider.ts';
 
@@ -49,7 +50,7 @@ function jsonOf({ body }: DoorResponse): unknown {
 }
 
 export function createKms({ url, send, credential, log }: KmsWorld): KeyProvider {
-  const base = url.replace(/\/+$/, '');
+  const base = withoutEnd(url, '/');
   const { host } = new URL(url);
   const subject = `The key service at ${host}`;
 

@@ -4,6 +4,7 @@ import { context, type DiagLogger, DiagLogLevel, diag, propagation, trace } from
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { BatchSpanProcessor, NodeTracerProvider, type ReadableSpan, type SpanProcessor, type TracerConfig } from '@opentelemetry/sdk-trace-node';
 import type { Log } from '../broker/world.ts';
+import { withoutEnd } from '../protocol/without-end.ts';
 
 /** OpenTelemetry: spans of the jobs go to a collector (OTLP over HTTP). To be loaded only when there is one: it takes a while. */
 
@@ -81,7 +82,7 @@ function resourceOf(attributes: Record<string, string>): NonNullable<TracerConfi
  */
 export function startTelemetry({ endpoint, serviceName, role, log }: TelemetryOptions): Telemetry {
   diag.setLogger(quietly(log), { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true });
-  const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/+$/, '')}/v1/traces`, timeoutMillis: stopMs });
+  const exporter = new OTLPTraceExporter({ url: `${withoutEnd(endpoint, '/')}/v1/traces`, timeoutMillis: stopMs });
   const provider = new NodeTracerProvider({
     resource: resourceOf({ 'service.name': serviceName, 'service.instance.id': randomUUID(), 'grantry.role': role }),
     spanProcessors: [pruning, new BatchSpanProcessor(exporter, { exportTimeoutMillis: stopMs })],

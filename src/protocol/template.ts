@@ -2,6 +2,7 @@ import { parseOutsideUrl } from './address.ts';
 import { optionsOf } from './definition/choices.ts';
 import type { Input } from './definition/schema.ts';
 import { GrantryError } from './errors.ts';
+import { withoutEnd } from './without-end.ts';
 
 type Values = Readonly<Record<string, string>>;
 
@@ -83,7 +84,7 @@ function expandBehind(base: string, rest: string, { values, allowPrivateHosts }:
   const { origin, search } = parseOutsideUrl(base, { allowPrivateHosts });
   if (rest === '') return base;
   if (search !== '' || base.endsWith('?')) throw refused('The address must not hold a query here.');
-  const joined = base.replace(/\/+$/, '') + expandRest(rest, values);
+  const joined = withoutEnd(base, '/') + expandRest(rest, values);
   if (parseOutsideUrl(joined, { allowPrivateHosts }).origin !== origin) throw refused('The expanded address leaves its host.');
   return joined;
 }

@@ -85,8 +85,8 @@ export function parseDocument(
   }
 }
 
-/** Texts, which are left alone, and whole numbers of more than 15 digits. Applied to valid JSON only, in which each text has its end. */
-const longNumber = /"(?:[^"\\]|\\.)*"|(?<![\w.+-])-?\d{16,}(?![\w.])/g;
+/** Texts, which are left alone, and whole numbers of more than 15 digits. In valid JSON each text has its end; one that had none would go to the end of all, and is looked at once. */
+const longNumber = /"(?:[^"\\]|\\[\s\S])*(?:"|\\?$)|(?<![\w.+-])-?\d{16,}(?![\w.])/g;
 
 /** Whole numbers that JavaScript would round come as the text that they were written with. */
 function parseExact(text: string): unknown {

@@ -72,12 +72,17 @@ function compile(source: string, flags: string, run: Run): Matcher {
       if (atom === null) throw new Error(`This part of a regular expression is not known: ${reader.rest}`);
       return single(atom[0]);
     }
+    const before = reader.rest;
     const inner = alternatives();
+    const written = before.slice(0, before.length - reader.rest.length);
     if (reader.take(/^\)/) === null) throw new Error(`A group does not end: ${source}`);
     const kind = group[1];
     if (kind === '=' || kind === '!') return (at, next) => inner(at, () => true) === (kind === '=') && next(at);
     if (kind !== '<=' && kind !== '<!') return inner;
-    const endsHere = (at: number) => Array.from({ length: at + 1 }, (_, back) => at - back).some((from) => inner(from, (end) => end === at));
+    // What is one character wide is looked for at one place.
+    const isSingle = /^(?:\[(?:[^\]\\]|\\.)*\]|\\?[^[\\])$/su.test(written);
+    const starts = (at: number) => (isSingle ? [at - 1] : Array.from({ length: at + 1 }, (_, back) => at - back));
+    const endsHere = (at: number) => starts(at).some((from) => inner(from, (end) => end === at));
     return (at, next) => endsHere(at) === (kind === '<=') && next(at);
   }
 

@@ -363,7 +363,8 @@ export const defences = {
       {
         file: 'src/protocol/definition/pattern.ts',
         snippet: 'const atoms = parse(pattern);',
-        without: "if (OFF) return new RegExp('^(?:' + pattern + ')$').test(value);\n  const atoms = parse(pattern);",
+        // An engine that backtracks, and whose steps are counted: it lies with the attack.
+        without: 'if (OFF) return globalThis.grantryBacktracks(pattern, value);\n  const atoms = parse(pattern);',
       },
     ],
   },

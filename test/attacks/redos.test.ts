@@ -66,9 +66,12 @@ describe('the count of steps', () => {
     expect(worstGrowth({ source, flags: '' }).ratio).toBeGreaterThan(3.2);
   });
 
-  test.each(['^a+$', '^[a-z]+(?:\\.[a-z]+)*$', '^(?:a|b)*$', '[0-9]', '^(?=a)a{3,5}b?$'])('grows in proportion for %s', (source) => {
-    expect(worstGrowth({ source, flags: '' }).ratio).toBeLessThan(2.5);
-  });
+  test.each(['^a+$', '^[a-z]+(?:\\.[a-z]+)*$', '^(?:a|b)*$', '[0-9]', '^(?=a)a{3,5}b?$', '(?<![\\w.])a+b', '(?<=a)b'])(
+    'grows in proportion for %s',
+    (source) => {
+      expect(worstGrowth({ source, flags: '' }).ratio).toBeLessThan(2.5);
+    },
+  );
 
   test('is that of an engine which finds what there is', () => {
     expect(stepCounter({ source: '^(?:ab|a)b?c$', flags: '' })('abc')).toBeLessThan(12);
@@ -76,22 +79,11 @@ describe('the count of steps', () => {
   });
 });
 
-/** These do work by the square of their input, which is short. */
-const short: Readonly<Record<string, string>> = {
-  '\\/+$': 'the path of a URL in a definition, at most 2,000 characters',
-  ' +$': "lines of the command line's own tables",
-  '"(?:[^"\\\\]|\\\\.)*"|(?<![\\w.+-])-?\\d{16,}(?![\\w.])': 'JSON that was parsed, in which each text has its end',
-  '(?<!\\\\)((?:\\\\\\\\)*)\\$$': 'the pattern of an input',
-  '^-+|-+$': 'a host name',
-  '-+$': 'a host name',
-  '([A-Za-z_]+)="([^"]*)"': 'an Authorization header that we have made',
-};
-
-test('no regular expression of ours does more than in proportion to its input, where that may be long', () => {
+test('no regular expression of ours does more than in proportion to its input', () => {
   expect(literals.length).toBeGreaterThan(100);
   const distinct = [...new Map(literals.map((each) => [`${each.source}/${each.flags}`, each])).values()];
   const slow = distinct.filter(({ source }) => repeatsWithoutEnd(source)).filter((each) => worstGrowth(each).ratio > 3.4);
-  expect(slow.map(({ source }) => source).sort()).toEqual(Object.keys(short).sort());
+  expect(slow).toEqual([]);
 });
 
 test('none is made of what others wrote, but for single characters of a pattern', () => {

@@ -1,3 +1,5 @@
+import { withoutEnd } from '../without-end.ts';
+
 /**
  * The patterns of inputs: a subset of regular expressions that is matched in time proportional to the text, because
  * nothing in it can backtrack: literals, escapes, character classes, `.`, and quantifiers. No groups, alternation,
@@ -36,10 +38,19 @@ function compile(source: string): RegExp | undefined {
   }
 }
 
+/** Without `^` and `$` at its ends; a `$` behind a backslash is itself, unless that is one behind a backslash. */
+function withoutAnchors(pattern: string): string {
+  const begun = pattern.startsWith('^') ? pattern.slice(1) : pattern;
+  if (!begun.endsWith('$')) return begun;
+  const ended = begun.slice(0, -1);
+  const isEscaped = (ended.length - withoutEnd(ended, '\\').length) % 2 === 1;
+  return isEscaped ? begun : ended;
+}
+
 /** The atoms of a pattern, or the sentence that says why it is not one. */
 function parse(pattern: string): readonly Atom[] | string {
   const atoms: Atom[] = [];
-  let rest = pattern.replace(/^\^/, '').replace(/(?<!\\)((?:\\\\)*)\$$/, '$1');
+  let rest = withoutAnchors(pattern);
   while (rest !== '') {
     const source = atomAt(rest);
     if (source === undefined)

@@ -1,6 +1,7 @@
 import { parseOutsideUrl } from '../address.ts';
 import type { ClientAuthenticationMethod, DefinitionInput } from '../definition/schema.ts';
 import { clientAuthentication } from '../definition/token-schema.ts';
+import { withoutEnd } from '../without-end.ts';
 import type { Metadata } from './metadata.ts';
 
 /** Ways to authenticate that we know and that metadata names (RFC 8414 section 2), the one that asks least of an admin first. */
@@ -104,10 +105,10 @@ export function draftDefinition(metadata: Metadata, id: string | undefined): Dra
   if (Object.keys(methods).length === 0) return undefined;
   const { hostname } = new URL(metadata.issuer);
   const fromHost = hostname
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^-+|-+$/g, '')
-    .slice(0, 64)
-    .replace(/-+$/, '');
-  const definition = { id: id ?? fromHost, name: hostname, ...documentationOf(metadata), methods };
+    .split(/[^a-z0-9]+/)
+    .filter((part) => part !== '')
+    .join('-')
+    .slice(0, 64);
+  const definition = { id: id ?? withoutEnd(fromHost, '-'), name: hostname, ...documentationOf(metadata), methods };
   return { definition, notes: notesOf(metadata) };
 }

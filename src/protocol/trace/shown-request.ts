@@ -44,7 +44,7 @@ export function showUrl(masks: Masks, url: string): string {
 
 /** The parameters of an OAuth 1.0a header (RFC 5849 section 3.5.1). */
 const oauthParameters = (text: string): [string, string][] =>
-  [...text.matchAll(/([A-Za-z_]+)="([^"]*)"/g)].map(([, name = '', value = '']) => [name, decoded(value)]);
+  [...text.matchAll(/\b([A-Za-z_]+)="([^"]*)"/g)].map(([, name = '', value = '']) => [name, decoded(value)]);
 
 function decoded(text: string): string {
   try {
