@@ -353,8 +353,8 @@ export type Revocations = {
   queue(revocation: NewRevocation): Promise<RevocationRecord | undefined>;
   get(connectionId: string): Promise<RevocationRecord | undefined>;
   claimDue(limit: number, leaseS: number): Promise<RevocationRecord[]>;
-  /** Of this credential only: another one that was queued meanwhile stays, and the events are not written. */
-  done(revocation: Pick<RevocationRecord, 'connection_id' | 'credential_sealed'>, events: NewEvent[]): Promise<void>;
+  /** Of this version only, however it is sealed by now: a later one that was queued meanwhile stays, and the events are not written. */
+  done(revocation: Pick<RevocationRecord, 'connection_id' | 'token_version'>, events: NewEvent[]): Promise<void>;
 };
 
 export type EventFilter = {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { keepHouse } from '../../src/broker/housekeeping.ts';
+import { attemptRevocation } from '../../src/broker/revocations.ts';
 import { problemOf, startWholeSandbox } from '../harness/broker.ts';
 import { connect, type Whole, withAuthorizationServer } from './connected.ts';
 
@@ -113,4 +114,34 @@ test('two housekeepers at a time tell the provider once', async () => {
   const before = as().counters.revocations;
   await Promise.all([keepHouse(world.broker.world), keepHouse(world.broker.world), keepHouse(world.broker.world)]);
   expect(as().counters.revocations).toBe(before + 1);
+});
+
+test('what is sealed anew while its provider is told goes all the same: the provider hears of it once', async () => {
+  as().switches.revocationFault = { kind: 'down' };
+  await remove();
+  await expect.poll(() => world.logged.some((line) => line.includes('revocation failed') && line.includes(id))).toBe(true);
+  as().switches.revocationFault = { kind: 'none' };
+  const { store } = world.broker.world;
+  const before = as().counters.revocations;
+  await world.sql(`update revocations set next_attempt_at = now() - interval '1 second'`);
+  const [claimed] = await store.revocations.claimDue(10, 60);
+  if (claimed === undefined) throw new Error('Nothing was due.');
+  const change = { key: [id], column: 'credential_sealed', from: claimed.credential_sealed, to: `${claimed.credential_sealed}.anew` };
+  expect(await store.sealedRows.replace('revocations', [change])).toBe(1);
+  await attemptRevocation(world.broker.world, claimed);
+  expect([await waiting(), as().counters.revocations]).toEqual([0, before + 1]);
+  expect((await types())[0]).toMatchObject({ type: 'connection.revoked' });
+});
+
+test('what was queued meanwhile of a later version stays', async () => {
+  as().switches.revocationFault = { kind: 'down' };
+  await remove();
+  await expect.poll(() => world.logged.some((line) => line.includes('revocation failed') && line.includes(id))).toBe(true);
+  const { store } = world.broker.world;
+  const row = await store.revocations.get(id);
+  if (row === undefined) throw new Error('Nothing is queued.');
+  await store.revocations.queue({ ...row, token_version: row.token_version + 1 });
+  await store.revocations.done(row, []);
+  expect(await waiting()).toBe(1);
+  await world.sql('delete from revocations where connection_id = $1', [id]);
 });

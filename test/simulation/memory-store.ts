@@ -89,8 +89,8 @@ function memoryRevocations({ outside, write }: Tables): MemoryStore['revocations
       queued.set(row.connection_id, row);
       return row;
     },
-    async done({ connection_id, credential_sealed }, events) {
-      if (queued.get(connection_id)?.credential_sealed !== credential_sealed) return;
+    async done({ connection_id, token_version }, events) {
+      if (queued.get(connection_id)?.token_version !== token_version) return;
       queued.delete(connection_id);
       write(events);
     },

@@ -47,11 +47,11 @@ export function revocationStore(db: Database): Revocations {
         .where(sql`${revocations.connection_id} in ${due}`)
         .returning();
     },
-    done: ({ connection_id, credential_sealed }, events) =>
+    done: ({ connection_id, token_version }, events) =>
       db.transaction(async (tx) => {
         const rows = await tx
           .delete(revocations)
-          .where(and(eq(revocations.connection_id, connection_id), eq(revocations.credential_sealed, credential_sealed)))
+          .where(and(eq(revocations.connection_id, connection_id), eq(revocations.token_version, token_version)))
           .returning({ id: revocations.connection_id });
         if (rows.length === 1) await insertEvents(tx, events);
       }),
