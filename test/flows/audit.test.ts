@@ -83,3 +83,17 @@ test('what the broker finds out by itself: a connection that has ended, and that
     ['connection.revoked', 'broker', null, {}],
   ]);
 });
+
+test('links whose time is over, by the sweep and by the look of a browser: one row each, by the broker', async () => {
+  const links = [await scene.linkTo('as'), await scene.linkTo('as')];
+  const test = await scene.root.call<Link>('POST', '/v1/integrations/as/test', { body: {} });
+  await scene.sql(`update connect_links set expires_at = now() - interval '1 second' where id = any($1)`, [[...links, test].map(({ id }) => id)]);
+  const [looked, swept] = links;
+  if (looked === undefined || swept === undefined) throw new Error('There are no links.');
+  await scene.visit(looked.url, createBrowser());
+  expect((await keepHouse(scene.broker.world)).expiredLinks).toBe(2);
+  await scene.visit(swept.url, createBrowser());
+  await keepHouse(scene.broker.world);
+  for (const link of links) expect((await steps(link)).slice(1)).toEqual([['connect_link.failed', 'broker', { error: 'link_expired' }]]);
+  expect(await steps(test)).toEqual([['connect_link.failed', 'broker', { purpose: 'test', error: 'link_expired' }]]);
+});

@@ -1,5 +1,6 @@
 import { and, asc, desc, eq, gt, gte, lt, sql } from 'drizzle-orm';
 import type { AuditEntry, AuditRecord } from '../../broker/audit.ts';
+import { newId } from '../../broker/ids.ts';
 import type { AuditFilter, AuditLog, CountedEntry, PendingEntry } from '../../broker/store.ts';
 import { auditActions, isAuditAction } from '../../protocol/audit-actions.ts';
 import { auditHash, noHash } from '../../protocol/audit-hash.ts';
@@ -29,6 +30,13 @@ export async function pendEntries(tx: Database | Transaction, pending: readonly 
     order by id
     on conflict (id) do update set entry = excluded.entry, due_at = excluded.due_at`);
 }
+
+/** What the broker does by itself: nobody's call is there for it. */
+export const entryOfBroker = (done: Pick<AuditEntry, 'project_id' | 'action' | 'target_id' | 'details'>): PendingEntry => ({
+  id: newId('aud'),
+  entry: { at: new Date(), actor: 'broker', address: null, request_id: null, ...done },
+  dueInS: 0,
+});
 
 /** What is counted stands under what it counts, so that all processes add to one row. */
 function countedRow({ minute, count, ...counted }: CountedEntry) {

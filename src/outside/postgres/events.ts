@@ -3,7 +3,7 @@ import { idFloor, newId } from '../../broker/ids.ts';
 import type { NewEvent } from '../../broker/records.ts';
 import type { EventFilter, Events, PendingEntry } from '../../broker/store.ts';
 import type { AuditAction } from '../../protocol/audit-actions.ts';
-import { pendEntries } from './audit.ts';
+import { entryOfBroker, pendEntries } from './audit.ts';
 import { type Database, pageOf, type Transaction } from './database.ts';
 import { events } from './schema.ts';
 
@@ -51,17 +51,8 @@ function auditOf({ project_id, type, integration_id, connection_id, data }: NewE
   if (!audited.has(type)) return [];
   const reason = typeof data?.reason === 'string' ? { reason: data.reason } : {};
   const target = type.startsWith('connection.') ? connection_id : type.startsWith('integration.') ? integration_id : data?.endpoint;
-  const entry = {
-    at: new Date(),
-    project_id,
-    actor: 'broker',
-    action: type as AuditAction, // one of the set above
-    target_id: typeof target === 'string' ? target : null,
-    address: null,
-    request_id: null,
-    details: reason,
-  };
-  return [{ id: newId('aud'), entry, dueInS: 0 }];
+  const action = type as AuditAction; // one of the set above
+  return [entryOfBroker({ project_id, action, target_id: typeof target === 'string' ? target : null, details: reason })];
 }
 
 /** Writes events within the transaction of the change that they tell of, and what of it belongs into the audit log. */

@@ -1,5 +1,6 @@
 import { and, eq, inArray, isNull, lt, or, type SQL, sql } from 'drizzle-orm';
 import type { CodeLedger, Links } from '../../broker/store.ts';
+import { entryOfBroker, pendEntries } from './audit.ts';
 import { type Database, one } from './database.ts';
 import { insertEvents } from './events.ts';
 import { codeLedger, connectLinks } from './schema.ts';
@@ -9,6 +10,15 @@ const t = connectLinks;
 export const erased = { state_hash: null, pending_sealed: null, answer_sealed: null, nonce_hash: null, inputs_sealed: null } as const;
 const inSeconds = (seconds: number) => sql`now() + make_interval(secs => ${seconds})`;
 const unfinished = isNull(t.finished_at);
+
+/** What the audit log is told of a link whose time is over, whoever came upon it. What ends otherwise is told by the call or the browser that ended it. */
+const overdueEntry = ({ id, project_id, integration_id, purpose, error_code }: typeof t.$inferSelect) =>
+  entryOfBroker({
+    project_id,
+    action: 'connect_link.failed',
+    target_id: id,
+    details: { integration: integration_id, ...(purpose === 'test' && { purpose }), error: error_code },
+  });
 
 export function linkStore(db: Database): Links {
   /** The one statement that takes a waiting flow: what it changes decides who was first. */
@@ -144,8 +154,9 @@ export function linkStore(db: Database): Links {
           .update(t)
           .set({ ...erased, status: code === 'link_expired' ? 'expired' : 'failed', error_code: code, error_detail: detail, finished_at: sql`now()` })
           .where(and(eq(t.id, id), unfinished))
-          .returning({ id: t.id });
+          .returning();
         if (rows.length === 1) await insertEvents(tx, events);
+        if (code === 'link_expired') await pendEntries(tx, rows.map(overdueEntry));
         return rows.length === 1;
       }),
     async expireOverdue(limit) {
@@ -193,6 +204,7 @@ export function linkStore(db: Database): Links {
               data: { error: row.error_code, detail: row.error_detail },
             })),
         );
+        await pendEntries(tx, rows.map(overdueEntry));
         return rows.length;
       });
     },
