@@ -1,8 +1,8 @@
 import { parseDefinitionValue } from '../protocol/definition/parse.ts';
 import type { Definition, Method } from '../protocol/definition/schema.ts';
-import { GrantryError } from '../protocol/errors.ts';
+import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import { rankOf } from './provider-search.ts';
-import type { IntegrationRecord, MadeBy } from './records.ts';
+import type { IntegrationRecord, MadeBy, ProviderVersionRecord } from './records.ts';
 import type { World } from './world.ts';
 
 /** A definition and where it comes from: `version` null means shipped. */
@@ -60,24 +60,42 @@ export async function getProvider(world: World, project: string, id: string): Pr
   return provider;
 }
 
+/** All definitions that hold; `refused`: the ids of those that were taken once and are not today, such as by a rule that came later. */
+export type Catalogue = { providers: Provider[]; refused: string[] };
+
+/** A stored definition, or undefined when it would be refused today: one such row does not take the others along. */
+function soundDefinition(world: World, project: string, { provider_id, version, definition }: ProviderVersionRecord): Definition | undefined {
+  try {
+    return cachedDefinition(world, cacheKey(project, provider_id, version), () => definition);
+  } catch (error) {
+    if (!isGrantryError(error, 'invalid_definition')) throw error;
+    world.log.warn({ project, provider: provider_id, version }, 'a stored definition would be refused today, and is passed over');
+    return undefined;
+  }
+}
+
 /** The own definitions that hold; from memory, but for those that this process has not seen. */
-async function ownProviders(world: World, project: string): Promise<Provider[]> {
+async function ownProviders(world: World, project: string): Promise<Catalogue> {
   const current = await world.store.providers.currentVersions(project);
   const known = current.map(({ provider_id, version }) => ({ definition: definitionInMemory(world, project, provider_id, version), version }));
-  if (known.every((each): each is { definition: Definition; version: number } => each.definition !== undefined)) return known;
-  const records = await world.store.providers.listCurrent(project);
-  return records.map(({ provider_id, version, definition }) => ({
-    definition: cachedDefinition(world, cacheKey(project, provider_id, version), () => definition),
-    version,
-  }));
+  if (known.every((each): each is { definition: Definition; version: number } => each.definition !== undefined))
+    return { providers: known, refused: [] };
+  const providers: Provider[] = [];
+  const refused: string[] = [];
+  for (const record of await world.store.providers.listCurrent(project)) {
+    const definition = soundDefinition(world, project, record);
+    if (definition === undefined) refused.push(record.provider_id);
+    else providers.push({ definition, version: record.version });
+  }
+  return { providers, refused };
 }
 
 /** All definitions that hold in a project, by id. */
-export async function allProviders(world: World, project: string): Promise<Provider[]> {
-  const own = await ownProviders(world, project);
-  const taken = new Set(own.map(({ definition }) => definition.id));
+export async function allProviders(world: World, project: string): Promise<Catalogue> {
+  const { providers: own, refused } = await ownProviders(world, project);
+  const taken = new Set([...own.map(({ definition }) => definition.id), ...refused]);
   const shipped = [...world.shipped.values()].filter(({ id }) => !taken.has(id)).map((definition) => ({ definition, version: null }));
-  return [...own, ...shipped].sort((a, b) => (a.definition.id < b.definition.id ? -1 : 1));
+  return { providers: [...own, ...shipped].sort((a, b) => (a.definition.id < b.definition.id ? -1 : 1)), refused };
 }
 
 /** Shipped and own definitions, those that fit `q` best first, then by id; `after` is what `next` of the page before was. */
@@ -87,7 +105,7 @@ export async function listProviders(
   { q, grant, limit, after }: { q?: string | undefined; grant?: Method['grant'] | undefined; limit: number; after?: string | undefined },
 ): Promise<{ items: Provider[]; next: string | undefined }> {
   const place = ({ rank, provider }: { rank: number; provider: Provider }) => `${rank}_${provider.definition.id}`;
-  const matches = (await allProviders(world, project))
+  const matches = (await allProviders(world, project)).providers
     .filter(({ definition }) => grant === undefined || Object.values(definition.methods).some((method) => method.grant === grant))
     .flatMap((provider) => {
       const rank = q === undefined ? 0 : rankOf(provider.definition, q);

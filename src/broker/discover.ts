@@ -59,10 +59,18 @@ async function fetchMetadata(world: World, issuer: string): Promise<{ url: strin
   });
 }
 
-async function existingFor(world: World, project: string, { issuer, provider }: Asked): Promise<Provider | undefined> {
-  if (provider !== undefined) return getProvider(world, project, provider);
-  const all = await allProviders(world, project);
-  return all.find(({ definition }) => Object.values(definition.methods).some((method) => 'issuer' in method && method.issuer === issuer));
+type Existing = { provider: Provider | undefined; notes: string[] };
+
+const refusedNote = (id: string) =>
+  `The definition "${id}" would be refused today, so nothing was compared with it: GET /v1/providers/${id} says what is wrong in it.`;
+
+async function existingFor(world: World, project: string, { issuer, provider }: Asked): Promise<Existing> {
+  if (provider !== undefined) return { provider: await getProvider(world, project, provider), notes: [] };
+  const { providers, refused } = await allProviders(world, project);
+  const found = providers.find(({ definition }) =>
+    Object.values(definition.methods).some((method) => 'issuer' in method && method.issuer === issuer),
+  );
+  return { provider: found, notes: found === undefined ? refused.map(refusedNote) : [] };
 }
 
 type Asked = { issuer: string; provider?: string | undefined };
@@ -75,7 +83,7 @@ type Asked = { issuer: string; provider?: string | undefined };
 export async function discover(world: World, project: string, asked: Asked): Promise<Discovery> {
   const detail = issuerDetail(asked.issuer, world);
   if (detail !== undefined) throw refusedIssuer(detail);
-  const existing = await existingFor(world, project, asked);
+  const { provider: existing, notes } = await existingFor(world, project, asked);
   const { url, metadata } = await fetchMetadata(world, asked.issuer);
   const draft = draftDefinition(metadata, existing?.definition.id);
   if (draft === undefined)
@@ -87,7 +95,7 @@ export async function discover(world: World, project: string, asked: Asked): Pro
     definition: draft.definition,
     yaml: writeDocument(draft.definition),
     scopesSupported: metadata.scopes_supported ?? [],
-    notes: draft.notes,
+    notes: [...draft.notes, ...notes],
     warnings: warningsOf(definition),
     existing: existing && { provider: existing, differences: differencesOf(existing.definition, metadata) },
   };

@@ -27,6 +27,7 @@ type Discovered = {
   definition: { id: string; methods: Record<string, Record<string, unknown>> };
   yaml: string;
   scopes_supported: string[];
+  notes: string[];
   existing: { id: string; source: string; differences: { pointer: string; ours: unknown; theirs: unknown }[] } | null;
 };
 const discover = (body: object) => admin.call<Discovered>('POST', '/v1/providers/discover', { body });
@@ -107,6 +108,36 @@ describe('a server of the standards', () => {
     expect(told).not.toHaveProperty('/methods/web/authorization_endpoint');
     await admin.call('DELETE', '/v1/providers/old');
     expect(await problemOf(discover({ issuer: url, provider: 'nobody' }))).toMatchObject({ status: 404 });
+  });
+
+  it('is drafted although a definition was stored that would be refused today, and the list goes on without that one', async () => {
+    const { url, definition } = world.sandbox.providers.authorizationServer;
+    for (const id of ['outdated', 'notion'])
+      await world.sql(
+        `insert into provider_versions (project_id, provider_id, version, definition, current)
+         select project_id, $1::text, 1, jsonb_set(jsonb_set(definition::jsonb, '{id}', to_jsonb($1::text)), '{methods,web,token_endpoint}', '"ftp://nowhere"')::json, true
+         from provider_versions where provider_id = 'sandbox-as' and current limit 1`,
+        [id],
+      );
+    await admin.call('PUT', '/v1/providers/sound', { body: { ...JSON.parse(definition), id: 'sound' } });
+    try {
+      const found = await discover({ issuer: await answering(sound) });
+      expect(found.notes.filter((note) => note.includes('refused today')).map((note) => /"(.*?)"/.exec(note)?.[1])).toEqual(['notion', 'outdated']);
+      expect((await discover({ issuer: url })).existing).toMatchObject({ source: 'own' });
+      for (const [q, has] of [
+        ['sound', true],
+        ['outdated', false],
+        ['notion', false],
+      ] as const) {
+        const { data } = await admin.call<{ data: { id: string }[] }>('GET', '/v1/providers', { query: { q } });
+        expect([q, data.some(({ id }) => id === q)]).toEqual([q, has]);
+      }
+      expect(await problemOf(admin.call('GET', '/v1/providers/outdated'))).toMatchObject({ code: 'invalid_definition' });
+      expect(world.logged.filter((line) => line.includes('passed over') && line.includes('outdated'))).not.toEqual([]);
+    } finally {
+      await world.sql(`delete from provider_versions where provider_id in ('outdated', 'notion')`);
+      await admin.call('DELETE', '/v1/providers/sound');
+    }
   });
 
   it('is found by either of the two addresses, also with a path', async () => {
