@@ -26,6 +26,7 @@ export type Guesses = {
 /** Unknown keys of one address: how many are being looked up, and those that wait. */
 type Crowd = { turns: number; waiting: (() => void)[] };
 
+/** Counts for one server; `trustProxy`: how many proxies in front are believed when they say whose address it is. */
 export function createGuesses({ limits, sharedLimits }: Pick<World, 'limits' | 'sharedLimits'>, trustProxy: number): Guesses {
   const known = new Set<string>();
   const crowds = new Map<string, Crowd>();

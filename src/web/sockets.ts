@@ -2,6 +2,7 @@ import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { addressGroup } from '../protocol/address.ts';
 
+/** What is allowed to the sockets of a server, and who hears of those that went beyond. */
 export type SocketLimits = {
   /** How many sockets one address may have open; undefined: as many as it likes, for all are a proxy's. */
   mostPerAddress: number | undefined;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { rateLimitSchemas } from '../rate-limit-headers.ts';
 import type { Endpoint } from './endpoint.ts';
 import { endpoints } from './router.ts';
 import { problem } from './schemas.ts';
@@ -49,9 +50,18 @@ function queryParameters(endpoint: Endpoint): unknown[] {
   }));
 }
 
+const retryAfter = {
+  'Retry-After': { description: 'Whole seconds after which it makes sense to try again.', schema: { type: 'integer', minimum: 0 } },
+};
+
+/** What is counted: everything but the token, which is never limited, and what the root key alone may do, for its key has been looked at without a count. */
+const countedHeaders = ({ path, scope }: Endpoint) => (scope === 'root' || path === '/v1/connections/:id/token' ? {} : rateLimitSchemas);
+
 function operation(endpoint: Endpoint): JsonSchema {
-  const problemAnswer = (description: string) => ({
+  const counted = countedHeaders(endpoint);
+  const problemAnswer = (description: string, headers: object) => ({
     description,
+    headers,
     content: { 'application/problem+json': { schema: jsonSchema(problem, 'output') } },
   });
   const codes = ['invalid_request', 'unauthorized', 'forbidden', ...(endpoint.path.includes(':') ? ['not_found'] : []), ...(endpoint.errors ?? [])];
@@ -81,15 +91,20 @@ function operation(endpoint: Endpoint): JsonSchema {
     responses: {
       [endpoint.status]:
         endpoint.answer === undefined
-          ? { description: 'Done.' }
+          ? { description: 'Done.', headers: counted }
           : {
               description: endpoint.summary,
+              headers: counted,
               content: {
                 'application/json': { schema: jsonSchema(endpoint.answer, 'output') },
                 ...(endpoint.yaml && { 'application/yaml': { schema: { type: 'string', description: 'As PUT takes it.' } } }),
               },
             },
-      default: problemAnswer(`A problem; code is one of ${codes.join(', ')}.`),
+      429: problemAnswer('Too much in too short a time: too many calls of this key, or wrong keys from this address; code is rate_limited.', {
+        ...counted,
+        ...retryAfter,
+      }),
+      default: problemAnswer(`A problem; code is one of ${codes.join(', ')}.`, { ...counted, ...retryAfter }),
     },
   };
 }

@@ -11,7 +11,7 @@ type Operation = {
   'x-scope': string;
   parameters: { name: string; in: string; required: boolean; schema: Schema }[];
   requestBody?: { content: Record<string, { schema: Schema }> };
-  responses: Record<string, { content?: Record<string, { schema: Schema }> }>;
+  responses: Record<string, { headers?: Record<string, { schema: Schema }>; content?: Record<string, { schema: Schema }> }>;
 };
 type Document = { openapi: string; paths: Record<string, Record<string, Operation>>; components: { schemas: Record<string, Schema> } };
 
@@ -67,7 +67,10 @@ describe.each(endpoints.map((endpoint) => [`${endpoint.method} ${endpoint.path}`
     const success = operation.responses[String(endpoint.status)];
     expect(success).toBeDefined();
     expect(success?.content === undefined).toBe(endpoint.status === 204);
-    expect(Object.keys(operation.responses.default?.content ?? {})).toEqual(['application/problem+json']);
+    for (const which of ['default', '429']) {
+      expect(Object.keys(operation.responses[which]?.content ?? {})).toEqual(['application/problem+json']);
+      expect(Object.keys(operation.responses[which]?.headers ?? {})).toEqual([...Object.keys(success?.headers ?? {}), 'Retry-After']);
+    }
   });
 
   test('takes by the document what it takes in truth', () => {
@@ -79,6 +82,19 @@ describe.each(endpoints.map((endpoint) => [`${endpoint.method} ${endpoint.path}`
     expect(parser(schema).safeParse({ ...Object(sample), no_such: 1 }).success).toBe(false);
     expect(endpoint.body?.safeParse(sample).success).toBe(true);
   });
+});
+
+test('what is counted is said by the headers that the document names, and by no others', async () => {
+  const told: string[] = [];
+  for (const endpoint of endpoints.filter(({ method, path }) => method === 'get' && !path.includes(':'))) {
+    const named = Object.keys(operationOf(endpoint).responses['200']?.headers ?? {});
+    const { headers } = await fetch(broker.url + endpoint.path, { headers: { authorization: `Bearer ${broker.broker.rootKey}` } });
+    expect([endpoint.path, ...['RateLimit-Policy', 'RateLimit'].filter((name) => headers.has(name))]).toEqual([endpoint.path, ...named]);
+    told.push(named.join());
+  }
+  expect(new Set(told)).toEqual(new Set(['RateLimit-Policy,RateLimit', '']));
+  const tokens = operationOf({ method: 'get', path: '/v1/connections/:id/token' });
+  expect([tokens.responses['200']?.headers, Object.keys(tokens.responses['429']?.headers ?? {})]).toEqual([{}, ['Retry-After']]);
 });
 
 test('problems are as the document says', async () => {
