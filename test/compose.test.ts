@@ -4,6 +4,7 @@ import pg from 'pg';
 import { describe, expect, inject, it } from 'vitest';
 import { parse } from 'yaml';
 import { readConfig } from '../src/config.ts';
+import { generateKeyRing } from '../src/outside/key-ring.ts';
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
 
@@ -26,6 +27,14 @@ type Service = {
 };
 const text = read('docker-compose.yml');
 const { services }: { services: Record<string, Service> } = parse(text, { merge: true });
+
+/** As compose fills it in, of what stands in .env. */
+const filled = (value: string, env: Record<string, string>) =>
+  value.replace(/\$\{([A-Z_]+)(?::-([^}]*))?(?::?\?[^}]*)?\}/g, (_, name: string, otherwise?: string) => env[name] || (otherwise ?? ''));
+
+/** What the image or the file itself says. */
+const fixed = ['NODE_ENV', 'HOST', 'PORT', 'GRANTRY_DATA_DIR', 'GRANTRY_ROLE', 'DATABASE_URL', 'REDIS_URL', 'GRANTRY_ALLOW_PRIVATE_HOSTS'];
+const needed = ['PUBLIC_URL', 'GRANTRY_KEYS', 'GRANTRY_ROOT_KEY', 'LOG_LEVEL', 'TRUST_PROXY'];
 
 describe('docker-compose.yml', () => {
   it('has two web and two worker processes beside Postgres and Redis', () => {
@@ -88,14 +97,45 @@ describe('docker-compose.yml', () => {
     expect([...used].filter((name) => !example.has(name))).toEqual([]);
   });
 
+  it('takes every variable of docs/operations.md from .env, and what is not there is as good as not set', () => {
+    const table = /^\| variable [\s\S]*?\n\n/m.exec(read('docs/operations.md'))?.[0] ?? '';
+    const known = [...table.matchAll(/^\| (`[A-Z_`, ]+) \|/gm)].flatMap(([, names = '']) => names.match(/[A-Z_]+/g) ?? []);
+    expect(known.length).toBeGreaterThan(30);
+    for (const role of ['web', 'worker']) {
+      const { environment = {} } = services[role] ?? {};
+      const optional = known.filter((name) => !fixed.includes(name) && !needed.includes(name));
+      for (const name of optional) expect(environment[name]).toBe(`\${${name}:-}`);
+      const usual = { NODE_ENV: 'production', DATABASE_URL: 'postgres://a:b@c/d', PUBLIC_URL: 'https://connect.example.com' };
+      const secret = { GRANTRY_KEYS: generateKeyRing(), GRANTRY_ROOT_KEY: 'x'.repeat(40) };
+      const empty = Object.fromEntries(optional.map((name) => [name, filled(environment[name] ?? '', {})]));
+      expect(Object.values(empty).join('')).toBe('');
+      const { keys, ...rest } = readConfig({ ...usual, ...secret, ...empty });
+      const { keys: _, ...bare } = readConfig({ ...usual, ...secret });
+      expect([keys.kind, rest]).toEqual(['given', bare]);
+    }
+  });
+
+  it('runs with a key service instead of keys', () => {
+    const env = {
+      GRANTRY_KEYS: '',
+      GRANTRY_KMS_URL: 'https://kms.example.com/v1',
+      GRANTRY_KMS_TOKEN_FILE: '/run/secrets/kms',
+      PUBLIC_URL: 'https://x.example.com',
+    };
+    const given = Object.entries(services['web']?.environment ?? {}).map(([name, value]) => [
+      name,
+      filled(value, { ...env, GRANTRY_ROOT_KEY: 'x'.repeat(40) }),
+    ]);
+    const config = readConfig({ NODE_ENV: 'production', ...Object.fromEntries(given) });
+    expect(config).toMatchObject({ keys: { kind: 'none' }, kms: { url: env.GRANTRY_KMS_URL }, wrapWith: 'kms' });
+  });
+
   it('what it gives our processes is a configuration for production, with the secrets that scripts/secrets.mjs makes', () => {
     const made = execFileSync(process.execPath, ['scripts/secrets.mjs'], { encoding: 'utf8' });
     const secrets = Object.fromEntries([...made.matchAll(/^([A-Z_]+)='?(.*?)'?$/gm)].map(([, name, value]) => [name, value]));
     const env: Record<string, string> = { PUBLIC_URL: 'https://connect.example.com', ...secrets };
-    const filled = (value: string) =>
-      value.replace(/\$\{([A-Z_]+)(?::-([^}]*))?(?::\?[^}]*)?\}/g, (_, name: string, otherwise?: string) => env[name] ?? otherwise ?? '');
     for (const role of ['web', 'worker']) {
-      const given = Object.entries(services[role]?.environment ?? {}).map(([name, value]) => [name, filled(value)]);
+      const given = Object.entries(services[role]?.environment ?? {}).map(([name, value]) => [name, filled(value, env)]);
       const config = readConfig({ NODE_ENV: 'production', HOST: '0.0.0.0', ...Object.fromEntries(given) });
       expect(config).toMatchObject({
         role,
