@@ -24,12 +24,11 @@ export type KeeperOptions = {
   telemetry?: Telemetry | undefined;
   /** Called when the server has lost what it had, before anything is scheduled there again; called again soon when it rejects. */
   onWiped?: () => Promise<void>;
+  /** How often the queue is looked at, unless its schedules are shorter. */
+  lookEveryMs?: number | undefined;
 };
 
 const graceMs = 20_000;
-/** A queue without schedules of its own is looked at so often. */
-const lookMs = 5_000;
-
 /** Warns of a Redis that drops keys when its memory is full: it would drop jobs. */
 async function checkServer(queue: OpenQueue, log: Log): Promise<void> {
   const policy = /^maxmemory_policy:(\S+)/m.exec(await queue.serverInfo())?.[1];
@@ -45,13 +44,16 @@ async function checkServer(queue: OpenQueue, log: Log): Promise<void> {
  * Keeps a queue at work as long as the process lives: opens it, opens it again when the server refuses, and renews its schedules from this
  * process's own timer, so that a wiped server has them back soon. Returns at once; nobody waits for a server that is away.
  */
-export function keepQueue({ backend, work, log, now, meter, telemetry, onWiped }: KeeperOptions): Keeper {
+export function keepQueue({ backend, work, log, now, meter, telemetry, onWiped, lookEveryMs = 5_000 }: KeeperOptions): Keeper {
   const stopping = new AbortController();
   const { signal } = stopping;
   const trouble = createTrouble({ log, what: work.name, now });
   const pause = (ms: number) => sleep(ms, undefined, { signal }).catch(() => {});
-  const shortestMs = Math.min(lookMs, ...Object.values(work.schedules));
+  const shortestMs = Math.min(lookEveryMs, ...Object.values(work.schedules));
   let queue: OpenQueue | undefined;
+
+  /** A name that is none of ours may be anything. */
+  const nameOf = ({ name }: Job) => (Object.hasOwn(work.schedules, name) ? { job: name } : {});
 
   /** What a job throws is stored by the queue, stack and all: only its kind goes there. */
   async function run(job: Job): Promise<void> {
@@ -61,7 +63,7 @@ export function keepQueue({ backend, work, log, now, meter, telemetry, onWiped }
       meter.jobEnded(work.name, 'done', performance.now() - begunMs);
     } catch (error) {
       meter.jobEnded(work.name, 'failed', performance.now() - begunMs);
-      log.error({ queue: work.name, job: job.name, ...kindOf(error) }, 'a job failed');
+      log.error({ queue: work.name, ...nameOf(job), ...kindOf(error) }, 'a job failed');
       throw new Error(Object.values(kindOf(error)).join(' '));
     }
   }
@@ -70,7 +72,7 @@ export function keepQueue({ backend, work, log, now, meter, telemetry, onWiped }
     const { openQueue } = await import('./queues.ts');
     for (let attempt = 0; !signal.aborted; attempt += 1) {
       try {
-        return await openQueue({ backend, work: { ...work, run }, telemetry, onError: trouble.report, signal });
+        return await openQueue({ backend, work: { ...work, run }, telemetry, now, onError: trouble.report, signal });
       } catch (error) {
         if (signal.aborted) break;
         trouble.report(error);
@@ -82,6 +84,10 @@ export function keepQueue({ backend, work, log, now, meter, telemetry, onWiped }
 
   async function renew(opened: OpenQueue): Promise<void> {
     try {
+      if (await opened.heal()) {
+        log.warn({ queue: work.name }, 'the queue held what is not ours, and was emptied; it is filled again');
+        await onWiped?.();
+      }
       if ((await opened.schedule(onWiped)) === 'wiped') log.warn({ queue: work.name }, 'the queue had been wiped; its schedules are back');
       trouble.over();
     } catch (error) {

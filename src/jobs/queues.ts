@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BackendFactory, createPostgresBackend, createRedisBackend, type IQueueBackend, type QueueBaseOptions, withBackend } from 'bullmq';
 import { type Backend, postgresConnections, redisConnections } from './connections.ts';
+import { ownJob, type StoredJob } from './own-job.ts';
+import { emptyQueue, isHeld, isSpoiled } from './spoiled.ts';
 
 /** BullMQ: one queue, its schedules and this process's worker at it. */
 
@@ -19,7 +21,7 @@ export type Work = {
   run(job: Job): Promise<void>;
 };
 
-/** While a job with this id waits or runs, another one is not added. No `:` in it. */
+/** While a job with this id waits or runs, another one is not added, except once in five minutes. No `:` in it. */
 export type NewJob = { name: string; id: string; payload: Readonly<Record<string, string | number>> };
 
 export type Depth = { waiting: number; active: number; delayed: number };
@@ -35,6 +37,8 @@ export type OpenQueue = {
   schedule(onWiped?: () => Promise<void>): Promise<'kept' | 'wiped'>;
   /** The first `schedule` of a process: everything runs once now in any case. Several processes that begin within ten seconds are one run. */
   begin(): Promise<void>;
+  /** Empties the queue, and says so, when it holds what cannot be read, or is held: somebody else has written to it. Never on Postgres. */
+  heal(): Promise<boolean>;
   /** What stands in `INFO` of the Redis server; empty on Postgres. */
   serverInfo(): Promise<string>;
   /** Takes no further job, gives those in flight `graceMs` to end, and closes the connections whether or not the other side answers. */
@@ -45,6 +49,7 @@ export type QueueOptions = {
   backend: Backend;
   work: Work;
   telemetry?: Telemetry | undefined;
+  now(): Date;
   /** Hears of connections that broke and commands that failed; without it they would end the process. */
   onError(error: unknown): void;
   /** Ends the waiting for a server that is away. */
@@ -54,7 +59,9 @@ export type QueueOptions = {
 /** What BullMQ tells of its jobs. */
 export type Telemetry = NonNullable<QueueBaseOptions['telemetry']>;
 
-const failurePauseMs = 1_000;
+const longestPauseMs = 1_000;
+/** A job that somebody else has put at an id of ours keeps nothing back for longer. */
+const idMs = 300_000;
 /** What is kept of finished scheduled jobs, for a look at what happened. */
 const kept = { removeOnComplete: { count: 50, age: 3_600 }, removeOnFail: { count: 100, age: 86_400 } };
 /** A finished job that is kept would block its id. What became of it stands in Postgres. */
@@ -62,25 +69,57 @@ const gone = { removeOnComplete: true, removeOnFail: true };
 /** A worker that was killed has its jobs given to others after this. */
 const patience = { lockDuration: 20_000, stalledInterval: 15_000 };
 
-/** BullMQ asks again at once when taking a job fails with anything but ECONNREFUSED (Redis out of memory: 3,500 times a second). This makes it wait. */
-function unhurried<B extends IQueueBackend, C>(factory: BackendFactory<B, C>): BackendFactory<B, C> {
+/** What is left of a job that was taken. */
+type Own = (job: StoredJob, id: string) => StoredJob;
+
+/**
+ * BullMQ asks again at once when taking a job fails with anything but ECONNREFUSED (Redis out of memory: 3,500 times a second). This makes it
+ * wait, longer and longer while nothing else comes: one job that cannot be read holds up nobody.
+ */
+function careful<B extends IQueueBackend, C>(factory: BackendFactory<B, C>, own: Own): BackendFactory<B, C> {
+  const cleaned = (taken: unknown) => {
+    if (Array.isArray(taken) && taken[0]) taken[0] = own(taken[0], String(taken[1]));
+  };
   return (...args) => {
     const backend = factory(...args);
     const take = backend.moveToActive.bind(backend);
+    let pauseMs = 0;
     backend.moveToActive = async (...job) => {
       try {
-        return await take(...job);
+        const taken = await take(...job);
+        cleaned(taken);
+        pauseMs = 0;
+        return taken;
       } catch (error) {
-        await sleep(failurePauseMs);
+        if (pauseMs > 0) await sleep(pauseMs);
+        pauseMs = Math.min(longestPauseMs, pauseMs * 2 + 1);
         throw error;
       }
+    };
+    const complete: IQueueBackend['moveToCompleted'] = backend.moveToCompleted.bind(backend);
+    backend.moveToCompleted = async (...job) => {
+      const ended = await complete(...job);
+      cleaned(ended.result);
+      return ended;
+    };
+    const fail: IQueueBackend['moveToFailed'] = backend.moveToFailed.bind(backend);
+    backend.moveToFailed = async (...job) => {
+      const ended = await fail(...job);
+      cleaned(ended.result);
+      return ended;
     };
     return backend;
   };
 }
 
+const patienceMs = (every: number): number => Math.max(60_000, 5 * every);
+
 /** Its next run is long past. */
-const isStuck = ({ next = 0 }: { next?: number }, every: number): boolean => next < Date.now() - Math.max(60_000, 5 * every);
+const isStuck = ({ next = 0 }: { next?: number }, every: number): boolean => next < Date.now() - patienceMs(every);
+
+/** It runs later, or far more often, than any of ours would. */
+const isStrange = ({ next = 0, every: known = 0 }: { next?: number; every?: number }, every: number): boolean =>
+  next > Date.now() + patienceMs(every) || known * 10 < every;
 
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
@@ -101,9 +140,27 @@ const settledWithin = (ms: number, work: readonly Promise<unknown>[]) => {
 async function openOn<B extends IQueueBackend, C>(
   factory: BackendFactory<B, C>,
   connections: { queue: C; worker: C },
-  { work, telemetry, onError, signal }: QueueOptions,
-): Promise<Omit<OpenQueue, 'serverInfo'> & { backend: B }> {
-  const { Queue, Worker } = withBackend(unhurried(factory));
+  { work, telemetry, now, onError, signal }: QueueOptions,
+): Promise<Omit<OpenQueue, 'serverInfo' | 'heal'> & { backend: B; prefix: string; spoiled: { seen: boolean } }> {
+  const spoiled = { seen: false };
+  const note = (error: unknown): void => {
+    if (isSpoiled(error)) spoiled.seen = true;
+  };
+  const noting = async <T>(asked: Promise<T>): Promise<T> => {
+    try {
+      return await asked;
+    } catch (error) {
+      note(error);
+      throw error;
+    }
+  };
+  const report = (error: unknown): void => {
+    note(error);
+    onError(error);
+  };
+  const ownOpts = Object.keys(work.schedules).length === 0 ? gone : {};
+  const own = (job: StoredJob, id: string) => ownJob(job, id, work.schedules, ownOpts);
+  const { Queue, Worker } = withBackend(careful(factory, own));
   // All keys of a queue carry one hash tag: in a Redis Cluster they lie in one slot.
   const prefix = `{grantry-${work.name}}`;
   const traced = telemetry && { telemetry };
@@ -124,8 +181,8 @@ async function openOn<B extends IQueueBackend, C>(
     },
     { connection: connections.worker, prefix, concurrency: work.concurrency, autorun: false, runRetryDelay: 2_000, ...patience, ...kept, ...traced },
   );
-  queue.on('error', onError);
-  worker.on('error', onError);
+  queue.on('error', report);
+  worker.on('error', report);
 
   async function close(graceMs: number): Promise<void> {
     const closing = worker.close(graceMs === 0);
@@ -140,7 +197,7 @@ async function openOn<B extends IQueueBackend, C>(
     await close(0);
     throw error;
   }
-  worker.run().catch(onError);
+  worker.run().catch(report);
   const schedules = Object.entries(work.schedules);
 
   const renew = (name: string, every: number) => queue.upsertJobScheduler(name, { every }, { name, data: {}, opts: kept });
@@ -149,27 +206,34 @@ async function openOn<B extends IQueueBackend, C>(
   async function renewMissing(onWiped: () => Promise<void>): Promise<number> {
     const known = await Promise.all(schedules.map(async ([name, every]) => ({ name, every, found: await queue.getJobScheduler(name) })));
     const missing = known.filter(({ found }) => found === undefined).length;
+    if (known.some(({ found, every }) => found !== undefined && isStrange(found, every))) spoiled.seen = true;
     if (missing > 0) await onWiped();
     for (const { name, every, found } of known) if (found === undefined || isStuck(found, every)) await renew(name, every);
     return missing;
   }
 
+  async function begin(): Promise<void> {
+    if ((await renewMissing(async () => {})) === schedules.length) return;
+    // Another version may have had other intervals.
+    for (const [name, every] of schedules) await renew(name, every);
+    for (const [name] of schedules) await queue.add(name, {}, { deduplication: { id: `begin-${name}`, ttl: 10_000 } });
+  }
+
   return {
     backend: queue.getBackend(),
+    prefix: `${prefix}:${work.name}:`,
+    spoiled,
     async add(jobs) {
-      await queue.addBulk(jobs.map(({ name, id, payload }) => ({ name, data: payload, opts: { ...gone, jobId: id } })));
+      const turn = Math.floor(now().getTime() / idMs);
+      await noting(queue.addBulk(jobs.map(({ name, id, payload }) => ({ name, data: payload, opts: { ...gone, jobId: `${id}-${turn}` } }))));
     },
     async depth() {
-      const { waiting = 0, prioritized = 0, active = 0, delayed = 0 } = await queue.getJobCounts('waiting', 'prioritized', 'active', 'delayed');
+      const counts = await noting(queue.getJobCounts('waiting', 'prioritized', 'active', 'delayed'));
+      const { waiting = 0, prioritized = 0, active = 0, delayed = 0 } = counts;
       return { waiting: waiting + prioritized, active, delayed };
     },
-    schedule: async (onWiped = async () => {}) => ((await renewMissing(onWiped)) > 0 ? 'wiped' : 'kept'),
-    async begin() {
-      if ((await renewMissing(async () => {})) === schedules.length) return;
-      // Another version may have had other intervals.
-      for (const [name, every] of schedules) await renew(name, every);
-      for (const [name] of schedules) await queue.add(name, {}, { deduplication: { id: `begin-${name}`, ttl: 10_000 } });
-    },
+    schedule: async (onWiped = async () => {}) => ((await noting(renewMissing(onWiped))) > 0 ? 'wiped' : 'kept'),
+    begin: () => noting(begin()),
     close,
   };
 }
@@ -178,9 +242,19 @@ async function openOn<B extends IQueueBackend, C>(
 export async function openQueue(options: QueueOptions): Promise<OpenQueue> {
   const { kind, url } = options.backend;
   if (kind === 'postgres') {
-    const { backend: _, ...queue } = await openOn(createPostgresBackend, postgresConnections(url), options);
-    return { ...queue, serverInfo: async () => '' };
+    const { backend: _, prefix: __, spoiled: ___, ...queue } = await openOn(createPostgresBackend, postgresConnections(url), options);
+    return { ...queue, heal: async () => false, serverInfo: async () => '' };
   }
-  const { backend, ...queue } = await openOn(createRedisBackend, redisConnections(url), options);
-  return { ...queue, serverInfo: async () => (await backend.connection.client).info() };
+  const { backend, prefix, spoiled, ...queue } = await openOn(createRedisBackend, redisConnections(url), options);
+  return {
+    ...queue,
+    async heal() {
+      const redis = await backend.connection.client;
+      if (!spoiled.seen && !(await isHeld(redis, prefix))) return false;
+      await emptyQueue(redis, prefix);
+      spoiled.seen = false;
+      return true;
+    },
+    serverInfo: async () => (await backend.connection.client).info(),
+  };
 }

@@ -3,6 +3,7 @@ import { refreshDue } from '../broker/refresh.ts';
 import type { DueRefresh } from '../broker/store.ts';
 import type { World } from '../broker/world.ts';
 import type { NewJob, Work } from './queues.ts';
+import { createDropped } from './trouble.ts';
 import { createTurns } from './turns.ts';
 
 /** Refreshes ahead of time, as jobs: the queue says only which connection to look at. */
@@ -19,13 +20,14 @@ export const refreshJob = ({ connection_id, token_version }: DueRefresh): NewJob
 /** `concurrency`: how many refreshes this process has under way at most. `onPutOff` hears after how many milliseconds one that was put off is due again. */
 export function refreshes(world: World, { concurrency, onPutOff }: { concurrency: number; onPutOff: (ms: number) => void }): Work {
   const turns = createTurns({ slots: concurrency, elapsedMs: world.elapsedMs, sleep: world.sleep });
+  const dropped = createDropped(world, 'refresh');
   return {
     name: 'refresh',
     concurrency,
     schedules: {},
     async run(job) {
       const parsed = payload.safeParse(job.payload);
-      if (!parsed.success) return world.log.warn({ queue: 'refresh' }, 'a job that names no connection was dropped');
+      if (!parsed.success) return dropped();
       const againInMs = await refreshDue(world, parsed.data, turns.take);
       if (againInMs !== undefined) onPutOff(againInMs);
     },

@@ -61,15 +61,20 @@ export async function startJobs(options: JobsOptions): Promise<Jobs> {
     log.info({}, 'jobs run on Postgres; a REDIS_URL would add pace (about four times as many jobs a second) and take their load off the database');
 
   const telemetry = traced ? (await import('./telemetry.ts')).createTelemetry() : undefined;
-  const shared = { backend, log, now, meter, telemetry };
+  const shared = { backend, log, now, meter, telemetry, lookEveryMs: sweepEveryMs };
   const soon = (run: (ms: number) => Promise<unknown>) => createSoon({ ...world, apartMs, run: () => void run(0).catch(() => {}) });
   const refreshesSoon = soon((ms) => sweepRefreshes(ms));
   const webhooksSoon = soon((ms) => sweepWebhooks(ms));
   const refresh = keepQueue({
     ...shared,
+    onWiped: store.refreshes.handOutAgain,
     work: refreshes(world, { concurrency: refreshConcurrency, onPutOff: (ms) => refreshesSoon.within(ms + lateMs) }),
   });
-  const webhook = keepQueue({ ...shared, work: webhooks(world, { onPutOff: (ms) => webhooksSoon.within(ms + lateMs) }) });
+  const webhook = keepQueue({
+    ...shared,
+    onWiped: store.webhooks.handOutAgain,
+    work: webhooks(world, { onPutOff: (ms) => webhooksSoon.within(ms + lateMs) }),
+  });
   const sweepRefreshes = (ms: number) =>
     sweep(
       world,

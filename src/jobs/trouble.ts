@@ -1,4 +1,4 @@
-import type { Log } from '../broker/world.ts';
+import type { Log, World } from '../broker/world.ts';
 
 function codeOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
@@ -13,24 +13,46 @@ export function kindOf(error: unknown): { error: string; code?: string } {
   return { error: error instanceof Error ? error.constructor.name : typeof error, ...(code !== undefined && { code }) };
 }
 
-export type Trouble = { report(error: unknown): void; over(): void };
-
-/** Says that something is in trouble at once, then no more than once a minute, and once when it is over. */
-export function createTrouble({ log, what, now }: { log: Log; what: string; now: () => Date }): Trouble {
+/** Says something at once, then no more than once a minute, each time how often it would have been said. */
+export function createSeldom(now: () => Date, say: (times: number) => void) {
   let lastSaid: number | undefined;
   let unsaid = 0;
   return {
-    report(error) {
+    say() {
       unsaid += 1;
       if (lastSaid !== undefined && now().getTime() - lastSaid < 60_000) return;
-      log.warn({ queue: what, ...kindOf(error), times: unsaid }, 'the queue is in trouble; it is tried again');
+      say(unsaid);
       lastSaid = now().getTime();
       unsaid = 0;
     },
-    over() {
-      if (lastSaid !== undefined) log.info({ queue: what }, 'the queue works again');
+    /** Whether anything was said since the last time; from now on it is said at once again. */
+    over(): boolean {
+      const wasSaid = lastSaid !== undefined;
       lastSaid = undefined;
       unsaid = 0;
+      return wasSaid;
     },
   };
+}
+
+export type Trouble = { report(error: unknown): void; over(): void };
+
+/** Says that something is in trouble, seldom, and once when it is over. */
+export function createTrouble({ log, what, now }: { log: Log; what: string; now: () => Date }): Trouble {
+  let kind = {};
+  const seldom = createSeldom(now, (times) => log.warn({ queue: what, ...kind, times }, 'the queue is in trouble; it is tried again'));
+  return {
+    report(error) {
+      kind = kindOf(error);
+      seldom.say();
+    },
+    over() {
+      if (seldom.over()) log.info({ queue: what }, 'the queue works again');
+    },
+  };
+}
+
+/** Says that jobs were dropped because nobody of ours has written them: how many, and nothing of what is in them. */
+export function createDropped({ log, now }: Pick<World, 'log' | 'now'>, queue: string): () => void {
+  return createSeldom(now, (times) => log.warn({ queue, times }, 'jobs that name nothing of ours were dropped')).say;
 }

@@ -3,6 +3,7 @@ import type { Turn } from '../broker/refresh.ts';
 import { deliverWebhook } from '../broker/webhooks.ts';
 import type { World } from '../broker/world.ts';
 import type { NewJob, Work } from './queues.ts';
+import { createDropped } from './trouble.ts';
 import { createTurns } from './turns.ts';
 
 /** Deliveries as jobs: the queue says only which one to look at. */
@@ -27,13 +28,14 @@ export function webhooks(world: World, { onPutOff }: { onPutOff: (ms: number) =>
     if (turn.kind === 'later') onPutOff(turn.ms);
     return turn;
   };
+  const dropped = createDropped(world, 'webhooks');
   return {
     name: 'webhooks',
     concurrency,
     schedules: {},
     async run(job) {
       const parsed = payload.safeParse(job.payload);
-      if (!parsed.success) return world.log.warn({ queue: 'webhooks' }, 'a job that names no delivery was dropped');
+      if (!parsed.success) return dropped();
       await deliverWebhook(world, parsed.data.delivery_id, take);
     },
   };
