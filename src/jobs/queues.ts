@@ -78,7 +78,10 @@ type Own = (job: StoredJob, id: string) => StoredJob;
  */
 function careful<B extends IQueueBackend, C>(factory: BackendFactory<B, C>, own: Own): BackendFactory<B, C> {
   const cleaned = (taken: unknown) => {
-    if (Array.isArray(taken) && taken[0]) taken[0] = own(taken[0], String(taken[1]));
+    if (!Array.isArray(taken)) return;
+    if (taken[0]) taken[0] = own(taken[0], String(taken[1]));
+    // How long to wait for others: nothing of ours limits how fast jobs are taken.
+    taken[2] = 0;
   };
   return (...args) => {
     const backend = factory(...args);

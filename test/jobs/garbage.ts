@@ -100,28 +100,51 @@ export async function litter(redis: Redis, queue: string, count: number, chance:
 
 const keys = ['wait', 'active', 'prioritized', 'delayed', 'paused', 'meta', 'marker', 'events', 'stalled', 'stalled-check', 'limiter', 'id', 'pc'];
 
+export type Hold = { name: string; hold(redis: Redis, queue: string): Promise<unknown> };
+
 /** Each takes hold of a whole queue. */
-export const holds: readonly { name: string; hold(redis: Redis, queue: string): Promise<unknown> }[] = [
-  ...[...keys, 'repeat', 'completed', 'failed'].flatMap((key) => [
-    {
-      name: `${key} is a text`,
-      hold: async (redis: Redis, queue: string) => redis.set(`${prefixOf(queue)}${key}`, mark),
+export const holds: readonly Hold[] = [
+  ...[...keys, 'repeat', 'completed', 'failed'].map((key) => ({
+    name: `${key} is a list, or else a text`,
+    hold: (redis: Redis, queue: string) => {
+      const whole = `${prefixOf(queue)}${key}`;
+      const pipe = redis.multi().del(whole);
+      return (['wait', 'active', 'paused'].includes(key) ? pipe.set(whole, mark) : pipe.lpush(whole, mark)).exec();
     },
-    {
-      name: `${key} is a list`,
-      async hold(redis: Redis, queue: string) {
-        await redis.del(`${prefixOf(queue)}${key}`);
-        await redis.lpush(`${prefixOf(queue)}${key}`, mark);
-      },
-    },
-  ]),
+  })),
   { name: 'the queue is paused', hold: (redis, queue) => redis.hset(`${prefixOf(queue)}meta`, 'paused', '1') },
   { name: 'no job may run', hold: (redis, queue) => redis.hset(`${prefixOf(queue)}meta`, 'concurrency', '0') },
   {
     name: 'one job may run in a year',
-    async hold(redis, queue) {
-      await redis.hset(`${prefixOf(queue)}meta`, { max: '1', duration: '31536000000' });
-      await redis.set(`${prefixOf(queue)}limiter`, '9', 'PX', 31_536_000_000);
-    },
+    hold: (redis, queue) =>
+      redis
+        .multi()
+        .hset(`${prefixOf(queue)}meta`, { max: '1', duration: '31536000000' })
+        .set(`${prefixOf(queue)}limiter`, '9', 'PX', 31_536_000_000)
+        .exec(),
   },
 ];
+
+/** Each takes hold of one schedule. */
+export const scheduleHolds: readonly { name: string; hold(redis: Redis, queue: string, schedule: string): Promise<unknown> }[] = [
+  {
+    name: 'it runs next in a year',
+    hold: (redis, queue, schedule) =>
+      redis
+        .multi()
+        .zadd(`${prefixOf(queue)}repeat`, Date.now() + 31_536_000_000, schedule)
+        .del(`${prefixOf(queue)}delayed`)
+        .exec(),
+  },
+  { name: 'it runs every millisecond', hold: (redis, queue, schedule) => redis.hset(`${prefixOf(queue)}repeat:${schedule}`, 'every', '1') },
+  {
+    name: 'what it makes cannot be read',
+    hold: (redis, queue, schedule) => redis.hset(`${prefixOf(queue)}repeat:${schedule}`, { data: `{"${mark}`, opts: `{"${mark}` }),
+  },
+];
+
+/** How often a schedule runs by what stands in Redis. */
+export const intervalOf = (redis: Redis, queue: string, schedule: string) => redis.hget(`${prefixOf(queue)}repeat:${schedule}`, 'every');
+
+/** Puts something at the id of a job that is not there yet. */
+export const takeId = (redis: Redis, queue: string, id: string) => redis.hset(`${prefixOf(queue)}${id}`, 'name', mark);
