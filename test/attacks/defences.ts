@@ -243,6 +243,16 @@ export const defences = {
       },
     ],
   },
+  'queue filled anew': {
+    what: 'a queue that holds what is not ours, or is told to stand still, is emptied and filled again from Postgres',
+    edits: [
+      {
+        file: 'src/jobs/queues.ts',
+        snippet: 'if (!spoiled.seen && !(await isHeld(redis, prefix))) return false;',
+        without: 'if (OFF || (!spoiled.seen && !(await isHeld(redis, prefix)))) return false;',
+      },
+    ],
+  },
   'rows of the project': {
     what: 'every statement looks among the rows of the project that the key is of, and nowhere else',
     edits: [

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import type { deliverWebhook } from '../../src/broker/webhooks.ts';
+import type { startJobs } from '../../src/jobs/start.ts';
 import type { createDoor } from '../../src/outside/http.ts';
 import type { startBroker } from '../../src/process.ts';
 import { packageRoot } from '../harness/broker.ts';
@@ -15,6 +16,7 @@ export type PatchedCopy = {
   /** The door of the copy, and what delivers its webhooks. */
   openDoor: typeof createDoor;
   deliver: typeof deliverWebhook;
+  startJobs: typeof startJobs;
   /** Turns these off and every other one on. */
   turnOff(names: readonly DefenceName[]): void;
   remove(): Promise<void>;
@@ -63,7 +65,7 @@ export async function buildPatchedCopy(): Promise<PatchedCopy> {
   const outfile = join(directory, 'process.mjs');
   await build({
     stdin: {
-      contents: ['process.ts', 'outside/http.ts', 'broker/webhooks.ts'].map((file) => `export * from './src/${file}';`).join(' '),
+      contents: ['process.ts', 'outside/http.ts', 'broker/webhooks.ts', 'jobs/start.ts'].map((file) => `export * from './src/${file}';`).join(' '),
       resolveDir: packageRoot,
     },
     outfile,
@@ -79,13 +81,17 @@ export async function buildPatchedCopy(): Promise<PatchedCopy> {
   });
   const off = new Set<string>();
   Object.assign(globalThis, { grantryDefencesOff: off });
-  const built: { startBroker: typeof startBroker; createDoor: typeof createDoor; deliverWebhook: typeof deliverWebhook } = await import(
-    /* @vite-ignore */ outfile
-  );
+  const built: {
+    startBroker: typeof startBroker;
+    createDoor: typeof createDoor;
+    deliverWebhook: typeof deliverWebhook;
+    startJobs: typeof startJobs;
+  } = await import(/* @vite-ignore */ outfile);
   return {
     start: built.startBroker,
     openDoor: built.createDoor,
     deliver: built.deliverWebhook,
+    startJobs: built.startJobs,
     turnOff(names) {
       off.clear();
       for (const name of names) off.add(name);

@@ -1,5 +1,6 @@
 import type { Browser as Chromium } from 'playwright-core';
 import { deliverWebhook } from '../../src/broker/webhooks.ts';
+import { type Jobs, type JobsOptions, startJobs } from '../../src/jobs/start.ts';
 import { createBrowser } from '../../src/sandbox/browser.ts';
 import type { Answer } from '../../src/sandbox/hostile-answers.ts';
 import { type Listener, listen } from '../../src/sandbox/listener.ts';
@@ -24,6 +25,8 @@ export type Stage = Scene & {
   startAnother(options: TestBrokerOptions): Promise<TestBroker>;
   /** One attempt at a webhook delivery. */
   deliver(id: string): Promise<unknown>;
+  /** Background work of the same build for the broker of this stage, which has none of its own; whoever starts it stops it. */
+  work(options: Pick<JobsOptions, 'world' | 'redisUrl' | 'sweepEveryMs'>): Promise<Jobs>;
   /** What the evil host answers elsewhere. */
   serve(path: string, answer: { status?: number; headers?: Record<string, string>; body?: string }): void;
   /** Requests for served paths. */
@@ -45,7 +48,7 @@ export const namesIssuer = (honest: Honest) => !honest.endsWith('without-iss');
 
 export const returnUrl = 'https://app.acme.com/connected';
 
-type Build = Parameters<typeof startStrict>[0] & { deliver?: typeof deliverWebhook };
+type Build = Parameters<typeof startStrict>[0] & { deliver?: typeof deliverWebhook; startJobs?: typeof startJobs };
 
 /** On the sources, or on another build of them. */
 export async function startStage(options: Build = {}): Promise<Stage> {
@@ -116,6 +119,7 @@ export async function startStage(options: Build = {}): Promise<Stage> {
     },
     startAnother: (more) => startTestBroker({ ...more, ...(start !== undefined && { start }) }),
     deliver: (id) => (options.deliver ?? deliverWebhook)(scene.broker.world, id),
+    work: (given) => (options.startJobs ?? startJobs)({ ...given, databaseUrl: scene.broker.databaseUrl }),
     serve: (path, answer) => void served.set(path, answer),
     hits: (path) => hits.get(path) ?? 0,
     fresh(name) {
