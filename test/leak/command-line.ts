@@ -45,6 +45,10 @@ export async function playCommandLine(stage: Stage, connection: string): Promise
     '--json export',
     `connection token ${connection}`,
     'key create worker --scope tokens',
+    `audit export --file ${written}/audit.jsonl`,
+    `audit verify --file ${written}/audit.jsonl`,
+    'audit verify',
+    'encryption status --count',
     `--api-key-file ${given}/key connection list`,
     `connection show ${markers.make('misplaced secret', 'broker')} --api-key ${markers.make('misplaced secret', 'broker')}`,
   ];

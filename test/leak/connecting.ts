@@ -15,6 +15,13 @@ async function note({ markers, recorder }: Stage, owner: string, browser: Browse
   if (token !== undefined) markers.note('form token', owner, token);
 }
 
+/** Nobody is sent back: the provider shows a code, which is typed in here. */
+async function outOfBand(stage: Stage, browser: Browser, page: Page): Promise<Page> {
+  await note(stage, 'oob', browser, page);
+  const [, verifier = ''] = /<code>(.+)<\/code>/.exec((await page.follow('Open')).html) ?? [];
+  return page.submit({ verifier });
+}
+
 /** Opens a link and does what is asked, up to the last page. */
 export async function walk(stage: Stage, owner: string, { fields = {}, link: more = {}, test = false }: Wish = {}): Promise<Walked> {
   const { root, markers } = stage;
@@ -28,6 +35,7 @@ export async function walk(stage: Stage, owner: string, { fields = {}, link: mor
   await note(stage, owner, browser, first);
   let page = await first.submit(fields);
   if (owner === 'posted') page = await page.submit();
+  if (owner === 'oob') page = await outOfBand(stage, browser, page);
   if (page.html.includes('value="confirm"')) {
     await note(stage, owner, browser, page);
     page = await page.submit({}, 'confirm');

@@ -36,6 +36,10 @@ export const sound: Readonly<Record<string, Method>> = {
     refresh: { format: 'query' },
     revocation: { format: 'query' },
   }),
+  raw: web({ token_endpoint_auth_method: 'basic_raw' }),
+  nameless: web({ token_endpoint_auth_method: 'client_id_basic' }),
+  public: web({ token_endpoint_auth_method: 'none' }),
+  header: web({ token_endpoint_auth_method: 'none', token: { headers: { 'X-Secret': '{client_secret}' } } }),
   jwt: web({ token_endpoint_auth_method: 'private_key_jwt' }),
   signed: web({ code_challenge_method: 'none', callback: { signature: { algorithm: 'hmac_sha256_hex', param: 'hmac' } } }),
   posted: web({ callback: { response_mode: 'form_post' } }),
@@ -47,6 +51,15 @@ export const sound: Readonly<Record<string, Method>> = {
   tenant: web({ inputs: { tenant_secret: { ...secretInput('Tenant'), asked_of: 'integration' } }, token: { params: { tenant: '{tenant_secret}' } } }),
   machine: { grant: 'client_credentials', token_endpoint: '{at}/token', revocation_endpoint: '{at}/revoke' },
   oauth1,
+  sha256: { ...oauth1, signature_method: 'HMAC-SHA256' },
+  rsa: { ...oauth1, signature_method: 'RSA-SHA1' },
+  // The addresses are those of the integration: in a definition they would have to be https.
+  plaintext: {
+    ...JSON.parse(JSON.stringify(oauth1).replaceAll('{at}', '{base}')),
+    signature_method: 'PLAINTEXT',
+    inputs: { base: { label: 'Base', url: true, asked_of: 'integration' } },
+  },
+  oob: { ...oauth1, callback: { mode: 'oob' } },
   exchange: {
     grant: 'credential_exchange',
     token_endpoint: '{at}/token',
@@ -99,9 +112,9 @@ export async function integrate(stage: Stage, owner: string, method: Method): Pr
   await root.call('PUT', `/v1/providers/${owner}`, { body: JSON.stringify(definition) });
   const isRegistered = method.grant !== 'api_key' && method.grant !== 'basic';
   const secret = ((): Record<string, unknown> => {
-    if (owner === 'jwt') return { private_key_jwk: signingKey(stage, owner) };
-    if (!isRegistered) return {};
-    return method.grant === 'oauth1' || owner === 'signed'
+    if (owner === 'jwt' || owner === 'rsa') return { private_key_jwk: signingKey(stage, owner) };
+    if (!isRegistered || owner === 'nameless' || owner === 'public') return {};
+    return method.grant === 'oauth1' || owner === 'signed' || owner === 'header' || owner === 'raw'
       ? { client_secret: secretOf(owner) }
       : { client_secrets: [secretOf(owner), markers.make('client secret', owner, 'odd')] };
   })();
@@ -110,6 +123,7 @@ export async function integrate(stage: Stage, owner: string, method: Method): Pr
     provider: owner,
     ...(isRegistered && { client_id: `client-of-${owner}` }),
     ...secret,
+    ...(owner === 'plaintext' && { inputs: { base: at } }),
     ...(owner === 'tenant' && { inputs: { tenant_secret: markers.make('input secret', owner, 'odd') } }),
   };
   const made = await root.call<Integrated>('POST', '/v1/integrations', { body, idempotencyKey: `make-${owner}` });

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Item } from './sinks.ts';
 import { type Stage, until } from './stage.ts';
 
@@ -23,15 +24,25 @@ async function startWith(stage: Stage, changed: Record<string, string>): Promise
 
 /** What was printed by processes that could not start. */
 export async function playFailedStarts(stage: Stage): Promise<Item[]> {
-  const { markers, postgres, env } = stage;
+  const { markers, postgres, env, directories } = stage;
+  const alone = { GRANTRY_KMS_URL: '', GRANTRY_KMS_TOKEN_FILE: '', GRANTRY_KMS_ALLOW_PRIVATE_HOST: '' };
   const lost = () => markers.make('misplaced secret', 'broker');
+  const given = async (name: string, text: string) => {
+    const path = join(directories.work, name);
+    await writeFile(path, text, { mode: 0o600 });
+    return path;
+  };
   const elsewhere = new URL(postgres.url);
   elsewhere.password = lost();
   const otherKey = Buffer.from(lost()).toString('base64url').padEnd(43, 'A').slice(0, 42).concat('A');
   markers.note('master key', 'other', otherKey);
   const faults: Record<string, string>[] = [
     { DATABASE_URL: elsewhere.href },
-    { GRANTRY_KEYS: JSON.stringify({ keys: [{ kty: 'oct', kid: 'other', k: otherKey }] }) },
+    { ...alone, GRANTRY_KEYS: JSON.stringify({ keys: [{ kty: 'oct', kid: 'other', k: otherKey }] }) },
+    { ...alone, GRANTRY_KEYS: '', GRANTRY_KEYS_FILE: await given('keys', `{"keys": [{"kty": "oct", "kid": "x", "k": "${lost()}"}]}`) },
+    { GRANTRY_KMS_TOKEN_FILE: await given('wrong-token', lost()) },
+    { GRANTRY_KMS_TOKEN_FILE: await given('no-token', `${lost()} ${lost()}`) },
+    { GRANTRY_KMS_URL: `https://user:${lost()}@kms.example/v1?token=${lost()}` },
     {
       DATABASE_URL: `postgres//user:${lost()}@x`,
       REDIS_URL: `http://user:${lost()}@x`,

@@ -1,3 +1,4 @@
+import { GrantryProblem } from '../../src/client/client.ts';
 import { connect, connectionOf, walk } from './connecting.ts';
 import { type Integrated, integrate, sound } from './definitions.ts';
 import { type Stage, until } from './stage.ts';
@@ -28,9 +29,10 @@ async function connectAsUser(stage: Stage, owner: string): Promise<string> {
 
 async function use({ root, talker }: Stage, owner: string, id: string): Promise<void> {
   await root.getToken(id);
-  await root
-    .call('POST', `/v1/connections/${id}/sign`, { body: { method: 'POST', url: `${talker.url}/${owner}/me?y=1`, form: { a: 'b' } } })
-    .catch(() => {});
+  const request = { method: 'POST', url: `${talker.url}/${owner}/me?y=1`, form: { a: 'b' } };
+  const signed = await root.call('POST', `/v1/connections/${id}/sign`, { body: request }).catch((error: GrantryProblem) => error);
+  // Its signature would be the secrets themselves.
+  if (signed instanceof GrantryProblem !== (owner === 'plaintext')) throw signed;
   await root.call('POST', `/v1/connections/${id}/probe`).catch(() => {});
   await root.getToken(id, { force: true });
   await root.call('POST', `/v1/connections/${id}/refresh`).catch(() => {});
@@ -58,7 +60,7 @@ async function liveOf(stage: Stage, owner: string): Promise<string> {
 }
 
 /** What is written into the queue and comes back out of it: a refresh ahead of its time. */
-async function refreshByWorker({ root, sql }: Stage, id: string): Promise<void> {
+export async function refreshByWorker({ root, sql }: Stage, id: string): Promise<void> {
   const versionOf = async () =>
     (await sql<{ version: number }>('select token_version as version from connections where id = $1', [id]))[0]?.version ?? 0;
   const before = await versionOf();
@@ -116,10 +118,11 @@ export async function playGoodDays(stage: Stage): Promise<Record<string, string>
     withoutBrowser(stage, 'login', 'basic', fieldsOf(stage, 'login')),
     withoutBrowser(stage, 'exchange', 'credential_exchange', fieldsOf(stage, 'exchange')),
   ]);
-  for (const owner of ['basic', 'phonegap', 'oauth1', 'exchange', 'keys']) await stage.root.call('DELETE', `/v1/connections/${ids[owner]}`);
+  for (const owner of ['basic', 'public', 'phonegap', 'oauth1', 'rsa', 'exchange', 'keys'])
+    await stage.root.call('DELETE', `/v1/connections/${ids[owner]}`);
   await until(
     () => stage.talker.heard.filter(({ text }) => text.includes('/revoke')).length,
-    (count) => count >= 4,
+    (count) => count >= 6,
   );
   return ids;
 }

@@ -32,6 +32,7 @@ export const kinds = [
   'webhook secret',
   'master key',
   'data key',
+  'key service credential',
   'database password',
   'redis password',
   'collector header',

@@ -130,7 +130,7 @@ async function dryRuns({ root, talker }: Stage): Promise<void> {
     methods: { web: { grant: 'authorization_code', authorization_endpoint: `${talker.url}/a`, token_endpoint: `${talker.url}/t` } },
   };
   await root.call('POST', '/v1/providers/validate', { body: JSON.stringify(definition) });
-  await root.call('POST', '/v1/providers/discover', { body: { issuer: `${talker.url}/post` } }).catch(() => {});
+  await root.call('POST', '/v1/providers/discover', { body: { issuer: `${talker.url}/post` } });
 }
 
 export async function playMisuse(stage: Stage): Promise<void> {

@@ -8,6 +8,7 @@ import { Redis } from 'ioredis';
 import pg from 'pg';
 import { createGrantryClient, type GrantryClient } from '../../src/client/client.ts';
 import { startEmbeddedPostgres } from '../../src/outside/embedded-postgres.ts';
+import { type SandboxKms, startKms } from '../../src/sandbox/kms.ts';
 import { firstProgram } from '../harness/apt.ts';
 import { type BrokerProcess, startBrokerProcess } from '../harness/broker-process.ts';
 import { type Bundle, bundled } from '../harness/bundle.ts';
@@ -35,6 +36,8 @@ export type Stage = {
   env: Record<string, string>;
   root: GrantryClient;
   metricsUrl: string;
+  /** It has the master key that wraps; the ring that is there too only unwraps. */
+  kms: SandboxKms;
   /** Between the broker and Postgres. */
   line: Line;
   postgres: { url: string; directory: string };
@@ -107,12 +110,14 @@ export async function startStage(): Promise<Stage> {
     const markers = createMarkers();
     const secrets = new Map<string, string>();
     const secretOf = (owner: string) => {
-      const known = secrets.get(owner) ?? markers.make('client secret', owner, 'odd');
+      // In a header there is ASCII only.
+      const known = secrets.get(owner) ?? markers.make('client secret', owner, owner === 'header' ? 'ascii' : 'odd');
       secrets.set(owner, known);
       return known;
     };
-    const [bundle, postgres, redis, talker, recorder, collector, work, metricsPort] = await Promise.all([
-      bundled('src/main.ts'),
+    const [bundle, kms, postgres, redis, talker, recorder, collector, work, metricsPort] = await Promise.all([
+      bundled('src/main.ts', ['bullmq', 'ioredis', 'pg']),
+      startKms(),
       startPostgres(markers, undo),
       startRedis(markers, undo),
       startTalker(markers, secretOf),
@@ -121,7 +126,7 @@ export async function startStage(): Promise<Stage> {
       folder(undo),
       freePort(),
     ]);
-    undo.push(bundle.remove, talker.stop, recorder.stop, collector.stop);
+    undo.push(bundle.remove, kms.stop, talker.stop, recorder.stop, collector.stop);
     const directories = { work, data: join(work, 'data'), reports: join(work, 'reports') };
     await Promise.all(Object.values(directories).map((directory) => mkdir(directory, { recursive: true })));
     const line = await layLine(postgres.url, 5432);
@@ -130,12 +135,18 @@ export async function startStage(): Promise<Stage> {
     const masterKey = randomBytes(32);
     markers.note('master key', 'broker', masterKey.toString('base64url'));
     markers.note('master key', 'broker', masterKey.toString('hex'));
+    const tokenFile = join(work, 'kms-token');
+    markers.note('key service credential', 'broker', kms.token);
+    await writeFile(tokenFile, kms.token, { mode: 0o600 });
     const messageFile = join(work, 'message');
     await writeFile(messageFile, markers.make('crash message', 'broker', 'odd'));
     const env = {
       DATABASE_URL: line.url,
       REDIS_URL: redis.url,
       GRANTRY_KEYS: JSON.stringify({ keys: [{ kty: 'oct', kid: 'leak-1', k: masterKey.toString('base64url') }] }),
+      GRANTRY_KMS_URL: kms.url,
+      GRANTRY_KMS_TOKEN_FILE: tokenFile,
+      GRANTRY_KMS_ALLOW_PRIVATE_HOST: 'true',
       GRANTRY_ROOT_KEY: markers.make('root key', 'broker') + markers.make('root key', 'broker'),
       GRANTRY_ROLE: 'all',
       GRANTRY_DATA_DIR: directories.data,
@@ -167,6 +178,7 @@ export async function startStage(): Promise<Stage> {
       collector,
       broker,
       bundle,
+      kms,
       env,
       root: createGrantryClient({ baseUrl: recorder.url, apiKey: env.GRANTRY_ROOT_KEY }),
       metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
@@ -186,7 +198,7 @@ export async function startStage(): Promise<Stage> {
 
 /** Waits until it is so; throws what it was when it takes too long. */
 export async function until<T>(look: () => Promise<T> | T, isSo: (seen: T) => boolean): Promise<T> {
-  for (let left = 1200; ; left -= 1) {
+  for (let left = 3600; ; left -= 1) {
     const seen = await look();
     if (isSo(seen)) return seen;
     if (left === 0) throw new Error(`It did not come to that: ${JSON.stringify(seen)}`);

@@ -60,6 +60,8 @@ export async function startTalker(markers: Markers, secretOf: (owner: string) =>
   const { make, note } = markers;
 
   function goBack({ owner, params, response }: Exchange, manner: Manner): void {
+    if (callbacks.get(params.get('oauth_token') ?? '') === 'oob')
+      return void response.writeHead(200, { 'content-type': 'text/html' }).end(`<code>${make('oauth verifier', owner)}</code>`);
     const target = new URL(callbacks.get(params.get('oauth_token') ?? '') ?? params.get('redirect_uri') ?? callbacks.get(owner) ?? '');
     if (params.has('state')) {
       note('state', owner, params.get('state'));
@@ -154,6 +156,13 @@ export async function startTalker(markers: Markers, secretOf: (owner: string) =>
     }
   }
 
+  /** What it publishes of itself (RFC 8414). */
+  function publish({ pathname }: URL, received: string, response: ServerResponse): void {
+    const issuer = talker.url + pathname.replace(/^\/\.well-known\/[^/]+/, '');
+    const metadata = { issuer, authorization_endpoint: `${issuer}/authorize`, token_endpoint: `${issuer}/token`, response_types_supported: ['code'] };
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ ...metadata, scopes_supported: ['read'], received }));
+  }
+
   const server = createServer({ maxHeaderSize: 65_536 }, async (request, response) => {
     const url = new URL(request.url ?? '/', talker.url);
     const body = await bodyOf(request).catch(() => '');
@@ -161,6 +170,7 @@ export async function startTalker(markers: Markers, secretOf: (owner: string) =>
     const { authorization, referer = '', 'content-type': type = '' } = request.headers;
     const received = JSON.stringify([request.method, request.url, request.headers, body]);
     heard.push({ owner, text: received, referer });
+    if (owner === '.well-known') return publish(url, received, response);
     const params = paramsOf(url, body, type);
     if (authorization !== undefined) note('authorization header', owner, authorization);
     if (params.has('code_verifier')) note('verifier', owner, params.get('code_verifier'));
