@@ -86,10 +86,13 @@ function createClosers(log: Log) {
 
 async function databaseUrl(config: Config, log: Log, onClose: (close: () => Promise<unknown>) => void): Promise<string> {
   if (config.database.kind === 'external') return config.database.url.reveal();
-  const { startEmbeddedPostgres } = await import('./outside/embedded-postgres.ts');
+  const [{ startEmbeddedPostgres }, { brokerUrl }] = await Promise.all([
+    import('./outside/embedded-postgres.ts'),
+    import('./outside/embedded-postgres/broker-role.ts'),
+  ]);
   const server = await startEmbeddedPostgres({ dataDir: config.database.dir, log: (message) => log.info({}, message) });
   onClose(() => server.stop());
-  return server.url;
+  return brokerUrl(server.url);
 }
 
 /** Listens; the port that was really taken (0 asks for a free one). */

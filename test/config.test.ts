@@ -241,6 +241,7 @@ describe('where the master keys are', () => {
     });
     expect(readConfig({ ...production, ...kms })).toMatchObject({ keys: { kind: 'given' }, wrapWith: 'kms' });
     expect(readConfig({ ...production, ...kms, GRANTRY_WRAP_WITH: 'keys' })).toMatchObject({ wrapWith: 'keys' });
+    expect(readConfig({ ...production, ...kms, GRANTRY_KMS_CA_FILE: '/etc/ssl/ours.pem' })).toMatchObject({ kms: { caFile: '/etc/ssl/ours.pem' } });
     const local = { ...kms, GRANTRY_KMS_URL: 'http://127.0.0.1:8200/v1', GRANTRY_KMS_ALLOW_PRIVATE_HOST: 'true' };
     expect(readConfig({ ...without, ...local })).toMatchObject({ kms: { allowPrivateHost: true } });
   });
@@ -251,6 +252,7 @@ describe('where the master keys are', () => {
     ['/GRANTRY_KMS_TOKEN_FILE', { ...without, GRANTRY_KMS_URL: kms.GRANTRY_KMS_URL }],
     ['/GRANTRY_KMS_URL', { ...production, GRANTRY_KMS_TOKEN_FILE: '/x' }],
     ['/GRANTRY_KMS_URL', { ...production, GRANTRY_KMS_ALLOW_PRIVATE_HOST: 'true' }],
+    ['/GRANTRY_KMS_URL', { ...production, GRANTRY_KMS_CA_FILE: '/x' }],
     ...[
       'kms',
       'ftp://kms.example.com',

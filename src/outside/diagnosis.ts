@@ -14,7 +14,7 @@ const oldestMajor = 14;
 
 /**
  * Whether Postgres answers, which one it is, whether its clock and ours agree (it decides what is due), and whether its rows are kept apart by
- * project. `isEmbedded`: the one for development, whose only role is a superuser.
+ * project. `isEmbedded`: the one for development.
  */
 export async function diagnosePostgres(pool: pg.Pool, now: () => Date, isEmbedded: boolean): Promise<Diagnosis> {
   const check = 'database' as const;
@@ -37,12 +37,14 @@ export async function diagnosePostgres(pool: pg.Pool, now: () => Date, isEmbedde
       };
     if (Number.parseInt(version, 10) < oldestMajor)
       return { check, outcome: 'warning', what: `Postgres ${version} answers.`, advice: `Upgrade it to ${oldestMajor} or later.` };
-    if (row?.unbound === true && !isEmbedded)
+    if (row?.unbound === true)
       return {
         check,
         outcome: 'warning',
         what: `Postgres ${version} answers, to a role for which row-level security does not hold.`,
-        advice: 'Use a role that owns the database and is no superuser: then Postgres too keeps the projects apart.',
+        advice: isEmbedded
+          ? 'The data directory is of an earlier version: with a new one, Postgres too keeps the projects apart.'
+          : 'Use a role that owns the database and is no superuser: then Postgres too keeps the projects apart.',
       };
     return { check, outcome: 'ok', what: `Postgres ${version} answers, and its clock agrees with ours.` };
   } catch {

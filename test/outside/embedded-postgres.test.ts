@@ -6,11 +6,16 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
+import { readConfig } from '../../src/config.ts';
 import { serverAccount } from '../../src/outside/embedded-postgres/account.ts';
 import { packagedNative } from '../../src/outside/embedded-postgres/binaries.ts';
+import { brokerUrl } from '../../src/outside/embedded-postgres/broker-role.ts';
 import { postmasterOf } from '../../src/outside/embedded-postgres/postmaster.ts';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/outside/embedded-postgres.ts';
+import { createLog } from '../../src/outside/log.ts';
+import { startBroker } from '../../src/process.ts';
+import { packageRoot } from '../harness/broker.ts';
 
 const settings = { fsync: 'off' };
 const log = () => undefined;
@@ -124,6 +129,35 @@ describe('a server', () => {
   test('lives in a session of its own, so that a Ctrl-C for us does not reach it', async () => {
     const session = async (pid: number | undefined) => (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.split(' ')[3];
     expect(await session(pidOf(dataDir))).toBe(String(pidOf(dataDir)));
+  });
+});
+
+describe('the broker’s role', () => {
+  test('is no superuser, owns a database of its own, and is the same for whoever asks and after a new start', async () => {
+    const dataDir = join(root, 'role', 'postgres');
+    const first = await start(dataDir);
+    const [one, two] = await Promise.all([brokerUrl(first.url), brokerUrl(first.url)]);
+    expect(two).toBe(one);
+    expect(new URL(one).password).not.toBe(new URL(first.url).password);
+    expect(await ask(one, 'select rolsuper or rolbypassrls or rolcreaterole or rolcreatedb from pg_roles where rolname = current_user')).toBe(false);
+    expect(await ask(one, 'select pg_get_userbyid(datdba) = current_user from pg_database where datname = current_database()')).toBe(true);
+    const config = readConfig({ GRANTRY_DATA_DIR: join(root, 'role'), GRANTRY_ROLE: 'web', PUBLIC_URL: 'http://localhost:3000', PORT: '0' });
+    const broker = await startBroker({ config, log: createLog('silent'), packageRoot, compiledProviders: inject('compiledProviders') });
+    cleanups.push(broker.stop);
+    expect(await ask(one, 'select pg_get_userbyid(relowner) from pg_class where oid = $$connections$$::regclass')).toBe('grantry_broker');
+    expect(await ask(one, 'select relforcerowsecurity from pg_class where oid = $$connections$$::regclass')).toBe(true);
+    await broker.stop();
+    await first.stop();
+    const again = await brokerUrl((await start(dataDir)).url);
+    expect(new URL(again).password).toBe(new URL(one).password);
+    expect(await ask(again, 'select count(*)::int from projects')).toBe(1);
+  });
+
+  test('is not made where an earlier version has its tables: the superuser goes on with them', async () => {
+    const { url } = await start(join(root, 'earlier'));
+    await ask(url, 'create table projects (id text)');
+    expect(await brokerUrl(url)).toBe(url);
+    expect(await ask(url, "select count(*)::int from pg_database where datname = 'grantry'")).toBe(0);
   });
 });
 
