@@ -79,8 +79,9 @@ const fullHostName = /^(?=.{4,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[
 /** True for a full public host name or a public address literal (as `URL.hostname` gives it, brackets and all). */
 export function isPublicHost(hostname: string): boolean {
   const bare = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname;
-  if (ipaddr.isValid(bare)) return isPublicAddress(bare);
-  return fullHostName.test(bare) && !privateSuffixes.some((suffix) => bare.endsWith(`.${suffix}`));
+  // First what nearly all are: no name is an address as well, and the reader of addresses throws for each one that is none.
+  if (fullHostName.test(bare)) return !privateSuffixes.some((suffix) => bare.endsWith(`.${suffix}`));
+  return isPublicAddress(bare);
 }
 
 /**

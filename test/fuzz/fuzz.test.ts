@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Bundle, bundled } from '../harness/bundle.ts';
 import { properties } from './properties/index.ts';
-import { startOf, takesPart } from './seeds.ts';
+import { notReached } from './property.ts';
+import { isAlone, startOf, takesPart } from './seeds.ts';
 import { failureText, table } from './table.ts';
 import { type Outcome, watched } from './watched.ts';
 
@@ -21,7 +22,10 @@ afterAll(async () => {
   process.stdout.write(`\n${table(outcomes)}\n`);
 });
 
-test.each(properties.filter(({ name }) => takesPart(name)))(
+/** In the suite something else runs beside them already. */
+const each = isAlone ? test.concurrent.each : test.each;
+
+each(properties.filter(({ name }) => takesPart(name)))(
   '$name',
   async ({ name, runs, reaches }) => {
     const { seed, regressions, times } = startOf(name);
@@ -31,7 +35,7 @@ test.each(properties.filter(({ name }) => takesPart(name)))(
     expect(outcome).toMatchObject({ hangs: 0, crashes: 0, unhandled: 0 });
     if (times === 0) return;
     expect(outcome.runs).toBeGreaterThanOrEqual(runs * times);
-    expect(reaches.filter((what) => !((outcome.counts[what] ?? 0) >= runs / 2_000))).toEqual([]);
+    expect(notReached({ ...outcome, reaches })).toEqual([]);
     expect(outcome.growthMb).toBeLessThan(mostGrowthMb);
   },
   2 * hours,

@@ -8,7 +8,7 @@ const { values } = parseArgs({
 });
 const { seed = String(Math.floor(Math.random() * 2 ** 31)), times, only, path } = values;
 process.stdout.write(`seed ${seed}, ${path === undefined ? `${times} times as many cases as in npm test` : 'one case'}\n`);
-const child = spawn('npx', ['vitest', 'run', 'test/fuzz'], {
+const child = spawn('npx', ['vitest', 'run', 'test/fuzz', '--maxConcurrency', '2'], {
   stdio: 'inherit',
   env: {
     ...process.env,

@@ -14,12 +14,27 @@ export const drafts: fc.Arbitrary<Draft> = fc.tuple(seed, fc.array(seed, { maxLe
 /** Counts what became of the cases. */
 export type Count = (what: string) => void;
 
+/** What of it was not reached by so many cases as there should have been. */
+export const notReached = ({
+  reaches,
+  counts,
+  runs,
+}: {
+  reaches: Property['reaches'];
+  counts: Readonly<Record<string, number>>;
+  runs: number;
+}): string[] =>
+  Object.entries(reaches).flatMap(([what, share]) => {
+    const reached = counts[what] ?? 0;
+    return reached >= share * runs ? [] : [`${what}: ${reached} of ${runs} cases`];
+  });
+
 export type Property = {
   name: string;
   /** In `npm test`; `npm run fuzz` runs ten times as many. */
   runs: number;
-  /** What must have been counted at all: a generator that makes nothing but rubbish proves nothing. */
-  reaches: readonly string[];
+  /** What must have been counted, each with the least share of the cases: a generator that makes nothing but rubbish proves nothing. */
+  reaches: Readonly<Record<string, number>>;
   prepare(given: { packageRoot: string }): Promise<Checked>;
 };
 

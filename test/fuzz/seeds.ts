@@ -8,6 +8,9 @@ const recorded: Record<string, Recorded> = JSON.parse(readFileSync(new URL('./se
 
 const { FUZZ_SEED: seed, FUZZ_PATH: path, FUZZ_TIMES: times = '1', FUZZ_ONLY: only } = process.env;
 
+/** Whether nothing else is run: then two properties at a time. */
+export const isAlone = seed !== undefined;
+
 /** Whether the property takes part. */
 export const takesPart = (name: string): boolean => only === undefined || only === name;
 

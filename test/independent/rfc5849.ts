@@ -17,12 +17,14 @@ type Parameter = [name: Buffer, value: Buffer];
 
 const isUnreserved = (byte: number) =>
   (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x30 && byte <= 0x39) || [0x2d, 0x2e, 0x5f, 0x7e].includes(byte);
+const encodedBytes = Array.from({ length: 256 }, (_, byte) =>
+  isUnreserved(byte) ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`,
+);
 
 /** Section 3.6. */
 export function encode(data: Buffer | string): string {
   let out = '';
-  for (const byte of Buffer.from(data as string))
-    out += isUnreserved(byte) ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  for (const byte of typeof data === 'string' ? Buffer.from(data) : data) out += encodedBytes[byte];
   return out;
 }
 
@@ -36,6 +38,7 @@ const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** W3C form decoding of one name or value; what is not UTF-8 becomes U+FFFD. */
 function decode(text: string, plusIsSpace: boolean): Buffer {
+  if (/^[!-$&-*,-~]*$/.test(text)) return Buffer.from(text, 'latin1');
   const bytes: number[] = [];
   for (let at = 0; at < text.length; at++) {
     const hex = hexAt(text, at);

@@ -18,7 +18,15 @@ const share = 0.15;
 export const callbacks: Property = {
   name: 'callback queries',
   runs: 200_000,
-  reaches: ['exchanged', 'held', 'unknown', 'failed', 'true one afterwards: exchanged', 'true one afterwards: too late', 'another code'],
+  reaches: {
+    exchanged: 0.1,
+    held: 0.01,
+    unknown: 0.2,
+    failed: 0.15,
+    'another code': 0.01,
+    'true one afterwards: exchanged': 0.03,
+    'true one afterwards: too late': 0.04,
+  },
   async prepare() {
     const { world, model, flows, sent, reset } = await startFlows(createChance(1));
 

@@ -10,7 +10,15 @@ import { signedRequestOf } from '../signed-requests.ts';
 export const signedRequests: Property = {
   name: 'OAuth 1.0a requests',
   runs: 100_000,
-  reaches: ['HMAC-SHA1', 'HMAC-SHA256', 'PLAINTEXT', 'RSA-SHA1', 'with a form', 'refused'],
+  reaches: {
+    'HMAC-SHA1': 0.15,
+    'HMAC-SHA256': 0.15,
+    PLAINTEXT: 0.15,
+    'RSA-SHA1': 0.01,
+    'with a form': 0.2,
+    refused: 0.04,
+    'with one more parameter': 0.1,
+  },
   async prepare() {
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 1_024 });
     const publicKey = createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }).toString();
@@ -41,6 +49,15 @@ export const signedRequests: Property = {
         );
         count(signing.key.method);
         if (form !== undefined) count('with a form');
+        // What was not signed so is not taken.
+        const isNear = draft[0] % 4 === 0;
+        if (isNear && 'secret' in signing.key)
+          must(!isSigned(arrived, { ...secrets, client: `${secrets.client}x` }, () => base), 'signed with another secret as well');
+        if (isNear && signing.key.method !== 'PLAINTEXT') {
+          const uri = `${sent.url}${sent.url.includes('?') ? '&' : '?'}more=1`;
+          must(!isSigned({ ...arrived, uri }, secrets), 'a parameter more, and the signature is right as well');
+          count('with one more parameter');
+        }
       },
     };
   },

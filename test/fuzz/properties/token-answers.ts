@@ -25,14 +25,14 @@ function received({ status, headers, bytes }: TokenAnswer): DoorResponse {
 export const tokenAnswers: Property = {
   name: 'token answers',
   runs: 200_000,
-  reaches: [
-    'accepted',
-    'accepted unchanged',
-    'accepted as a form',
-    'refused: bad_provider_answer',
-    'refused: provider_unavailable',
-    'refused: invalid_grant',
-  ],
+  reaches: {
+    accepted: 0.15,
+    'accepted unchanged': 0.06,
+    'accepted as a form': 0.07,
+    'refused: bad_provider_answer': 0.25,
+    'refused: provider_unavailable': 0.04,
+    'refused: invalid_grant': 0.001,
+  },
   async prepare({ packageRoot }) {
     const definitions = await loadShippedProviders(join(packageRoot, 'providers'), join(packageRoot, 'dist', 'providers.json'));
     const rules = rulesOf(definitions.values());
