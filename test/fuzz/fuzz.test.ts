@@ -23,16 +23,16 @@ afterAll(async () => {
 });
 
 /** In the suite something else runs beside them already. */
-const each = isAlone ? test.concurrent.each : test.each;
+const tests = isAlone ? test.concurrent : test;
 
-each(properties.filter(({ name }) => takesPart(name)))(
+tests.each(properties.filter(({ name }) => takesPart(name)))(
   '$name',
   async ({ name, runs, reaches }) => {
     const { seed, regressions, times } = startOf(name);
     const outcome = await watched(bundle, { name, seed, runs: runs * times, regressions });
     outcomes.push(outcome);
     expect(failureText(outcome)).toBe('');
-    expect(outcome).toMatchObject({ hangs: 0, crashes: 0, unhandled: 0 });
+    expect(outcome).toMatchObject({ hangs: 0, crashes: 0, unhandled: 0, rejection: undefined });
     if (times === 0) return;
     expect(outcome.runs).toBeGreaterThanOrEqual(runs * times);
     expect(notReached({ ...outcome, reaches })).toEqual([]);

@@ -22,6 +22,8 @@ export type Told = {
   slowestMs: number;
   cpuS: number;
   unhandled: number;
+  /** The first of these. */
+  rejection: string | undefined;
   growthMb: number;
   failure: Failure | undefined;
 };

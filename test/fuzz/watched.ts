@@ -18,7 +18,7 @@ export async function watched(bundle: Bundle, given: Omit<Given, 'packageRoot' |
   const progress = new Int32Array(shared);
   const workerData: Given = { ...given, packageRoot: bundle.packageRoot, shared };
   const worker = new Worker(bundle.program, { workerData, resourceLimits: { maxOldGenerationSizeMb: 512 } });
-  const nothing: Told = { runs: 0, counts: {}, slowestMs: 0, cpuS: 0, unhandled: 0, growthMb: 0, failure: undefined };
+  const nothing: Told = { runs: 0, counts: {}, slowestMs: 0, cpuS: 0, unhandled: 0, rejection: undefined, growthMb: 0, failure: undefined };
   const outcome = { ...nothing, name: given.name, seed: given.seed, hangs: 0, crashes: 0 };
   /** The case that was under way. */
   const draft = () => {

@@ -1,7 +1,6 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { parentPort, workerData } from 'node:worker_threads';
 import fc from 'fast-check';
+import { memoryMb, warmShare } from './memory.ts';
 import type { Given, Told } from './orders.ts';
 import { properties } from './properties/index.ts';
 import { type Draft, drafts, Violation } from './property.ts';
@@ -13,17 +12,11 @@ const { name, seed, runs, regressions, packageRoot, shared }: Given = workerData
 const property = properties.find((each) => each.name === name);
 if (property === undefined) throw new Error(`There is no property ${name}.`);
 
-setFlagsFromString('--expose-gc');
-const collectGarbage: () => void = runInNewContext('gc');
-const memoryMb = () => {
-  collectGarbage();
-  const { heapUsed, external } = process.memoryUsage();
-  return (heapUsed + external) / 2 ** 20;
-};
-
 let unhandled = 0;
-process.on('unhandledRejection', () => {
+let rejection: string | undefined;
+process.on('unhandledRejection', (reason) => {
   unhandled += 1;
+  rejection ??= reason instanceof Error ? (reason.stack ?? reason.message) : String(reason);
 });
 
 const counts: Record<string, number> = {};
@@ -51,7 +44,7 @@ async function once(draft: Draft): Promise<void> {
   done += 1;
   // What was rejected and not handled is told between turns of the loop only.
   if (done % 1_000 === 0) await new Promise(setImmediate);
-  if (done === Math.ceil(runs / 5)) warmMb = memoryMb();
+  if (done === Math.ceil(runs * warmShare)) warmMb = memoryMb();
 }
 
 /** Without a path: so many cases. With one: the case that it leads to. */
@@ -98,6 +91,7 @@ const told: Told = {
   slowestMs,
   cpuS: process.cpuUsage(startedWith).user / 1e6,
   unhandled,
+  rejection,
   growthMb: failure === undefined ? memoryMb() - warmMb : 0,
   failure,
 };
