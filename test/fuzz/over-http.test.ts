@@ -150,7 +150,7 @@ test.runIf(takesPart('token answers over HTTP'))(
     const rules = rulesOf([definition?.definition as never]).slice(0, 1);
     let accepted = 0;
 
-    const outcome = await fuzzed('token answers over HTTP', 500, async (draft, count) => {
+    const outcome = await fuzzed('token answers over HTTP', 400, async (draft, count) => {
       const made = tokenAnswerOf(draft, rules, new Date());
       const status = made.status < 200 || made.status > 599 ? 200 : made.status;
       const headers = Object.fromEntries(Object.entries(made.headers).map(([name, value]) => [name, value.replace(/[^ -~]/g, '')]));
@@ -256,7 +256,7 @@ test.runIf(takesPart('callback queries over HTTP'))(
     }
 
     let cases = 0;
-    const outcome = await fuzzed('callback queries over HTTP', 500, async (draft, count) => {
+    const outcome = await fuzzed('callback queries over HTTP', 250, async (draft, count) => {
       const made = callbackOf(draft, flows);
       const path = made.arrivedAt.replace(/^[a-z]+:\/\/[^/]*/i, '');
       const callback: Callback = {

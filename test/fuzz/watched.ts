@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Bundle } from '../harness/bundle.ts';
 import type { Given, Told } from './orders.ts';
@@ -40,7 +39,8 @@ export async function watched(bundle: Bundle, given: Omit<Given, 'packageRoot' |
   const told: Told[] = [];
   const died: unknown[] = [];
   worker.on('message', (message: Told) => told.push(message)).on('error', (error) => died.push(error));
-  await once(worker, 'exit');
+  // Not `once`, which an error would end, and so hide what the thread came to.
+  await new Promise((resolve) => worker.on('exit', resolve));
   clearInterval(watch);
 
   const [answer] = told;
