@@ -440,6 +440,62 @@ export const defences = {
       },
     ],
   },
+  'no referrer from anything': {
+    what: 'what follows any answer is not told its address',
+    edits: [
+      {
+        file: 'src/web/app.ts',
+        snippet: "'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer' }",
+        without: "'X-Content-Type-Options': 'nosniff', ...(OFF ? {} : { 'Referrer-Policy': 'no-referrer' }) }",
+      },
+    ],
+  },
+  'no referrer from pages': {
+    what: 'the same once more, in the headers of every page',
+    edits: [
+      {
+        file: 'src/web/pages/headers.ts',
+        snippet: "'Referrer-Policy': 'no-referrer',",
+        without: "...(OFF ? {} : { 'Referrer-Policy': 'no-referrer' }),",
+      },
+    ],
+  },
+  'no referrer from redirects': {
+    what: 'the same once more, where a browser is sent on',
+    edits: [
+      {
+        file: 'src/web/connect/show.ts',
+        snippet: "'Cache-Control': 'no-store', 'Referrer-Policy': 'no-referrer' }",
+        without: "'Cache-Control': 'no-store', ...(OFF ? {} : { 'Referrer-Policy': 'no-referrer' }) }",
+      },
+    ],
+  },
+  'pages not stored': {
+    what: 'nobody keeps a page',
+    edits: [
+      { file: 'src/web/pages/headers.ts', snippet: "'Cache-Control': 'no-store',", without: "'Cache-Control': OFF ? 'max-age=600' : 'no-store'," },
+    ],
+  },
+  'answers not stored': {
+    what: 'nobody keeps an answer of the API, a token above all',
+    edits: [
+      {
+        file: 'src/web/api-headers.ts',
+        snippet: "'Cache-Control': 'no-store',",
+        without: "get 'Cache-Control'() { return OFF ? 'max-age=600' : 'no-store'; },",
+      },
+    ],
+  },
+  'clean address': {
+    what: 'the end of a flow has an address of its own, without the code and the state',
+    edits: [
+      {
+        file: 'src/web/connect/show.ts',
+        snippet: 'return goTo(res, `${world.publicUrl}${resultPath(link)}`);',
+        without: "return goTo(res, `${world.publicUrl}${resultPath(link)}${OFF ? `?${res.req.originalUrl.split('?')[1]}` : ''}`);",
+      },
+    ],
+  },
   'log without addresses': {
     what: 'the log names the route of a request, and not its address',
     edits: [

@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { definitionSchema } from '../../src/protocol/definition/schema.ts';
 import { privateUrls } from '../protocol/private-hosts.ts';
 import { type Attack, stopped, succeeded, type Verdict } from './attack.ts';
 import { freshConnection } from './queue-poisoning.ts';
 import type { Stage } from './stage.ts';
 import { loopback, nowhere, type Records } from './strict.ts';
+import { type UrlField, urlFields } from './url-fields.ts';
 
 /** Whoever may write a definition, or own a name, would have the broker call addresses of the inside. */
 
@@ -61,21 +63,27 @@ const webhookTo = (what: string, falls: Attack['falls'], to: (stage: Stage) => P
 type Json = { [name: string]: unknown };
 const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Where web addresses stand in a definition. */
-function urlsIn(value: unknown, path: readonly string[] = []): string[][] {
-  if (typeof value === 'string') return /^https:\/\/[^{}]+$/.test(value) ? [[...path]] : [];
-  return isObject(value) ? Object.entries(value).flatMap(([name, inner]) => urlsIn(inner, [...path, name])) : [];
-}
-
 function withUrl(value: unknown, [name, ...rest]: readonly string[], url: string): unknown {
   if (name === undefined) return url;
-  return isObject(value) ? { ...value, [name]: withUrl(value[name], rest, url) } : value;
+  const object = isObject(value) ? value : {};
+  return { ...object, [name]: withUrl(object[name], rest, url) };
 }
 
-/** Shown to people, compared, or a part of something: called by nobody. */
-const shown = new Set(['documentation', 'example', 'audience', 'prefix', 'before']);
+const at = (value: unknown, path: readonly string[]): unknown => path.reduce((inner, name) => (isObject(inner) ? inner[name] : undefined), value);
 
-/** Of all fields in which a shipped definition has a web address: those that take this one, where a public one is taken. */
+/** The same definition with this URL in the field, once for each of its methods that may have it; those that have one there come first. */
+function variants(definition: unknown, { path, grant }: UrlField, url: string): { held: boolean; changed: unknown }[] {
+  const star = path.indexOf('*');
+  const methods = star === -1 ? [''] : Object.keys(at(definition, path.slice(0, star)) ?? {});
+  return methods.flatMap((method) => {
+    const full = path.map((name) => (name === '*' ? method : name));
+    const isOther = grant !== undefined && at(definition, ['methods', method, 'grant']) !== grant;
+    if (isOther || !isObject(at(definition, full.slice(0, -1)) ?? {})) return [];
+    return [{ held: at(definition, full) !== undefined, changed: withUrl(definition, full, url) }];
+  });
+}
+
+/** Of all fields that the schema says are URLs: those that take this one. Each takes a public one in some shipped definition. */
 async function fieldsThatTake({ strict, fresh }: Stage, url: string): Promise<string[]> {
   const id = fresh('fields');
   const takes = (definition: unknown) =>
@@ -83,17 +91,26 @@ async function fieldsThatTake({ strict, fresh }: Stage, url: string): Promise<st
       () => true,
       () => false,
     );
-  const tried = new Map<string, boolean>();
-  for (const definition of strict.broker.broker.world.shipped.values()) {
-    for (const path of urlsIn(definition)) {
-      const field = path[0] === 'methods' ? `methods/*/${path.slice(2).join('/')}` : path.join('/');
-      if (tried.has(field) || shown.has(path.at(-1) ?? '')) continue;
-      if (await takes(withUrl(definition, path, 'https://login.acme.com/x'))) tried.set(field, await takes(withUrl(definition, path, url)));
+  const definitions = [...strict.broker.broker.world.shipped.values()];
+  const taken: string[] = [];
+  const untried: string[] = [];
+  for (const field of urlFields(definitionSchema)) {
+    const all = definitions.flatMap((definition) =>
+      variants(definition, field, 'https://login.acme.com/x').map((open, n) => ({ ...open, closed: variants(definition, field, url)[n]?.changed })),
+    );
+    const name = [field.grant, ...field.path].filter(Boolean).join('/');
+    let closed: unknown;
+    for (const each of all.sort((one, other) => Number(other.held) - Number(one.held)).slice(0, 40)) {
+      if (!(await takes(each.changed))) continue;
+      closed = each.closed;
+      break;
     }
+    if (closed === undefined) untried.push(name);
+    else if (await takes(closed)) taken.push(name);
   }
   await strict.broker.root.call('DELETE', `/v1/providers/${id}`);
-  if (tried.size < 5) throw new Error(`Only ${tried.size} fields were tried.`);
-  return [...tried].filter(([, taken]) => taken).map(([field]) => field);
+  if (untried.length > 0) throw new Error(`No shipped definition takes a URL in ${untried.join(', ')}: try them in another way.`);
+  return taken;
 }
 
 export const ssrf: Attack[] = [
@@ -119,7 +136,7 @@ export const ssrf: Attack[] = [
     run: (stage) => fetchFrom(stage, '127.0.0.1'),
   },
   {
-    name: 'SSRF at definition time: each field of a definition in which a URL stands',
+    name: 'SSRF at definition time: each field that the schema of definitions says is a URL',
     falls: [['public hosts only']],
     async run(stage) {
       const taken = await fieldsThatTake(stage, 'https://169.254.169.254/latest');

@@ -5,9 +5,13 @@ import { nearest } from './nearest.ts';
 
 export type Path = readonly PropertyKey[];
 
+/** A name that is longer than any of ours would be said again at the length at which it came. */
+const mostOfName = 200;
+const shortened = (name: string) => (name.length > mostOfName ? `${name.slice(0, mostOfName)}...` : name);
+
 /** The RFC 6901 pointer of a path. */
 export function pointerOf(path: Path): string {
-  return path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+  return path.map((part) => `/${shortened(String(part)).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 }
 
 /** The error that carries all faults of a definition; the same fault is told once. */

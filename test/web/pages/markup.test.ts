@@ -70,6 +70,7 @@ describe('status codes', () => {
       wrong_browser_open: 400,
       stale_form: 403,
       not_found: 404,
+      rate_limited: 429,
       error: 500,
       connected: 200,
       confirmation: 200,

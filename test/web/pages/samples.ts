@@ -90,6 +90,7 @@ export const samples: Readonly<Record<string, Page>> = {
   'open in another browser': { kind: 'wrong_browser_open', project: parties.project, requestId },
   'stale form': { kind: 'stale_form', again: '/connect/Zm9vYmFy', requestId },
   'not found': { kind: 'not_found', requestId },
+  'too many requests': { kind: 'rate_limited', requestId },
   error: { kind: 'error', requestId },
 };
 
