@@ -6,7 +6,7 @@ import { isStorableText } from './json-body.ts';
 /** Bodies and queries through their zod schemas; what is wrong comes back as faults with RFC 6901 pointers, all at once. */
 
 /** Further ones say nothing new, and would be many times as long as what came. */
-const mostFaults = 100;
+const mostFaults = 200;
 
 /** Zod's findings as faults; unknown fields are named one by one. */
 export function faultsOf(error: z.ZodError): Fault[] {
