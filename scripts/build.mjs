@@ -1,4 +1,6 @@
 import { rm } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 
 /**
@@ -23,11 +25,13 @@ const banner = {
   ].join('\n'),
 };
 
-await rm('dist', { recursive: true, force: true });
+/** Where to, for a package directory other than this one. */
+const [dist = 'dist'] = process.argv.slice(2);
+await rm(dist, { recursive: true, force: true });
 await build({
   ...common,
   entryPoints: { main: 'src/main.ts', cli: 'src/cli/main.ts' },
-  outdir: 'dist',
+  outdir: dist,
   splitting: true,
   chunkNames: 'chunk-[hash]',
   sourcemap: true,
@@ -35,8 +39,8 @@ await build({
   banner,
 });
 
-const compiler = 'dist/compile-providers.mjs';
+const compiler = resolve(dist, 'compile-providers.mjs');
 await build({ ...common, entryPoints: ['src/outside/shipped-providers.ts'], outfile: compiler, banner });
-const { compileShippedProviders } = await import(new URL(`../${compiler}`, import.meta.url).href);
-await compileShippedProviders('providers', 'dist/providers.json');
+const { compileShippedProviders } = await import(pathToFileURL(compiler).href);
+await compileShippedProviders('providers', resolve(dist, 'providers.json'));
 await rm(compiler);

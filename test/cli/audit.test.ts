@@ -7,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { auditRow, readHead, type Verdict, verifyChain } from '../../src/cli/audit-chain.ts';
 import { digest, firstBroken, type Row, wholeLog } from '../harness/audit-log.ts';
 import { startTestBroker, type TestBroker } from '../harness/broker.ts';
-import { buildProgram, type Program, type Ran } from './program.ts';
+import { openProgram, type Program, type Ran } from './program.ts';
 
 /** grantry audit: what it shows, and that it names the first row that is broken, whoever broke it and how. */
 
@@ -24,7 +24,7 @@ const lines = (rows: readonly unknown[]) => rows.map((row) => `${JSON.stringify(
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'grantry-audit-'));
-  [program, broker] = await Promise.all([buildProgram(), startTestBroker()]);
+  [program, broker] = await Promise.all([openProgram(), startTestBroker()]);
   owner = new pg.Client(broker.database.url);
   await owner.connect();
   await owner.query('alter table audit_log disable trigger audit_log_append_only');

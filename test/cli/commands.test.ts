@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createBrowser } from '../../src/sandbox/browser.ts';
 import { connect, type Whole, withAuthorizationServer } from '../broker/connected.ts';
 import { startWholeSandbox } from '../harness/broker.ts';
-import { buildProgram, type Program, type Ran } from './program.ts';
+import { openProgram, type Program, type Ran } from './program.ts';
 
 let world: Whole;
 let program: Program;
@@ -27,7 +27,7 @@ const acme = (more = '') => `id: acme\nname: Acme\n${more}methods: { key: { gran
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'grantry-cli-'));
-  program = await buildProgram();
+  program = await openProgram();
   world = await startWholeSandbox();
   await withAuthorizationServer(world);
   // Programs start slowly on a busy machine: no token is to be renewed between two of them.

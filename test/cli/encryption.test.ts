@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { generateKeyRing } from '../../src/outside/key-ring.ts';
 import { startTestBroker, type TestBroker } from '../harness/broker.ts';
 import { quick, turnAll } from '../rotation/broker.ts';
-import { buildProgram, type Program } from './program.ts';
+import { openProgram, type Program } from './program.ts';
 
 let broker: TestBroker;
 let program: Program;
@@ -10,7 +10,7 @@ const grantry = (args: string, key = broker.broker.rootKey) => program.run(args.
 
 beforeAll(async () => {
   const keys = generateKeyRing();
-  [broker, program] = await Promise.all([startTestBroker({ env: { GRANTRY_KEYS: keys }, adapt: quick(keys) }), buildProgram()]);
+  [broker, program] = await Promise.all([startTestBroker({ env: { GRANTRY_KEYS: keys }, adapt: quick(keys) }), openProgram()]);
   await broker.root.call('POST', '/v1/webhook-endpoints', { body: { url: 'http://127.0.0.1:9/' } });
 });
 afterAll(async () => {

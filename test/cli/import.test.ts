@@ -6,14 +6,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Whole, withAuthorizationServer } from '../broker/connected.ts';
 import { startTestBroker, startWholeSandbox } from '../harness/broker.ts';
-import { buildProgram, type Program } from './program.ts';
+import { openProgram, type Program } from './program.ts';
 
 let world: Whole;
 let program: Program;
 let dir: string;
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'grantry-import-'));
-  program = await buildProgram();
+  program = await openProgram();
   world = await startWholeSandbox();
   await withAuthorizationServer(world);
 });

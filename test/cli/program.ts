@@ -2,8 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { build } from 'esbuild';
-import { packageRoot } from '../harness/broker.ts';
+import { inject } from 'vitest';
 
 /** The command line as a person or a script runs it: a process of its own, without a terminal. */
 
@@ -20,20 +19,10 @@ export type Program = {
   remove(): Promise<void>;
 };
 
-/** Bundled once: a start costs a tenth of what it costs from the sources. */
-export async function buildProgram(): Promise<Program> {
+/** In an empty directory of its own. */
+export async function openProgram(): Promise<Program> {
   const dir = await mkdtemp(join(tmpdir(), 'grantry-cli-'));
-  const file = join(dir, 'cli.mjs');
-  const banner = "import { createRequire as __createRequire } from 'node:module';\nconst require = __createRequire(import.meta.url);";
-  await build({
-    entryPoints: [join(packageRoot, 'src/cli/main.ts')],
-    outfile: file,
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    banner: { js: banner },
-  });
+  const file = join(inject('dist'), 'cli.js');
 
   function start(args: readonly string[], env: Record<string, string>): Started {
     const child = spawn(process.execPath, [file, ...args], {

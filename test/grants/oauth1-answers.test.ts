@@ -1,10 +1,12 @@
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { oauth1 } from '../../src/grants/oauth1.ts';
 import type { Door } from '../../src/protocol/door.ts';
 import { GrantryError } from '../../src/protocol/errors.ts';
 import type { Pending } from '../../src/protocol/grant.ts';
-import { approved, begin, type Context, code, context, provider } from './oauth1-flow.ts';
+import { approved, begin, type Context, code, context, provider, renewProvider } from './oauth1-flow.ts';
 import { consumer } from './oauth1-server.ts';
+
+beforeEach(renewProvider);
 
 const good = 'oauth_token=t&oauth_token_secret=s&oauth_callback_confirmed=true';
 const hostile: [name: string, reply: { status?: number; body: string; headers?: Record<string, string> }][] = [

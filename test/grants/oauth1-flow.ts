@@ -1,18 +1,18 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeEach, expect } from 'vitest';
+import { expect } from 'vitest';
 import { oauth1 } from '../../src/grants/oauth1.ts';
 import { definitionSchema, type OAuth1Method, oauth1Schema } from '../../src/protocol/definition/schema.ts';
 import type { CallbackAnswer, GrantContext, Pending, Started, StartInput } from '../../src/protocol/grant.ts';
 import { consumer, door, startProvider } from './oauth1-server.ts';
 
-/** One provider for each test file that imports this, as good as new before every test. */
+/** One provider for all test files that a process runs; it ends with the process. */
 export const provider = await startProvider();
 
-beforeEach(() => {
+/** Before each test. */
+export function renewProvider(): void {
   provider.seen.length = 0;
   Object.assign(provider.behave, { answer: undefined, clockMs: 0, confirmed: 'true', publicKey: undefined });
-});
-afterAll(() => provider.close());
+}
 
 export type Context = GrantContext<OAuth1Method>;
 

@@ -1,12 +1,14 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { oauth1 } from '../../src/grants/oauth1.ts';
 import { Credential, type CredentialFields } from '../../src/protocol/credential.ts';
 import type { Door } from '../../src/protocol/door.ts';
 import type { CallbackAnswer, Pending } from '../../src/protocol/grant.ts';
 import { parseAuthorization } from '../independent/rfc5849.ts';
-import { approved, begin, code, context, provider } from './oauth1-flow.ts';
+import { approved, begin, code, context, provider, renewProvider } from './oauth1-flow.ts';
 import { consumer, door } from './oauth1-server.ts';
+
+beforeEach(renewProvider);
 
 describe('the whole flow', () => {
   it.each(['HMAC-SHA1', 'HMAC-SHA256', 'PLAINTEXT'])('%s: three legs, then a signed request with a form', async (signature_method) => {

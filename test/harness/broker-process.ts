@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { inject } from 'vitest';
 import { freePort } from './free-port.ts';
 import { noLimits } from './no-limits.ts';
 
@@ -14,19 +15,17 @@ export type BrokerProcess = {
   end(signal: NodeJS.Signals): Promise<number | NodeJS.Signals | null>;
 };
 
-const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-
 const answers = (url: string) =>
   fetch(`${url}/readyz`).then(
     (answer) => answer.ok,
     () => false,
   );
 
-/** Resolves when it is ready; a worker, which listens nowhere, when it says so. `program`: a bundle of the same, which starts sooner. */
-export async function startBrokerProcess(env: Record<string, string>, program?: string): Promise<BrokerProcess> {
+/** Resolves when it is ready; a worker, which listens nowhere, when it says so. `program`: another one than `npm start` starts. */
+export async function startBrokerProcess(env: Record<string, string>, program = join(inject('dist'), 'main.js')): Promise<BrokerProcess> {
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const child = spawn(process.execPath, program === undefined ? ['--import', 'tsx', main] : [program], {
+  const child = spawn(process.execPath, [program], {
     env: {
       PATH: process.env.PATH ?? '',
       GRANTRY_ALLOW_PRIVATE_HOSTS: 'true',

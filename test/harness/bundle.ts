@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import { compileShippedProviders } from '../../src/outside/shipped-providers.ts';
 
@@ -15,6 +17,20 @@ export type Bundle = {
 };
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Makes a directory what a program takes for that of the package, but for the programs themselves. */
+async function furnish(packageRoot: string): Promise<void> {
+  await mkdir(join(packageRoot, 'dist'), { recursive: true });
+  for (const name of ['node_modules', 'providers', 'drizzle', 'package.json']) await symlink(join(root, name), join(packageRoot, name));
+}
+
+/** dist/ as `npm start` has it, below another directory. Resolves with its path. */
+export async function built(packageRoot: string): Promise<string> {
+  await furnish(packageRoot);
+  const dist = join(packageRoot, 'dist');
+  await promisify(execFile)(process.execPath, ['scripts/build.mjs', dist], { cwd: root });
+  return dist;
+}
 
 /** CommonJS packages inside an ES module still want these. */
 const banner = [
@@ -30,8 +46,7 @@ const banner = [
 export async function bundled(entry: string, apart: readonly string[] = []): Promise<Bundle> {
   const packageRoot = await mkdtemp(join(tmpdir(), 'grantry-bundle-'));
   const program = join(packageRoot, 'dist', basename(entry).replace(/\.ts$/, '.js'));
-  await mkdir(join(packageRoot, 'dist'));
-  for (const name of ['node_modules', 'providers', 'drizzle', 'package.json']) await symlink(join(root, name), join(packageRoot, name));
+  await furnish(packageRoot);
   await build({
     entryPoints: [join(root, entry)],
     outfile: program,

@@ -1,11 +1,10 @@
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { startEmbeddedPostgres } from '../../src/outside/embedded-postgres.ts';
-import { compileShippedProviders } from '../../src/outside/shipped-providers.ts';
+import { built } from './bundle.ts';
 import { findChromium } from './chromium-program.ts';
 import { ownerRole } from './owner-role.ts';
 import { startTestRedis } from './redis-server.ts';
@@ -17,15 +16,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const cleaner = spawnTied('cat > /dev/null; pid=$(head -n 1 "$1/cluster/postmaster.pid") && kill -QUIT $pid && sleep 1; rm -rf "$1"', [dataDir]);
   // Nothing has to survive the run, so nothing is flushed to the disk.
   const settings = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: '300' };
-  const [postgres, { redis, stop }, chromium] = await Promise.all([
+  const [postgres, { redis, stop }, chromium, dist] = await Promise.all([
     startEmbeddedPostgres({ dataDir, log: () => undefined, settings }),
     startTestRedis(),
     findChromium(),
+    built(join(dataDir, 'package')),
   ]);
   await makeOwner(postgres.url);
-  const compiledProviders = join(dataDir, 'providers.json');
-  await compileShippedProviders(fileURLToPath(new URL('../../providers', import.meta.url)), compiledProviders);
-  project.provide('compiledProviders', compiledProviders);
+  project.provide('dist', dist);
+  project.provide('compiledProviders', join(dist, 'providers.json'));
   project.provide('postgresUrl', postgres.url);
   project.provide('redis', redis);
   project.provide('chromium', chromium);

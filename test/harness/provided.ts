@@ -5,6 +5,8 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** URL of the superuser on the run's Postgres, in its maintenance database: see `createTestDatabase`. */
     postgresUrl: string;
+    /** Where the built programs are: main.js and cli.js. */
+    dist: string;
     /** What `compileShippedProviders` made of providers/, for brokers to start with. */
     compiledProviders: string;
     redis: Provided;

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { buildProgram, type Ran } from '../cli/program.ts';
+import { openProgram, type Ran } from '../cli/program.ts';
 import type { Stage } from './stage.ts';
 
 /** The command line with everything secret that it takes; what it printed and the files that it left. */
@@ -36,7 +36,7 @@ export async function playCommandLine(stage: Stage, connection: string): Promise
     ].join('\n'),
   };
   for (const [name, text] of Object.entries(files)) await writeFile(join(given, name), text);
-  const program = await buildProgram();
+  const program = await openProgram();
   const as = { GRANTRY_URL: recorder.url, GRANTRY_API_KEY: env.GRANTRY_ROOT_KEY ?? '', HOME: written };
   const commands = [
     `integration add cli --provider post --client-id x --client-secret-file ${given}/secret`,
