@@ -16,8 +16,8 @@ export type Fault = { times?: number } & (
   /** An RFC 6749 section 5.2 error; nothing is processed. */
   | { kind: 'refuse'; error: string; status: number }
   | { kind: 'invalid_client' }
-  /** The request waits before it is processed. */
-  | { kind: 'slow'; ms: number }
+  /** The request waits before it is processed. `onHeld` is called when it begins to. */
+  | { kind: 'slow'; ms: number; onHeld?: () => void }
   /** Processed at once; the answer waits. `onHeld` is called when it begins to. */
   | { kind: 'slow_answer'; ms: number; onHeld?: () => void }
   /** Processed; then the connection is cut and no answer comes. */
@@ -65,7 +65,10 @@ export async function withFault(fault: Fault, { response, later }: Exchange, pro
     case 'invalid_client':
       return answerJson(response, 401, { error: 'invalid_client' }, { 'www-authenticate': 'Basic realm="sandbox"' });
     case 'slow':
-      await new Promise<void>((resolve) => later(fault.ms, resolve));
+      await new Promise<void>((resolve) => {
+        later(fault.ms, resolve);
+        fault.onHeld?.();
+      });
       return process();
     case 'slow_answer':
       holdAnswer(response, (send) => {

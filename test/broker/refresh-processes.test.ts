@@ -22,6 +22,12 @@ const clientOf = ({ url }: BrokerProcess): GrantryClient => createGrantryClient(
 const as = () => world.sandbox.providers.authorizationServer;
 const counted = () => ({ ok: as().counters.refresh_ok, reuse: as().counters.refresh_reuse });
 
+/** The next token request waits, before it is processed or after it; resolves when it does. */
+const hold = (kind: 'slow' | 'slow_answer', ms: number) =>
+  new Promise<void>((onHeld) => {
+    as().switches.fault = { kind, ms, times: 1, onHeld };
+  });
+
 beforeAll(async () => {
   world = await startWholeSandbox({ env: { GRANTRY_KEYS: keys, GRANTRY_ROOT_KEY: rootKey } });
   await withAuthorizationServer(world);
@@ -54,11 +60,11 @@ test('three processes and 150 callers at a time bring about one refresh per vers
 test('a process killed before the provider has rotated loses nothing', async () => {
   const doomed = await start();
   await expire(world, id);
-  as().switches.fault = { kind: 'slow', ms: 60_000, times: 1 };
+  const held = hold('slow', 60_000);
   const cut = clientOf(doomed)
     .getToken(id)
     .catch(() => undefined);
-  await sleep(500);
+  await held;
   await doomed.end('SIGKILL');
   await cut;
   await world.sql(`update connections set lease_until = now() - interval '1 second' where id = $1`, [id]);
@@ -70,11 +76,11 @@ test('a process killed before the provider has rotated loses nothing', async () 
 test('a process killed after it loses the grant, and says so', async () => {
   const doomed = await start();
   await expire(world, id);
-  as().switches.fault = { kind: 'slow_answer', ms: 60_000, times: 1 };
+  const held = hold('slow_answer', 60_000);
   const cut = clientOf(doomed)
     .getToken(id)
     .catch(() => undefined);
-  await sleep(500);
+  await held;
   await doomed.end('SIGKILL');
   await cut;
   await world.sql(`update connections set lease_until = now() - interval '1 second' where id = $1`, [id]);
@@ -89,9 +95,9 @@ test('a process asked to end saves what it is about to get', async () => {
   const leaving = await start();
   await expire(world, id);
   const before = counted();
-  as().switches.fault = { kind: 'slow_answer', ms: 1_000, times: 1 };
+  const held = hold('slow_answer', 1_000);
   const asked = clientOf(leaving).getToken(id);
-  await sleep(400);
+  await held;
   const ended = leaving.end('SIGTERM');
   const { access_token } = await asked;
   expect(await ended).toBe(0);
