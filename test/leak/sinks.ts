@@ -85,7 +85,10 @@ export async function fileItems(name: string, ...directories: readonly string[])
   for (const directory of directories)
     for (const entry of await readdir(directory, { withFileTypes: true, recursive: true })) {
       const path = join(entry.parentPath, entry.name);
-      if (entry.isFile()) items.push({ where: `${name} ${path.slice(directory.length + 1)}`, bytes: await readFile(path) });
+      if (!entry.isFile()) continue;
+      // A server that runs may take a file away in this very moment.
+      const bytes = await readFile(path).catch((error: NodeJS.ErrnoException) => (error.code === 'ENOENT' ? undefined : Promise.reject(error)));
+      if (bytes !== undefined) items.push({ where: `${name} ${path.slice(directory.length + 1)}`, bytes });
     }
   return items;
 }
