@@ -146,6 +146,8 @@ function oauth1Faults(method: Extract<Method, { grant: 'oauth1' }>, path: Path):
       [...path, 'callback', 'keep'],
       'Out of band nothing comes back that could be kept.',
     ),
+    // RFC 9110 section 5.6.4: what the signer can put into quotes.
+    ...found(/[^\x20-\x7e]/.test(method.realm ?? ''), [...path, 'realm'], 'Must be printable ASCII: it stands in a header.'),
     // RFC 5849 section 3.4.4: the secrets travel in the open.
     ...endpoints.flatMap((name) =>
       found(method.signature_method === 'PLAINTEXT' && /^http:/i.test(method[name]), [...path, name], 'PLAINTEXT signatures need https.'),

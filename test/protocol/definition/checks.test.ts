@@ -235,6 +235,7 @@ const refusals: [string, string, unknown, string, RegExp][] = [
   ],
   ['a probe that names a stranger', '/api/probe/path', '/me/{nobody}', '/api/probe/path', /\{nobody\}/],
   ['a realm that names a stranger', `${signed}/realm`, '{nobody}', `${signed}/realm`, /\{nobody\}/],
+  ['a realm that no header can hold', `${signed}/realm`, 'Zürich', `${signed}/realm`, /printable ASCII/],
 
   // Addresses.
   ['http', `${web}/token_endpoint`, 'http://acme.com/token', `${web}/token_endpoint`, /https/],
