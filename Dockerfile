@@ -30,4 +30,4 @@ RUN printf '#!/bin/sh\nexec node /app/dist/cli.js "$@"\n' > /usr/local/bin/grant
 USER node
 EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["node", "scripts/health.mjs"]
-CMD ["node", "--enable-source-maps", "--disable-proto=delete", "dist/main.js"]
+CMD ["node", "--enable-source-maps", "--disable-proto=delete", "--disallow-code-generation-from-strings", "dist/main.js"]

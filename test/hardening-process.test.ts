@@ -44,7 +44,7 @@ afterAll(async () => {
 });
 
 test('they are those of the checklist, and take the way to the prototype of everything out of every object', () => {
-  expect(flags).toContain('--disable-proto=delete');
+  expect(flags).toEqual(expect.arrayContaining(['--disable-proto=delete', '--disallow-code-generation-from-strings']));
   for (const flag of flags.filter((each) => each !== '--enable-source-maps')) {
     expect(readFileSync(join(packageRoot, 'docs/hardening.md'), 'utf8')).toContain(`\`${flag}\``);
   }

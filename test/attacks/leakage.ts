@@ -1,7 +1,7 @@
 import { type Attack, stopped, succeeded } from './attack.ts';
 import { flowOf, returnUrl } from './stage.ts';
 
-/** Leakage: whoever reads the log, a cache, a history or a referrer looks for what opens something. What is left elsewhere is in test/broker/leakage.test.ts and test/flows/tests-leak.test.ts. */
+/** Leakage: whoever reads the log, a cache, a history or a referrer looks for what opens something. What is left elsewhere is in test/leak/leak.test.ts and test/flows/tests-leak.test.ts. */
 
 export const leakage: Attack[] = [
   {

@@ -82,6 +82,22 @@ test('a line that cannot be imported holds up no other, and is told with its num
   expect((await users()).filter((id) => /^user-100\d$/.test(id))).toEqual(['user-1001', 'user-1002', 'user-1003', 'user-1004']);
 });
 
+test('names that lead to a prototype are refused, and what they hold is in no later line', async () => {
+  const input = join(dir, 'polluting.jsonl');
+  const lines = [
+    '{"__proto__": {"end_user": {"id": "user-1500"}, "integration": "as"}}',
+    '{"constructor": {"prototype": {"end_user": {"id": "user-1501"}}}}',
+    `{"integration": "as", "end_user": {"id": "user-1502", "__proto__": {"display_name": "x"}}, "import": {"access_token": "t"}}`,
+    '{"import": {"access_token": "t"}}',
+    lineOf(1503),
+  ];
+  await writeFile(input, lines.join('\n'));
+  const { code, out, err } = await program.run(['import', input, '--concurrency', '1'], env());
+  expect([code, out]).toEqual([1, expect.stringContaining('1 imported, 0 done before, 4 failed.')]);
+  for (const line of [1, 2, 3, 4]) expect(err).toMatch(new RegExp(`^line ${line}: invalid_request: `, 'm'));
+  expect((await users()).filter((id) => /^user-150\d$/.test(id))).toEqual(['user-1503']);
+});
+
 test('what is done in one project, or at one broker, is not done in the next', async () => {
   const input = join(dir, 'twice.jsonl');
   await writeFile(input, lineOf(3001));
