@@ -46,14 +46,27 @@ async function heldByTheDead({ sql, livingLeases }: Stage): Promise<{ connection
   return { connections: new Set(dead.map(({ id }) => id)), leases: dead.map(({ refresh_lease }) => refresh_lease) };
 }
 
-type Round = { worker: Worker; url: string; next: Worker; moment: Moment; pool: readonly Connected[]; chance: Chance; tally: Tally };
+type Round = {
+  worker: Worker;
+  url: string;
+  next: Worker;
+  moment: Moment;
+  /** Nobody asks for tokens: it is the worker, and not the web process, who comes to the moment. */
+  alone: boolean;
+  pool: readonly Connected[];
+  chance: Chance;
+  tally: Tally;
+};
 
-async function round(stage: Stage, { worker, url, next, moment, pool, chance, tally }: Round): Promise<{ spent: ReadonlySet<string>; url: string }> {
+async function round(
+  stage: Stage,
+  { worker, url, next, moment, alone, pool, chance, tally }: Round,
+): Promise<{ spent: ReadonlySet<string>; url: string }> {
   const connections = chance.some(pool, chance.between(fewest, pool.length));
-  const ended = chance.some(connections, chance.between(0, 2));
+  const ended = alone ? [] : chance.some(connections, chance.between(0, 2));
   const due = await makeDue(stage, connections, ended);
   // Both processes are asked for what has ended, while the worker's own job is at it.
-  const asking = [...ended.flatMap((each) => [each, each]), ...chance.some(connections, chance.between(0, 2))];
+  const asking = alone ? [] : [...ended.flatMap((each) => [each, each]), ...chance.some(connections, chance.between(0, 2))];
   let callers: Callers | undefined;
   await endAt(stage, worker, { moment, chance }, async () => {
     await stage.sweep();
@@ -66,7 +79,7 @@ async function round(stage: Stage, { worker, url, next, moment, pool, chance, ta
   return { spent: await judgeRound(stage, due, { tally, mayBeLost: held.connections, ...(callers && { callers }) }), url: nextUrl };
 }
 
-/** Ends so many workers, at each moment in turn. `onRun` hears of each run's end. */
+/** Ends so many workers, at each moment in turn; the first time at each, nobody but the worker is at work. `onRun` hears of each run's end. */
 export async function kills(stage: Stage, runs: number, chance: Chance, onRun: (n: number) => void = () => {}): Promise<Record<Moment, Tally>> {
   const tallies = Object.fromEntries(moments.map((moment) => [moment, emptyTally()])) as Record<Moment, Tally>; // each moment has one
   let pool = await Promise.all(Array.from({ length: poolSize }, stage.connect));
@@ -77,7 +90,7 @@ export async function kills(stage: Stage, runs: number, chance: Chance, onRun: (
       const moment = moments[n % moments.length] ?? 'random';
       const next = stage.loadWorker();
       try {
-        const ended = await round(stage, { worker, url, next, moment, pool, chance, tally: tallies[moment] });
+        const ended = await round(stage, { worker, url, next, moment, alone: n < moments.length, pool, chance, tally: tallies[moment] });
         pool = await Promise.all(pool.map((each) => (ended.spent.has(each.id) ? stage.connect() : each)));
         url = ended.url;
       } catch (error) {
