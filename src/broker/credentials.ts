@@ -13,10 +13,13 @@ import type { World } from './world.ts';
 
 type Row = Pick<ConnectionRecord, 'project_id' | 'id' | 'token_version'>;
 
-/** A token that is born at its end is not refreshed over and over. */
-const bornEndedPauseS = 30;
+/** Whatever lifetime an answer names, nothing is refreshed by itself more often than this; who asks for a token that has ended is not held back. */
+const leastSpacingS = 30;
 
-/** Seconds after the request at which a refresh is due: before the end by min(300 s, 10 % of the lifetime), spread by up to half of that. */
+/**
+ * Seconds after the request at which a refresh is due: before the end by min(300 s, 10 % of the lifetime), spread by up to half of that, and
+ * never before 30 s. Null: never.
+ */
 export function dueInS(method: Method, fields: CredentialFields, random: (bytes: number) => Buffer): number | null {
   if (!canRefresh(method, fields)) return null;
   const refresh = 'refresh' in method ? method.refresh : undefined;
@@ -24,12 +27,11 @@ export function dueInS(method: Method, fields: CredentialFields, random: (bytes:
   if (fields.lifetimeS !== null) {
     const marginS = Math.min(300, fields.lifetimeS / 10);
     const spread = random(2).readUInt16BE(0) / 65_536 / 2;
-    const beforeEndS = refresh?.not_before_expiry === true ? fields.lifetimeS : fields.lifetimeS - marginS * (1 + spread);
-    ends.push(fields.lifetimeS > 0 ? beforeEndS : bornEndedPauseS);
+    ends.push(refresh?.not_before_expiry === true ? fields.lifetimeS : fields.lifetimeS - marginS * (1 + spread));
   }
   if (refresh?.keep_alive !== undefined) ends.push(durationS(refresh.keep_alive));
   if (fields.refreshLifetimeS !== null) ends.push(fields.refreshLifetimeS * 0.9);
-  return ends.length === 0 ? null : Math.min(...ends);
+  return ends.length === 0 ? null : Math.max(leastSpacingS, Math.min(...ends));
 }
 
 /**

@@ -27,7 +27,7 @@ export type TokenAnswer = Common &
     | { token_type: 'oauth1'; oauth_token: string; oauth_token_secret: string; oauth_consumer_key: string; present: null }
   );
 
-/** The least time between two refreshes of a token that is born expired. */
+/** The least time between two refreshes of a token that is born at its end, or that could only be replaced by one that ends as soon. */
 const leastSpacingMs = 30_000;
 
 type SecretFields = Pick<CredentialFields, 'kind' | 'access_token' | 'token_type' | 'secret'>;
@@ -42,7 +42,7 @@ function refreshWanted(row: TokenRow, { minTtlS, force }: TokenWish): boolean {
   const ageMs = now - row.issued_at.getTime();
   const lifetimeMs = row.expires_at.getTime() - row.issued_at.getTime();
   if (lifetimeMs <= 0) return ageMs >= leastSpacingMs;
-  return lifetimeMs > minTtlS * 1000 || ageMs >= lifetimeMs / 10;
+  return lifetimeMs > minTtlS * 1000 || ageMs >= Math.max(lifetimeMs / 10, Math.min(lifetimeMs, leastSpacingMs));
 }
 
 const isAlive = (row: TokenRow): boolean => row.expires_at === null || row.expires_at.getTime() > row.now.getTime();

@@ -129,3 +129,40 @@ test('a token that is born at its end is handed out, and refreshed at most twice
   ]);
   expect(row?.due).toBeGreaterThan(20);
 });
+
+test('a token that lives for a second is renewed when it has ended and is asked for, and by itself no more than twice a minute', async () => {
+  hostile().answerWith(tokenAnswer({ expires_in: 1 }));
+  const { id } = await create();
+  const aged = (s: number) =>
+    world.sql(
+      `update connections set issued_at = now() - $2::float8 * interval '1 second', expires_at = now() + (1 - $2::float8) * interval '1 second' where id = $1`,
+      [id, s],
+    );
+  const [row] = await world.sql<{ due: number }>(
+    'select extract(epoch from refresh_due_at - issued_at)::float8 as due from connections where id = $1',
+    [id],
+  );
+  expect(row?.due).toBe(30);
+  const before = hostile().counters.token_requests;
+  await aged(1.1);
+  expect((await world.root.getToken(id)).access_token).toBe('at-1');
+  expect(hostile().counters.token_requests).toBe(before + 1);
+});
+
+test('a token whose whole life is shorter than the caller wishes is handed out while it lives, and renewed after 30 s at the earliest', async () => {
+  hostile().answerWith(tokenAnswer({ expires_in: 200 }));
+  const { id } = await create();
+  const aged = (s: number) =>
+    world.sql(
+      `update connections set issued_at = now() - $2::int * interval '1 second', expires_at = now() + (200 - $2::int) * interval '1 second' where id = $1`,
+      [id, s],
+    );
+  const wish = () => world.root.getToken(id, { minTtlS: 300 });
+  const before = hostile().counters.token_requests;
+  await aged(25);
+  for (let call = 0; call < 5; call += 1) await wish();
+  expect(hostile().counters.token_requests).toBe(before);
+  await aged(31);
+  for (let call = 0; call < 5; call += 1) await wish();
+  expect(hostile().counters.token_requests).toBe(before + 1);
+});
