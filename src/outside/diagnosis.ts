@@ -13,15 +13,15 @@ const mostSkewS = 5;
 const oldestMajor = 14;
 
 /**
- * Whether Postgres answers, which one it is, whether its clock and ours agree (it decides what is due), and whether its rows are kept apart by
- * project. `isEmbedded`: the one for development.
+ * Whether Postgres answers, which one it is, whether its clock and ours agree (it decides what is due), whether it saves
+ * before it says so, and whether its rows are kept apart by project. `isEmbedded`: the one for development.
  */
 export async function diagnosePostgres(pool: pg.Pool, now: () => Date, isEmbedded: boolean): Promise<Diagnosis> {
   const check = 'database' as const;
   try {
     const sentMs = now().getTime();
-    const { rows } = await pool.query<{ version: string; now: Date; unbound: boolean }>(
-      `select current_setting('server_version') as version, clock_timestamp() as now,
+    const { rows } = await pool.query<{ version: string; now: Date; forgetful: boolean; unbound: boolean }>(
+      `select current_setting('server_version') as version, clock_timestamp() as now, current_setting('synchronous_commit') = 'off' as forgetful,
         (select rolsuper or rolbypassrls from pg_roles where rolname = current_user) as unbound`,
     );
     const [row] = rows;
@@ -37,6 +37,14 @@ export async function diagnosePostgres(pool: pg.Pool, now: () => Date, isEmbedde
       };
     if (Number.parseInt(version, 10) < oldestMajor)
       return { check, outcome: 'warning', what: `Postgres ${version} answers.`, advice: `Upgrade it to ${oldestMajor} or later.` };
+    if (row?.forgetful === true)
+      return {
+        check,
+        outcome: 'warning',
+        what: `Postgres ${version} answers, and says that something is saved before it is on the disk (synchronous_commit = off).`,
+        advice:
+          'Turn it on for this database: credentials are saved safely all the same, but a crash forgets audit entries, webhooks and revocations.',
+      };
     if (row?.unbound === true)
       return {
         check,

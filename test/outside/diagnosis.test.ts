@@ -15,6 +15,8 @@ beforeAll(async () => {
 afterAll(() => broker?.stop());
 
 const now = () => new Date();
+/** The server of the tests forgets what it has just saved when it crashes. */
+const forgetsNothing = { options: '-c synchronous_commit=on' };
 
 test('a Postgres that is away, and one whose clock differs', async () => {
   const away = new pg.Pool({ connectionString: 'postgres://nobody@127.0.0.1:1/nothing', connectionTimeoutMillis: 500 });
@@ -24,7 +26,7 @@ test('a Postgres that is away, and one whose clock differs', async () => {
     advice: expect.stringContaining('DATABASE_URL'),
   });
   await away.end();
-  const pool = new pg.Pool({ connectionString: broker.database.url, max: 1 });
+  const pool = new pg.Pool({ connectionString: broker.database.url, max: 1, ...forgetsNothing });
   expect(await diagnosePostgres(pool, now, false)).toMatchObject({ outcome: 'ok' });
   expect(await diagnosePostgres(pool, () => new Date(Date.now() + 60_000), false)).toMatchObject({
     outcome: 'warning',
@@ -33,8 +35,14 @@ test('a Postgres that is away, and one whose clock differs', async () => {
   await pool.end();
 });
 
+test('a server that says too early that something is saved', async () => {
+  const pool = new pg.Pool({ connectionString: broker.database.url, max: 1, options: '-c synchronous_commit=off' });
+  expect(await diagnosePostgres(pool, now, false)).toMatchObject({ outcome: 'warning', what: expect.stringContaining('synchronous_commit') });
+  await pool.end();
+});
+
 test('a role for which row-level security does not hold', async () => {
-  const superuser = new pg.Pool({ connectionString: inject('postgresUrl'), max: 1 });
+  const superuser = new pg.Pool({ connectionString: inject('postgresUrl'), max: 1, ...forgetsNothing });
   expect(await diagnosePostgres(superuser, now, false)).toMatchObject({ outcome: 'warning', advice: expect.stringContaining('no superuser') });
   expect(await diagnosePostgres(superuser, now, true)).toMatchObject({ outcome: 'warning', advice: expect.stringContaining('data directory') });
   await superuser.end();

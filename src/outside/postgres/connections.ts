@@ -1,6 +1,7 @@
 import { and, desc, eq, inArray, isNull, lt, sql } from 'drizzle-orm';
 import type { ConnectionFilter, Connections, CredentialTimes, FinishedLink, StoredCredential } from '../../broker/store.ts';
 import { allOrNothing, type Database, pageOf, type Transaction } from './database.ts';
+import { durably } from './durable.ts';
 import { insertEvents } from './events.ts';
 import { erased } from './links.ts';
 import { queueRevocation } from './revocations.ts';
@@ -98,6 +99,7 @@ export function connectionStore(db: Database): Connections {
   return {
     insert: (connection, link, events) =>
       allOrNothing(db, async (tx) => {
+        await tx.execute(durably);
         const { credential_sealed, scopes, missing_scopes, extras, refreshable, times, ...rest } = connection;
         if (!(await finishLink(tx, connection.project_id, link, connection.id))) tx.rollback();
         const held = await tx
@@ -124,6 +126,7 @@ export function connectionStore(db: Database): Connections {
       }),
     renew: (project, id, version, { times, credential_sealed, scopes, missing_scopes, extras, refreshable, ...rest }, link, events) =>
       allOrNothing(db, async (tx) => {
+        await tx.execute(durably);
         const rows = await tx
           .update(t)
           .set({

@@ -1,3 +1,4 @@
+import { durablyText } from './durable.ts';
 import { eventColumns, eventWrites } from './events.ts';
 
 /**
@@ -23,7 +24,7 @@ export const readText = `
   left join provider_versions v on v.project_id = c.project_id and v.provider_id = c.provider_id and v.current`;
 
 /**
- * The lease is taken and the intent committed before anything is sent. An intent of this version whose outcome nobody knows makes
+ * The lease is taken and the intent on the disk before anything is sent. An intent of this version whose outcome nobody knows makes
  * this attempt an ambiguous one.
  */
 export const claimText = `
@@ -48,7 +49,8 @@ export const claimText = `
         attempts = case when r.token_version = excluded.token_version then r.attempts + 1 else 1 end,
         ambiguous = r.token_version = excluded.token_version and (r.ambiguous or r.outcome = 'sent')
     returning connection_id, ambiguous)
-  select claimed.n::int as n, intent.ambiguous from claimed join intent on intent.connection_id = claimed.id`;
+  select claimed.n::int as n, intent.ambiguous from claimed join intent on intent.connection_id = claimed.id
+  where ${durablyText}`;
 
 /** Seconds after the request become an instant, counted back by how long ago it was sent. */
 const since = (seconds: string) => `case when q.${seconds} is null then null else now() + make_interval(secs => q.${seconds} - q.age_s) end`;
@@ -85,7 +87,7 @@ export const commitText = `
     select e.* from json_to_recordset($2::json) as e(n int, recovers boolean, ${eventColumns})
     join saved on saved.n = e.n join held on held.n = e.n where not e.recovers or held.old_status <> 'active'),
   ${eventWrites('news')}
-  select * from saved`;
+  select * from saved where ${durablyText}`;
 
 /** Wakes who waits. Apart from the commit: a transaction that notifies commits alone, with its flush to the disk. */
 export const wakeText = `select pg_notify('grantry_refresh', id) from unnest($1::text[]) as q(id)`;

@@ -450,3 +450,36 @@ test('two hundred calls of all kinds at once, by three processes: none waits for
   expect(outcomes.filter(({ status }) => status === 'rejected')).toEqual([]);
   for (const { connection } of claims) expect((await row(connection.id)).token_version).toBeLessThanOrEqual(2);
 });
+
+describe('what must not be forgotten', () => {
+  test('is on the disk when it is committed, also where the server says that it need not be: the intent, a refreshed token, a connection, a reconnect', async () => {
+    await other.query(`
+      create table told.commits (of text, safely text);
+      create function told.note() returns trigger language plpgsql as
+        $$ begin insert into told.commits values (tg_table_name, current_setting('synchronous_commit')); return null; end $$;
+      create constraint trigger note after insert or update on connections deferrable initially deferred for each row execute function told.note();
+      create constraint trigger note after insert or update on refresh_intents deferrable initially deferred for each row execute function told.note()`);
+    try {
+      const commits = async () => {
+        const { rows } = await other.query<{ line: string }>(`delete from told.commits returning of || ' ' || safely as line`);
+        return [...new Set(rows.map(({ line }) => line))].sort();
+      };
+      const { connections } = createStore(processes[0] ?? never());
+      const claim = await claimed(first);
+      expect(await commits()).toEqual(['connections on', 'refresh_intents on']);
+      expect(await commit(claim)).toBeDefined();
+      expect(await commits()).toEqual(['connections on', 'refresh_intents on']);
+      const identity = { id: 'con_new', project_id: 'default', integration_id: 'as', provider_id: 'sandbox', method: 'web', end_user: { id: 'u' } };
+      const rest = { requested_scopes: [], inputs_sealed: null, account: null };
+      expect(await connections.insert({ ...identity, ...rest, metadata: {}, ...next() }, undefined, [])).toBeDefined();
+      expect(await commits()).toEqual(['connections on']);
+      expect(await connections.renew('default', 'con_new', 1, { ...rest, method: 'web', ...next() }, undefined, [])).toBeDefined();
+      expect(await commits()).toEqual(['connections on']);
+      // What the server says of all else.
+      expect(await connections.setMetadata('default', 'con_new', {})).toBeDefined();
+      expect(await commits()).toEqual(['connections off']);
+    } finally {
+      await other.query('drop trigger note on connections; drop trigger note on refresh_intents; drop table told.commits; drop function told.note()');
+    }
+  });
+});
