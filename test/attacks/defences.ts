@@ -394,6 +394,16 @@ export const defences = {
       { file: 'src/grants/token-endpoint.ts', snippet: 'method.issuer) ?? url)', without: 'method.issuer) ?? (OFF ? method.token_endpoint : url))' },
     ],
   },
+  'one origin for an audience': {
+    what: 'a definition that would have an assertion for one server sent to another is refused',
+    edits: [
+      {
+        file: 'src/protocol/definition/assertion-audience.ts',
+        snippet: 'if (!signs(method)) return [];',
+        without: 'if (OFF || !signs(method)) return [];',
+      },
+    ],
+  },
   'one id for all attempts': {
     what: 'a webhook that is sent again has the id that it had, so that its receiver knows it',
     edits: [

@@ -1,4 +1,5 @@
 import { templateNames } from '../template.ts';
+import { namesOtherAudience } from './assertion-audience.ts';
 import { isOpenHost } from './choices.ts';
 import { type Path, pointerOf } from './faults.ts';
 import { declaredInputs } from './inputs.ts';
@@ -22,6 +23,7 @@ export const warningCodes = [
   'no_account',
   'no_documentation',
   'extends_retired',
+  'audience_elsewhere',
 ] as const;
 export type Warning = { pointer: string; code: (typeof warningCodes)[number]; detail: string };
 type Found = readonly [when: boolean, path: Path, code: Warning['code'], detail: string];
@@ -79,6 +81,12 @@ function tokenWarnings(method: Extract<Method, { token: unknown }>, path: Path):
     [inUrl(method.token.format, method.token.method), [...path, 'token'], 'secret_in_url', detail],
     [inUrl(method.refresh.format, method.refresh.method), [...path, 'refresh'], 'secret_in_url', detail],
     [inUrl(method.revocation.format, method.revocation.method), [...path, 'revocation'], 'secret_in_url', detail],
+    [
+      namesOtherAudience(method),
+      [...path, 'client_assertion', 'audience'],
+      'audience_elsewhere',
+      'The assertion is for another host than the token endpoint, and who gets it can use it there. Say so only if the provider documents it.',
+    ],
     [
       method.revocation_endpoint === undefined,
       path,

@@ -91,16 +91,58 @@ describe('choices', () => {
   });
 });
 
+/** The method of the sample, with a signed assertion. */
+function signing(more: Tree): Tree {
+  const method = {
+    ...((sample()['methods'] as Tree)['web'] as Tree),
+    issuer: 'https://{tenant}.acme.com',
+    token_endpoint_auth_method: 'private_key_jwt',
+  };
+  return { ...method, ...more };
+}
+
 /** What is put where, and the pointer and words of the one fault that comes of it. */
 const refusals: [string, string, unknown, string, RegExp][] = [
   // Client authentication.
   ['an assertion that nobody signs', `${web}/client_assertion`, { issuer: '{client_id}' }, `${web}/client_assertion`, /private_key_jwt/],
+  ['a claim of the RFC', web, signing({ client_assertion: { claims: { aud: 'x' } } }), `${web}/client_assertion/claims/aud`, /fields of their own/],
   [
-    'a claim of the RFC',
+    'an assertion for the issuer that is sent to somebody else at the end',
     web,
-    { ...((sample()['methods'] as Tree)['web'] as Tree), token_endpoint_auth_method: 'private_key_jwt', client_assertion: { claims: { aud: 'x' } } },
-    `${web}/client_assertion/claims/aud`,
-    /fields of their own/,
+    signing({ revocation_endpoint: 'https://evil.example.com/revoke' }),
+    `${web}/revocation_endpoint`,
+    /address at the same host/,
+  ],
+  [
+    'one for a named audience that is sent to somebody else at the refresh',
+    web,
+    signing({ issuer: undefined, client_assertion: { audience: 'acme' }, refresh: { endpoint: 'https://login.acme.com.example.com/token' } }),
+    `${web}/refresh/endpoint`,
+    /address at the same host/,
+  ],
+  [
+    'one that only the refresh sends',
+    web,
+    signing({
+      token_endpoint_auth_method: 'client_secret_post',
+      refresh: { endpoint: 'https://{tenant}.acme.com:8443/token', token_endpoint_auth_method: 'private_key_jwt' },
+    }),
+    `${web}/refresh/endpoint`,
+    /address at the same host/,
+  ],
+  [
+    'one that is sent to somebody else for a second token',
+    web,
+    signing({ second_exchange: { endpoint: 'https://evil.example.com/t', params: { token: '{access_token}' } } }),
+    `${web}/second_exchange/endpoint`,
+    /address at the same host/,
+  ],
+  [
+    'an honest issuer beside a token endpoint of somebody else',
+    web,
+    signing({ issuer: 'https://honest.example.com' }),
+    `${web}/issuer`,
+    /Say client_assertion\.audience/,
   ],
   ['Authorization beside Basic', `${web}/token/headers/Authorization`, '{client_secret}', `${web}/token/headers/Authorization`, /set by the broker/],
   [

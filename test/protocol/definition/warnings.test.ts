@@ -7,6 +7,12 @@ const definitionOf = (tree: Tree) => parseDefinitionValue(tree, { allowPrivateHo
 const told = (tree: Tree) => warningsOf(definitionOf(tree)).map(({ pointer, code }) => `${pointer} ${code}`);
 const quiet = () => put(put(put(sample(), '/documentation', 'https://acme.com/docs'), '/inputs/site', undefined), '/inputs/server', undefined);
 
+/** The method of the sample, with a signed assertion. */
+function signing(more: Tree): Tree {
+  const web = (quiet()['methods'] as Tree)['web'] as Tree;
+  return { ...web, ...more, token_endpoint_auth_method: 'private_key_jwt', callback: { ...(web['callback'] as Tree), keep: [] } };
+}
+
 const cases: [path: string, value: unknown, expected: string][] = [
   ['/methods/web/code_challenge_method', 'none', '/methods/web/code_challenge_method no_pkce'],
   ['/methods/web/code_challenge_method', 'plain', '/methods/web/code_challenge_method pkce_plain'],
@@ -24,6 +30,11 @@ const cases: [path: string, value: unknown, expected: string][] = [
   ['/methods/web/inputs', { site: { label: 'Site', host: true } }, '/methods/web/inputs/site open_host'],
   ['/api/account', undefined, '/api no_account'],
   ['/documentation', undefined, ' no_documentation'],
+  [
+    '/methods/web',
+    signing({ client_assertion: { audience: 'https://elsewhere.example.com' } }),
+    '/methods/web/client_assertion/audience audience_elsewhere',
+  ],
 ];
 
 it('a plain definition has none but what it cannot help', () => {
