@@ -30,6 +30,8 @@ export type KeysConfig = {
   readonly kms: KmsConfig | undefined;
   /** With both: which of them wraps; the other one goes on unwrapping. */
   readonly wrapWith: 'keys' | 'kms';
+  /** Names the master keys that projects bring; undefined: none does. */
+  readonly projectKeysFile: string | undefined;
 };
 
 function readRing({ text, fault }: Reader, { mode, dataDir, hasKms }: { mode: Mode; dataDir: string; hasKms: boolean }): RingConfig {
@@ -58,18 +60,20 @@ function readRing({ text, fault }: Reader, { mode, dataDir, hasKms }: { mode: Mo
 
 const isLoopback = ({ hostname }: URL) => hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 
-/** Data keys travel there as they are: without TLS they may do so inside this machine alone. */
-function checkKmsUrl({ fault }: Reader, text: string, allowPrivateHost: boolean): void {
+/**
+ * What is wrong with the address of a key service. Data keys travel there as they are: without TLS they may do so inside this machine alone.
+ * @param option how a private host is allowed for this one address
+ */
+export function keyServiceUrlFault(text: string, allowPrivateHost: boolean, option: string): string | undefined {
   const url = urlOf(text, ['https:', 'http:']);
-  if (url === undefined || url.search !== '')
-    return fault('GRANTRY_KMS_URL', 'must be the base URL of a key service, such as https://kms.internal/v1.');
-  if (url.protocol === 'http:' && !isLoopback(url))
-    return fault('GRANTRY_KMS_URL', 'must begin with https://; http:// is for a loopback address alone, with GRANTRY_KMS_ALLOW_PRIVATE_HOST=true.');
+  if (url === undefined || url.search !== '') return 'must be the base URL of a key service, such as https://kms.internal/v1';
+  if (url.protocol === 'http:' && !isLoopback(url)) return `must begin with https://; http:// is for a loopback address alone, with ${option}`;
   try {
     parseOutsideUrl(text, { allowPrivateHosts: allowPrivateHost });
+    return undefined;
   } catch (error) {
     if (!isGrantryError(error, 'address_refused')) throw error;
-    fault('GRANTRY_KMS_URL', `cannot be called: ${error.message} GRANTRY_KMS_ALLOW_PRIVATE_HOST=true allows a private host, for this address alone.`);
+    return `cannot be called: ${error.message} ${option} allows a private host, for this address alone`;
   }
 }
 
@@ -83,7 +87,8 @@ function readKms(reader: Reader): KmsConfig | undefined {
       reader.fault('GRANTRY_KMS_URL', 'is needed with the other GRANTRY_KMS variables.');
     return undefined;
   }
-  checkKmsUrl(reader, url, allowPrivateHost);
+  const wrong = keyServiceUrlFault(url, allowPrivateHost, 'GRANTRY_KMS_ALLOW_PRIVATE_HOST=true');
+  if (wrong !== undefined) reader.fault('GRANTRY_KMS_URL', `${wrong}.`);
   if (tokenFile === undefined) reader.fault('GRANTRY_KMS_TOKEN_FILE', 'is needed with GRANTRY_KMS_URL: the file with the bearer credential.');
   return Object.freeze({ url, tokenFile: resolve(tokenFile ?? ''), allowPrivateHost, caFile: caFile && resolve(caFile) });
 }
@@ -96,5 +101,6 @@ export function readKeys(reader: Reader, mode: Mode, dataDir: string): KeysConfi
   if (wrapWith === 'kms' && !hasUrl) reader.fault('GRANTRY_WRAP_WITH', 'is kms, and there is no GRANTRY_KMS_URL.');
   if (wrapWith === 'keys' && keys.kind === 'none')
     reader.fault('GRANTRY_WRAP_WITH', 'is keys, and there is neither GRANTRY_KEYS nor GRANTRY_KEYS_FILE.');
-  return { keys: Object.freeze(keys), kms: readKms(reader), wrapWith };
+  const projectKeysFile = reader.text('GRANTRY_PROJECT_KEYS_FILE');
+  return { keys: Object.freeze(keys), kms: readKms(reader), wrapWith, projectKeysFile: projectKeysFile && resolve(projectKeysFile) };
 }

@@ -26,6 +26,7 @@ import { createLimits } from './outside/limits.ts';
 import { createMetrics } from './outside/metrics.ts';
 import { migrateDatabase, openPostgres, type Postgres } from './outside/postgres/database.ts';
 import { createStore } from './outside/postgres/store.ts';
+import { proveOwnRings } from './outside/project-keys.ts';
 import { loadOrCreateRootKey } from './outside/root-key-file.ts';
 import { createSeal } from './outside/seal.ts';
 import { type Counter, createSharedLimits } from './outside/shared-limits.ts';
@@ -178,7 +179,7 @@ async function restoreSpilled(world: World): Promise<void> {
 export async function startBroker({ config, log, packageRoot, compiledProviders, adapt = (world) => world }: StartOptions): Promise<RunningBroker> {
   const closers = createClosers(log);
   try {
-    const { provider, close: closeKeys } = await openMasterKeys(config, log);
+    const { provider, own, close: closeKeys } = await openMasterKeys(config, log);
     closers.add('keys', closeKeys);
     const root =
       config.rootKey.kind === 'given' ? { key: config.rootKey.key, origin: 'found' as const } : await loadOrCreateRootKey(config.rootKey.dir);
@@ -190,6 +191,7 @@ export async function startBroker({ config, log, packageRoot, compiledProviders,
     closers.add('postgres', postgres.close);
     const store = createStore(postgres);
     await checkCanary(provider, store.dataKeys);
+    await proveOwnRings(own, store.dataKeys);
     if (provider.holds !== undefined) await checkMasterKeys({ store }, provider.holds, provider.name);
     await ensureDefaultProject({ store });
     const door = createDoor({

@@ -39,6 +39,7 @@ it('an empty environment is a development broker that needs nothing', () => {
     queue: { kind: 'postgres' },
     keys: { kind: 'file', path: join(dataDir, 'keys.json') },
     kms: undefined,
+    projectKeysFile: undefined,
     wrapWith: 'keys',
     rootKey: { kind: 'file', dir: dataDir },
     allowPrivateHosts: false,

@@ -8,8 +8,8 @@ export type KeyProvider = {
   /** What a person knows it by, such as GRANTRY_KEYS. */
   readonly name: string;
   readonly kind: 'ring' | 'kms';
-  /** Id of the master key that wraps now. */
-  current(): Promise<string>;
+  /** Id of the master key that wraps now in such a context. */
+  current(context: WrapContext): Promise<string>;
   /** Wraps a secret for one context; only the same context unwraps it. */
   wrap(context: WrapContext, secret: Uint8Array): Promise<string>;
   /** Throws `integrity_error` (a key that it does not hold, another context, anything altered), `unavailable` when it cannot be asked now. */
@@ -31,7 +31,7 @@ export function replacing(former: KeyProvider, current: KeyProvider): KeyProvide
   return {
     name: `${current.name} (and ${former.name} for what it has wrapped)`,
     kind: current.kind,
-    current: () => current.current(),
+    current: (context) => current.current(context),
     wrap: (context, secret) => current.wrap(context, secret),
     unwrap: (context, wrapped) => of(wrapped).unwrap(context, wrapped),
     isOwn: (wrapped) => former.isOwn(wrapped) || current.isOwn(wrapped),

@@ -12,7 +12,7 @@ const usualSettleMs = usualSealingKeyMaxAgeMs + 30_000;
 export function createKeyTurning(provider: KeyProvider, settleMs = usualSettleMs): KeyTurning {
   return {
     provider: { kind: provider.kind, name: provider.name },
-    masterKey: () => provider.current(),
+    masterKey: () => provider.current(['canary']),
     fresh: (project) => freshDataKey(provider, project),
     async rewrapped(record) {
       let bytes: Uint8Array;
@@ -25,7 +25,7 @@ export function createKeyTurning(provider: KeyProvider, settleMs = usualSettleMs
       const wrapped = await wrapSurely(provider, dataKeyContext(record), bytes);
       return { wrapped, wrapped_by: provider.keyOf(wrapped) };
     },
-    canary: async (stored) => (provider.keyOf(stored) === (await provider.current()) ? undefined : wrapCanary(provider)),
+    canary: async (stored) => (provider.keyOf(stored) === (await provider.current(['canary'])) ? undefined : wrapCanary(provider)),
     kidOf: kidOfHead,
     settleMs,
   };

@@ -19,7 +19,13 @@ export type KmsWorld = {
   /** Read anew for each request, so that it can be replaced at any time. */
   credential(): Promise<Secret>;
   log: Pick<Log, 'warn'>;
+  /** Whose it is, and what says how to reach it, for messages; the one of GRANTRY_KMS_URL when absent. */
+  about?: KmsAbout;
 };
+
+export type KmsAbout = { project: string | undefined; tokenFile: string; allowPrivateHost: string };
+
+const usualAbout: KmsAbout = { project: undefined, tokenFile: 'GRANTRY_KMS_TOKEN_FILE', allowPrivateHost: 'GRANTRY_KMS_ALLOW_PRIVATE_HOST' };
 
 const keyId = z.string().regex(/^[!-~]{1,512}$/);
 const answers = {
@@ -49,14 +55,19 @@ function jsonOf({ body }: DoorResponse): unknown {
   }
 }
 
-export function createKms({ url, send, credential, log }: KmsWorld): KeyProvider {
+export function createKms({ url, send, credential, log, about = usualAbout }: KmsWorld): KeyProvider {
   const base = withoutEnd(url, '/');
   const { host } = new URL(url);
-  const subject = `The key service at ${host}`;
+  const { project, tokenFile, allowPrivateHost } = about;
+  const owner = project === undefined ? '' : ` of the project ${project}`;
+  const subject = `The key service${owner} at ${host}`;
 
   /** Nothing that it says is repeated. */
   function away(what: string, cause?: unknown): GrantryError {
-    log.warn({ host, what, ...(cause instanceof GrantryError && { code: cause.code }) }, 'the key service could not be used');
+    log.warn(
+      { host, ...(project !== undefined && { project }), what, ...(cause instanceof GrantryError && { code: cause.code }) },
+      'the key service could not be used',
+    );
     return new GrantryError('unavailable', { detail: `${subject} ${what}.`, retryAfterS, ...(cause !== undefined && { cause }) });
   }
 
@@ -72,7 +83,7 @@ export function createKms({ url, send, credential, log }: KmsWorld): KeyProvider
         body: JSON.stringify(body),
       });
     } catch (error) {
-      if (isGrantryError(error, 'address_refused')) throw away('is at a private address, which GRANTRY_KMS_ALLOW_PRIVATE_HOST does not allow', error);
+      if (isGrantryError(error, 'address_refused')) throw away(`is at a private address, which ${allowPrivateHost} does not allow`, error);
       throw away('does not answer', error);
     }
   }
@@ -80,7 +91,7 @@ export function createKms({ url, send, credential, log }: KmsWorld): KeyProvider
   async function ask<Answer>(path: string, answer: z.ZodType<Answer>, body?: unknown): Promise<Answer> {
     const response = await exchange(path, body);
     const { status } = response;
-    if (status === 401 || status === 403) throw away(`refuses our credential, or what it is for (${status}): see GRANTRY_KMS_TOKEN_FILE`);
+    if (status === 401 || status === 403) throw away(`refuses our credential, or what it is for (${status}): see ${tokenFile}`);
     const json = jsonOf(response);
     if (status === 400 && refusal.safeParse(json).success)
       throw integrityError(`${subject} says that a stored key was not wrapped by it, or was altered.`);
@@ -91,7 +102,7 @@ export function createKms({ url, send, credential, log }: KmsWorld): KeyProvider
   }
 
   return {
-    name: `the key service at ${host}`,
+    name: `the key service${owner} at ${host}`,
     kind: 'kms',
     current: async () => (await ask('key', answers.key)).key,
     async wrap(context: WrapContext, secret) {

@@ -54,7 +54,7 @@ describe('wrapping', () => {
   it('unwraps in the same context only, also after the service has turned to another key, and never after it has lost the key', async () => {
     const wrapped = await provider.wrap(context, secret);
     const key = provider.keyOf(wrapped);
-    expect([await provider.current(), provider.isOwn(wrapped)]).toEqual([key, true]);
+    expect([await provider.current(context), provider.isOwn(wrapped)]).toEqual([key, true]);
     expect(wrapped).not.toContain(secret.toString('base64url'));
     await expect(provider.unwrap(['data_key', 'other', 'dk_1'], wrapped)).rejects.toEqual(integrity);
     const next = kms.rotate();
@@ -89,7 +89,7 @@ describe.each(faults)('a service that is %s', (_, fault, message) => {
     const wrapped = await provider.wrap(context, secret);
     const unavailable = { code: 'unavailable', retryable: true, message: expect.stringMatching(message), details: { retryAfterS: 5 } };
     const calls: (() => Promise<unknown>)[] = [
-      () => provider.current(),
+      () => provider.current(context),
       () => provider.wrap(context, secret),
       () => provider.unwrap(context, wrapped),
       () => checkCanary(provider, store),
@@ -101,11 +101,11 @@ describe.each(faults)('a service that is %s', (_, fault, message) => {
 });
 
 it('nothing listens there; the address is private and that was not allowed; the credential is another one', async () => {
-  await expect(providerOf({ ...kms, url: 'http://127.0.0.1:1/v1' }).current()).rejects.toMatchObject({ code: 'unavailable' });
-  await expect(providerOf({ ...kms, token: 'other' }).current()).rejects.toThrow(/refuses our credential/);
+  await expect(providerOf({ ...kms, url: 'http://127.0.0.1:1/v1' }).current(context)).rejects.toMatchObject({ code: 'unavailable' });
+  await expect(providerOf({ ...kms, token: 'other' }).current(context)).rejects.toThrow(/refuses our credential/);
   const strict = createDoor({ allowPrivateHosts: false });
   const refused = createKms({ url: 'https://10.0.0.1/v1', send: strict.send, credential: async () => new Secret('x'), log: silent });
-  await expect(refused.current()).rejects.toThrow(/GRANTRY_KMS_ALLOW_PRIVATE_HOST/);
+  await expect(refused.current(context)).rejects.toThrow(/GRANTRY_KMS_ALLOW_PRIVATE_HOST/);
   await strict.close();
 });
 
@@ -173,7 +173,7 @@ describe('the way from one provider to the other', () => {
     const seal = createSeal({ provider: both, store });
     expect(await seal.open(place, sealed)).toBe('before');
     const wrapped = await wrapSurely(both, context, secret);
-    expect([current.isOwn(wrapped), both.keyOf(wrapped)]).toEqual([true, await current.current()]);
+    expect([current.isOwn(wrapped), both.keyOf(wrapped)]).toEqual([true, await current.current(context)]);
     // Without the former one it does not start.
     await expect(checkCanary(current, store)).rejects.toEqual(integrity);
   });
