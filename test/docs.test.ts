@@ -30,7 +30,7 @@ it('the variables of the configuration are those that docs/operations.md, README
   const used = new Set(
     [...(read('src/config.ts') + read('src/config-keys.ts')).matchAll(/(?:text\(|fault\(|reader, )'([A-Z_]+)'/g)].map(([, name]) => name),
   );
-  expect(used.size).toBe(32);
+  expect(used.size).toBe(33);
   for (const path of ['docs/operations.md', 'README.md']) {
     const told = new Set(rows(read(path)).flatMap(([, names]) => names?.split(/[ ,]+/) ?? []));
     expect(
