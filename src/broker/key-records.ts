@@ -44,9 +44,12 @@ export type RotationRecord = {
   finished_at: Date | null;
   /** How many data keys it has destroyed. */
   destroyed: number;
-  /** Why it does not get on; null while it does. */
+  /** Why it does not get on, or what it had to leave out; null while there is nothing of that. */
   problem: string | null;
 };
+
+/** Which projects are meant. */
+export type WhichProjects = { readonly only: string } | { readonly allBut: readonly string[] };
 
 /** A rotation that a worker has taken; `sinceKeysMs`: how long ago the keys were changed. */
 export type TakenRotation = { rotation: RotationRecord; lease: string; sinceKeysMs: number };
@@ -62,6 +65,8 @@ export type Rotations = {
   begin(id: string): Promise<RotationRecord>;
   /** Begins to clear when a key was retired longer ago than `graceS`, nothing runs, and the last look is a day old. */
   beginClearing(id: string, graceS: number): Promise<void>;
+  /** Begins the last one again, for what it had to leave out, unless another one runs. */
+  reopen(id: string): Promise<void>;
   /** The last one that was asked for. */
   latest(): Promise<RotationRecord | undefined>;
   /** Takes the one that runs, for `leaseS`; undefined when there is none or another worker has it. */
@@ -100,12 +105,12 @@ export type SealedRows = {
 export type KeySummary = Pick<DataKeyRecord, 'kid' | 'project_id' | 'wrapped_by' | 'created_at' | 'retired_at'>;
 
 export type KeyUpkeep = {
-  /** Current data keys that were there before the rotation began. */
-  unturned(rotationId: string, limit: number): Promise<DataKeyRecord[]>;
+  /** Current data keys that were there before the rotation began, in the order of their projects. */
+  unturned(rotationId: string, projects: WhichProjects, { after, limit }: { after: string; limit: number }): Promise<DataKeyRecord[]>;
   /** Retires the project's key, unless that is younger than the rotation, and puts another one in its place. */
   turn(rotationId: string, next: NewDataKey): Promise<void>;
   /** Data keys that another master key has wrapped, in the order of their names. */
-  wrappedOtherwise(masterKey: string, afterKid: string, limit: number): Promise<DataKeyRecord[]>;
+  wrappedOtherwise(masterKey: string, projects: WhichProjects, { after, limit }: { after: string; limit: number }): Promise<DataKeyRecord[]>;
   rewrap(record: DataKeyRecord, next: Pick<DataKeyRecord, 'wrapped' | 'wrapped_by'>): Promise<void>;
   replaceCanary(from: string, to: string): Promise<void>;
   /** Those of the named data keys that seal now. */
@@ -123,8 +128,12 @@ export type KeyUpkeep = {
 export type KeyTurning = {
   /** Who holds the master keys, and what a person knows that by. */
   provider: { kind: 'ring' | 'kms'; name: string };
-  /** Id of the master key that wraps now. This and the next three throw `unavailable` when it cannot be asked. */
-  masterKey(): Promise<string>;
+  /** WhichProjects that bring a master key, or have given one up: they are seen to one by one, for each may be away by itself. */
+  ownProjects: ReadonlySet<string>;
+  /** Whether a data key was wrapped by a key of its project's own that is named no more. */
+  isForsaken(record: Pick<DataKeyRecord, 'wrapped'>): boolean;
+  /** Id of the master key that wraps now, for a project or for the deployment. This and the next three throw `unavailable` when it cannot be asked. */
+  masterKey(project?: string): Promise<string>;
   /** A new data key, which is in no memory yet. */
   fresh(project: string): Promise<NewDataKey>;
   /** A data key wrapped anew; undefined when it does not open. */

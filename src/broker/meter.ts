@@ -5,7 +5,7 @@ export type Meter = {
   /** A refresh that was sent has ended. `provider`: its id, or `own` for a project's own definition. */
   refreshed(refresh: { provider: string; outcome: 'refreshed' | ErrorCode; ms: number }): void;
   /** A refresh was put off before anything was sent. */
-  putOff(why: 'host_busy' | 'host_down' | 'misconfigured'): void;
+  putOff(why: 'host_busy' | 'host_down' | 'misconfigured' | 'keys_away'): void;
   /** A caller waited for the refresh of somebody else. */
   leaseWaited(ms: number): void;
   breaker(host: string, state: BreakerState): void;

@@ -1,4 +1,5 @@
 import { type ErrorCode, errorTable, GrantryError } from '../protocol/errors.ts';
+import { keysAwayMs } from './key-patience.ts';
 import type { ConnectionRecord } from './records.ts';
 import { type Attempt, attemptRefresh, putOffWhileDown } from './refresh-attempt.ts';
 import { type RefreshOutcome, settled } from './refresh-outcome.ts';
@@ -95,6 +96,12 @@ export type Turn = { kind: 'go'; release(): void } | { kind: 'later'; ms: number
 export async function refreshDue(world: World, due: DueRefresh, takeTurn: (host: string) => Promise<Turn>): Promise<number | undefined> {
   const view = await world.store.refreshes.read(due.connection_id);
   if (view === undefined || view.connection.token_version !== due.token_version || !isDue(view) || isLeased(view)) return undefined;
+  const awayMs = await keysAwayMs(world, view);
+  if (awayMs !== undefined) {
+    world.meter.putOff('keys_away');
+    await world.store.refreshes.postpone(due, awayMs);
+    return awayMs;
+  }
   const prospect = await prospectOf(world, view);
   const down = await putOffWhileDown(world, prospect);
   if (down !== undefined) return postponed(world, due, down);

@@ -1,6 +1,8 @@
 import { GrantryError, isGrantryError } from '../protocol/errors.ts';
+import { changeKeys, changeOwnKeys, Lost, leaseS, leftOut, ownAtOnce, save, type Taken } from './change-keys.ts';
+import { fewAtOnce } from './few-at-once.ts';
 import { newId } from './ids.ts';
-import { type RotationChange, type RotationRecord, sealedTables, type TableProgress, type TakenRotation } from './key-records.ts';
+import { type RotationRecord, sealedTables, type TableProgress } from './key-records.ts';
 import { resealSlice } from './reseal.ts';
 import type { World } from './world.ts';
 
@@ -21,9 +23,6 @@ export type Pace = {
   graceS: number;
 };
 
-/** Renewed with each step; whoever takes over waits so long. */
-const leaseS = 10;
-const keysAtOnce = 50;
 /** So few that nobody waits for them. */
 const mostRows = 200;
 const saveEveryMs = 500;
@@ -31,21 +30,15 @@ const saveEveryMs = 500;
 /** Begins a rotation; the one that runs already when one does. */
 export const beginRotation = (world: Pick<World, 'store'>): Promise<RotationRecord> => world.store.rotations.begin(newId('rot'));
 
-/** Another worker has it, or it was ended. */
-class Lost extends Error {}
-
-async function save(world: TurningWorld, taken: TakenRotation, change: RotationChange): Promise<void> {
-  if (!(await world.store.rotations.save(taken, { problem: null, ...change }, leaseS))) throw new Lost();
-}
-
 /**
  * Works at the rotation that runs, if one does. Never rejects for what passes: a key service or a Postgres that is away is noted, and the
  * next call tries again.
  */
 export async function turnKeys(world: TurningWorld, { ms, rowsPerS, graceS }: Pace): Promise<void> {
   await world.store.rotations.beginClearing(newId('rot'), graceS);
-  const taken = await world.store.rotations.take(world.random(16).toString('hex'), leaseS);
-  if (taken === undefined) return;
+  const found = await world.store.rotations.take(world.random(16).toString('hex'), leaseS);
+  if (found === undefined) return goBack(world);
+  const taken: Taken = { ...found, leftOut: null };
   const untilMs = world.elapsedMs() + ms;
   try {
     await workAt(world, taken, { untilMs, rowsPerS, graceS });
@@ -62,11 +55,14 @@ export async function turnKeys(world: TurningWorld, { ms, rowsPerS, graceS }: Pa
 
 type Work = { untilMs: number; rowsPerS: number; graceS: number };
 
-async function workAt(world: TurningWorld, taken: TakenRotation, work: Work): Promise<void> {
+async function workAt(world: TurningWorld, taken: Taken, work: Work): Promise<void> {
   let { phase } = taken.rotation;
   let { sinceKeysMs } = taken;
+  if (phase !== 'keys') taken.leftOut = await leftOut(world, taken.rotation);
   if (phase === 'keys') {
     if (!(await changeKeys(world, taken, work.untilMs))) return;
+    await changeOwnKeys(world, taken);
+    taken.leftOut = await leftOut(world, taken.rotation);
     await save(world, taken, { phase: 'settling', keys_changed_at: 'now' });
     world.log.info({ rotation: taken.rotation.id }, 'there are new keys; what is sealed with the old ones is sealed anew in a moment');
     [phase, sinceKeysMs] = ['settling', 0];
@@ -81,41 +77,30 @@ async function workAt(world: TurningWorld, taken: TakenRotation, work: Work): Pr
   if (phase === 'rows' && (await walkRows(world, taken, work))) await finish(world, taken, work);
 }
 
-/** The keys themselves: few, and each step is done once whoever does it. False when time was too short. */
-async function changeKeys(world: TurningWorld, taken: TakenRotation, untilMs: number): Promise<boolean> {
-  const { keyUpkeep, dataKeys } = world.store;
-  const { id } = taken.rotation;
-  for (let old = await keyUpkeep.unturned(id, keysAtOnce); old.length > 0; old = await keyUpkeep.unturned(id, keysAtOnce)) {
-    for (const { project_id } of old) {
-      await keyUpkeep.turn(id, await world.keys.fresh(project_id));
-      await save(world, taken, {});
-      if (world.elapsedMs() > untilMs) return false;
+/** When nothing runs: takes up what the last rotation had to leave out, as soon as there is a project whose own key can be used. */
+async function goBack(world: TurningWorld): Promise<void> {
+  const { rotations, keyUpkeep } = world.store;
+  const last = await rotations.latest();
+  if (last?.phase !== 'done' || last.problem === null) return;
+  const usable: string[] = [];
+  const waiting = await keyUpkeep.unturned(last.id, { allBut: [] }, { after: '', limit: 1_000 });
+  await fewAtOnce(waiting, ownAtOnce, async (record) => {
+    if (world.keys.isForsaken(record) || usable.length > 0) return;
+    try {
+      await world.keys.rewrapped(record);
+      await world.keys.fresh(record.project_id);
+      usable.push(record.project_id);
+    } catch (error) {
+      if (!isGrantryError(error, 'unavailable', 'integrity_error')) throw error;
     }
-  }
-  const masterKey = await world.keys.masterKey();
-  for (let after = ''; ; ) {
-    const others = await keyUpkeep.wrappedOtherwise(masterKey, after, keysAtOnce);
-    for (const record of others) {
-      const next = await world.keys.rewrapped(record);
-      if (next !== undefined) await keyUpkeep.rewrap(record, next);
-      else world.log.error({ data_key: record.kid, project: record.project_id }, 'a data key does not open; what is sealed with it is lost');
-      await save(world, taken, {});
-      if (world.elapsedMs() > untilMs) return false;
-    }
-    after = others.at(-1)?.kid ?? after;
-    if (others.length < keysAtOnce) break;
-  }
-  // Last: until then, a start needs the former master key too.
-  const stored = await dataKeys.canary();
-  const canary = stored && (await world.keys.canary(stored));
-  if (stored !== undefined && canary !== undefined) await keyUpkeep.replaceCanary(stored, canary);
-  return true;
+  });
+  if (waiting.length === 0 || usable.length > 0) await rotations.reopen(last.id);
 }
 
 const untouched = (total: number): TableProgress => ({ total, done: 0, resealed: 0, damaged: 0, left: 0, after: null, ended: false });
 
 /** False when time was too short. */
-async function walkRows(world: TurningWorld, taken: TakenRotation, { untilMs, rowsPerS }: Work): Promise<boolean> {
+async function walkRows(world: TurningWorld, taken: Taken, { untilMs, rowsPerS }: Work): Promise<boolean> {
   const { rotation } = taken;
   if (rotation.rows_begun_at === null) {
     for (const table of sealedTables) rotation.walk[table] = untouched(await world.store.sealedRows.count(table));
@@ -123,11 +108,12 @@ async function walkRows(world: TurningWorld, taken: TakenRotation, { untilMs, ro
   }
   const limit = Math.max(1, Math.min(mostRows, Math.ceil(rowsPerS / 4)));
   const kept = new Set(rotation.kept);
+  const away = new Set<string>();
   let savedMs = world.elapsedMs();
   for (const table of sealedTables) {
     for (let progress = rotation.walk[table] ?? untouched(0); !progress.ended; ) {
       const begunMs = world.elapsedMs();
-      const slice = await resealSlice(world, table, progress, limit);
+      const slice = await resealSlice(world, table, progress, { limit, away });
       const pauseMs = ((slice.progress.resealed - progress.resealed) / rowsPerS) * 1000 - (world.elapsedMs() - begunMs);
       progress = slice.progress;
       rotation.walk[table] = progress;
@@ -145,14 +131,16 @@ async function walkRows(world: TurningWorld, taken: TakenRotation, { untilMs, ro
   return true;
 }
 
-async function finish(world: TurningWorld, taken: TakenRotation, { graceS }: Work): Promise<void> {
+async function finish(world: TurningWorld, taken: Taken, { graceS }: Work): Promise<void> {
   const { rotation } = taken;
   await world.store.damagedSecrets.forgetMended(rotation.id);
   const destroyed = await world.store.keyUpkeep.destroyRetired(rotation.id, graceS, rotation.kept);
-  await save(world, taken, { phase: 'done', finished_at: 'now', destroyed });
+  const { leftOut: problem } = taken;
+  await save(world, taken, { phase: 'done', finished_at: 'now', destroyed: rotation.destroyed + destroyed });
   const sum = (field: 'resealed' | 'damaged' | 'left') => sealedTables.reduce((total, table) => total + (rotation.walk[table]?.[field] ?? 0), 0);
   const report = { rotation: rotation.id, kind: rotation.kind, resealed: sum('resealed'), damaged: sum('damaged'), left: sum('left'), destroyed };
-  world.log[report.damaged + report.left > 0 ? 'warn' : 'info'](report, 'all rows were gone through');
+  const isWhole = report.damaged + report.left === 0 && problem === null;
+  world.log[isWhole ? 'info' : 'warn']({ ...report, ...(problem !== null && { problem }) }, 'all rows were gone through');
 }
 
 /** Before the process does anything: a current data key whose master key is not there would be missed only when it is needed. Throws `integrity_error`. */

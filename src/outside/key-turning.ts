@@ -3,16 +3,22 @@ import { isGrantryError } from '../protocol/errors.ts';
 import { wrapCanary } from './canary.ts';
 import { dataKeyContext, freshDataKey, usualSealingKeyMaxAgeMs } from './data-keys.ts';
 import { type KeyProvider, wrapSurely } from './key-provider.ts';
+import { type OwnKeys, ownedOf } from './project-keys.ts';
 import { kidOfHead } from './seal.ts';
 
 /** A process looks for its sealing key this often, and what it has sealed just before has this much more to reach Postgres. */
 const usualSettleMs = usualSealingKeyMaxAgeMs + 30_000;
 
 /** What changing keys needs of the provider of the master keys. */
-export function createKeyTurning(provider: KeyProvider, settleMs = usualSettleMs): KeyTurning {
+export function createKeyTurning(provider: KeyProvider, settleMs = usualSettleMs, own: OwnKeys = new Map()): KeyTurning {
   return {
     provider: { kind: provider.kind, name: provider.name },
-    masterKey: () => provider.current(['canary']),
+    ownProjects: new Set(own.keys()),
+    isForsaken({ wrapped }) {
+      const owned = ownedOf(wrapped);
+      return owned !== undefined && !own.has(owned.project);
+    },
+    masterKey: (project) => provider.current(project === undefined ? ['canary'] : ['data_key', project]),
     fresh: (project) => freshDataKey(provider, project),
     async rewrapped(record) {
       let bytes: Uint8Array;

@@ -45,7 +45,7 @@ const sleepQuietly: Pace['sleep'] = (ms, signal) =>
 
 const providerSeconds = [0.025, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 2, 3.5, 5, 10];
 const jobSeconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
-const putOffReasons = ['host_busy', 'host_down', 'misconfigured'] as const;
+const putOffReasons = ['host_busy', 'host_down', 'misconfigured', 'keys_away'] as const;
 const webhookOutcomes = ['delivered', 'retried', 'failed', 'disabled'] as const;
 const jobOutcomes = ['done', 'failed'] as const;
 const mostQueues = 16;

@@ -118,6 +118,8 @@ const notHere = async () => {
 };
 const noKeys: World['keys'] = {
   provider: { kind: 'ring', name: 'none' },
+  ownProjects: new Set(),
+  isForsaken: () => false,
   masterKey: notHere,
   fresh: notHere,
   rewrapped: notHere,

@@ -127,6 +127,7 @@ export function encryptionCommands(program: Command): void {
           wait === true ? shownRotation(rotation).trimStart() : `${rotation.id} has begun: grantry encryption status tells how far it is.`,
         );
         const damaged = rotation.tables.reduce((sum, table) => sum + table.damaged, 0);
+        if (rotation.phase === 'done' && rotation.problem !== null) throw new FailedWork(rotation.problem);
         if (damaged > 0) throw new FailedWork(`${damaged} sealed fields do not open: grantry encryption status names them.`);
       }),
     );

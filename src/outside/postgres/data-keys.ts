@@ -1,5 +1,5 @@
-import { and, asc, desc, eq, gt, inArray, isNull, ne, sql } from 'drizzle-orm';
-import type { KeyUpkeep } from '../../broker/key-records.ts';
+import { and, asc, desc, eq, gt, inArray, isNull, ne, notInArray, sql } from 'drizzle-orm';
+import type { KeyUpkeep, WhichProjects } from '../../broker/key-records.ts';
 import type { DataKeyStore } from '../../broker/seal.ts';
 import { type Database, one } from './database.ts';
 import { dataKeys, keyRotations, settings } from './schema.ts';
@@ -7,6 +7,7 @@ import { dataKeys, keyRotations, settings } from './schema.ts';
 const t = dataKeys;
 const canaryName = 'key_ring_canary';
 const current = isNull(t.retired_at);
+const of = (projects: WhichProjects) => ('only' in projects ? eq(t.project_id, projects.only) : notInArray(t.project_id, [...projects.allBut]));
 
 export function dataKeyStore(db: Database): DataKeyStore {
   return {
@@ -32,11 +33,11 @@ export function dataKeyStore(db: Database): DataKeyStore {
 export function keyUpkeepStore(db: Database): KeyUpkeep {
   const since = (rotationId: string) => sql`${t.created_at} < (select started_at from ${keyRotations} where id = ${rotationId})`;
   return {
-    unturned: (rotationId, limit) =>
+    unturned: (rotationId, projects, { after, limit }) =>
       db
         .select()
         .from(t)
-        .where(and(current, since(rotationId)))
+        .where(and(current, since(rotationId), of(projects), gt(t.project_id, after)))
         .orderBy(asc(t.project_id))
         .limit(limit),
     turn: (rotationId, next) =>
@@ -48,11 +49,11 @@ export function keyUpkeepStore(db: Database): KeyUpkeep {
           .returning({ kid: t.kid });
         if (retired.length === 1) await tx.insert(t).values(next);
       }),
-    wrappedOtherwise: (masterKey, afterKid, limit) =>
+    wrappedOtherwise: (masterKey, projects, { after, limit }) =>
       db
         .select()
         .from(t)
-        .where(and(ne(t.wrapped_by, masterKey), gt(t.kid, afterKid)))
+        .where(and(ne(t.wrapped_by, masterKey), of(projects), gt(t.kid, after)))
         .orderBy(asc(t.kid))
         .limit(limit),
     async rewrap({ kid, wrapped }, next) {

@@ -64,7 +64,7 @@ export const scopes: Scopes = {
     masterKeysInUse: sweeping,
     destroyRetired: sweeping,
   },
-  rotations: { begin: ofRoot, beginClearing: sweeping, latest: ofRoot, take: ofRotation, save: ofRotation },
+  rotations: { begin: ofRoot, beginClearing: sweeping, reopen: ofRotation, latest: ofRoot, take: ofRotation, save: ofRotation },
   sealedRows: { count: ofRotation, heads: ofRotation, read: ofRotation, replace: ofRotation, countByHead: ofRotation },
   damagedSecrets: { note: ofRotation, forgetMended: ofRotation, list: ofRoot },
   providers: { current: 'first', version: 'first', listCurrent: 'first', currentVersions: 'first', history: 'first', put: 'first', remove: 'first' },

@@ -46,6 +46,12 @@ export function rotationStore(db: Database): Rotations {
           on conflict do nothing`,
       );
     },
+    async reopen(id) {
+      await db.execute(
+        sql`update key_rotations set phase = 'keys', walk = '{}', keys_changed_at = null, rows_begun_at = null, finished_at = null, lease = null, lease_until = null
+          where id = ${id} and phase = 'done' and not exists (select 1 from key_rotations where finished_at is null)`,
+      );
+    },
     async latest() {
       const [row] = await db.select().from(t).where(eq(t.kind, 'rotate')).orderBy(desc(t.started_at)).limit(1);
       return row && recordOf(row);

@@ -19,7 +19,10 @@ const rotation = z
     finished_at: time.nullable(),
     total: count.describe('Rows to go through; 0 until the phase rows.'),
     done: count,
-    problem: z.string().nullable().describe('Why it does not get on right now.'),
+    problem: z
+      .string()
+      .nullable()
+      .describe('Why it does not get on right now, or which projects it had to leave out because their own master keys cannot be used.'),
     tables: z.array(
       z.object({
         table: z.enum(sealedTables),
