@@ -9,7 +9,6 @@ import { createHostHealth } from './broker/host-health.ts';
 import { ensureDefaultProject } from './broker/projects.ts';
 import { saveSpilled } from './broker/refresh-outcome.ts';
 import { checkMasterKeys } from './broker/rotate-keys.ts';
-import type { DataKeyStore } from './broker/seal.ts';
 import { sha256 } from './broker/secrets.ts';
 import { refreshesSettled } from './broker/under-way.ts';
 import type { Log, World } from './broker/world.ts';
@@ -26,7 +25,8 @@ import { createLimits } from './outside/limits.ts';
 import { createMetrics } from './outside/metrics.ts';
 import { migrateDatabase, openPostgres, type Postgres } from './outside/postgres/database.ts';
 import { createStore } from './outside/postgres/store.ts';
-import { proveOwnRings } from './outside/project-keys.ts';
+import { type OwnKeys, proveOwnRings } from './outside/project-keys.ts';
+import { diagnoseProjectKeys } from './outside/project-keys-diagnosis.ts';
 import { loadOrCreateRootKey } from './outside/root-key-file.ts';
 import { createSeal } from './outside/seal.ts';
 import { type Counter, createSharedLimits } from './outside/shared-limits.ts';
@@ -127,7 +127,7 @@ async function drain(server: Server): Promise<void> {
 
 async function diagnose(
   config: Config,
-  { provider, pool, keys }: { provider: KeyProvider; pool: Postgres['pool']; keys: DataKeyStore },
+  { provider, own, pool, store }: { provider: KeyProvider; own: OwnKeys; pool: Postgres['pool']; store: World['store'] },
 ): Promise<Diagnosis[]> {
   const advice = configurationAdvice(config);
   const configuration: Diagnosis = {
@@ -136,12 +136,14 @@ async function diagnose(
   };
   const { diagnoseRedis } = await import('./jobs/diagnosis.ts');
   const redis = diagnoseRedis(config.queue.kind === 'redis' ? config.queue.url.reveal() : undefined);
-  return Promise.all([
+  const projectKeys = diagnoseProjectKeys(provider, own, store);
+  const ours = await Promise.all([
     configuration,
     diagnosePostgres(pool, () => new Date(), config.database.kind === 'embedded'),
     redis,
-    diagnoseKeys(provider, keys, config.keys.kind === 'file'),
+    diagnoseKeys(provider, store.dataKeys, config.keys.kind === 'file'),
   ]);
+  return [...ours, ...(await projectKeys)];
 }
 
 /** Where all processes count together. Its connections are its own: what is counted takes none from those that look up tokens. */
@@ -226,7 +228,7 @@ export async function startBroker({ config, log, packageRoot, compiledProviders,
       door: door.send,
       shipped,
       shippedText: (id) => readFile(join(providers, `${id}.yaml`), 'utf8'),
-      diagnose: () => diagnose(config, { provider, pool: postgres.pool, keys: store.dataKeys }),
+      diagnose: () => diagnose(config, { provider, own, pool: postgres.pool, store }),
       wakeups,
       hosts: createHostHealth({ elapsedMs, random: Math.random, meter }),
       spill: createSpill({ dir: join(config.dataDir, 'spill'), log }),

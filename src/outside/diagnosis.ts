@@ -72,7 +72,7 @@ export async function diagnoseKeys(provider: KeyProvider, store: Pick<DataKeySto
   let current: string;
   try {
     await checkCanary(provider, { ...store, canary: async () => stored });
-    current = await provider.current(['canary']);
+    current = await provider.current();
   } catch (error) {
     if (isGrantryError(error, 'integrity_error'))
       return {

@@ -8,8 +8,8 @@ export type KeyProvider = {
   /** What a person knows it by, such as GRANTRY_KEYS. */
   readonly name: string;
   readonly kind: 'ring' | 'kms';
-  /** Id of the master key that wraps now in such a context. */
-  current(context: WrapContext): Promise<string>;
+  /** Id of the master key that wraps now, in such a context; the deployment's without one. */
+  current(context?: WrapContext): Promise<string>;
   /** Wraps a secret for one context; only the same context unwraps it. */
   wrap(context: WrapContext, secret: Uint8Array): Promise<string>;
   /** Throws `integrity_error` (a key that it does not hold, another context, anything altered), `unavailable` when it cannot be asked now. */

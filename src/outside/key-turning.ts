@@ -18,7 +18,7 @@ export function createKeyTurning(provider: KeyProvider, settleMs = usualSettleMs
       const owned = ownedOf(wrapped);
       return owned !== undefined && !own.has(owned.project);
     },
-    masterKey: (project) => provider.current(project === undefined ? ['canary'] : ['data_key', project]),
+    masterKey: (project) => provider.current(project === undefined ? undefined : ['data_key', project]),
     fresh: (project) => freshDataKey(provider, project),
     async rewrapped(record) {
       let bytes: Uint8Array;
@@ -31,7 +31,7 @@ export function createKeyTurning(provider: KeyProvider, settleMs = usualSettleMs
       const wrapped = await wrapSurely(provider, dataKeyContext(record), bytes);
       return { wrapped, wrapped_by: provider.keyOf(wrapped) };
     },
-    canary: async (stored) => (provider.keyOf(stored) === (await provider.current(['canary'])) ? undefined : wrapCanary(provider)),
+    canary: async (stored) => (provider.keyOf(stored) === (await provider.current()) ? undefined : wrapCanary(provider)),
     kidOf: kidOfHead,
     settleMs,
   };

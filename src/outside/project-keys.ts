@@ -28,7 +28,8 @@ export function ownedOf(text: string): Owned | undefined {
 
 /** The id of a project's own master key among those of all: no id of a ring or a service has spaces. */
 const idOf = (project: string, key: string) => `${key} of ${project}`;
-const projectOfId = (id: string): { key: string; project: string } | undefined => {
+/** The other way round; undefined for a key of the deployment's. */
+export const projectOfId = (id: string): { key: string; project: string } | undefined => {
   const [, key, project] = /^(\S+) of (\S+)$/.exec(id) ?? [];
   return key === undefined || project === undefined ? undefined : { key, project };
 };
@@ -60,7 +61,7 @@ export function byProject(deployment: KeyProvider, own: OwnKeys): KeyProvider {
     name: deployment.name,
     kind: deployment.kind,
     async current(context) {
-      const mine = wrapping(context);
+      const mine = context && wrapping(context);
       return mine === undefined ? deployment.current(context) : idOf(mine.project, await mine.provider.current(context));
     },
     async wrap(context, secret) {

@@ -1,5 +1,5 @@
 import { type GrantryError, isGrantryError } from '../protocol/errors.ts';
-import type { KeyProvider, WrapContext } from './key-provider.ts';
+import type { KeyProvider } from './key-provider.ts';
 
 /** Who fails in less time than this holds up nobody. */
 const slowMs = 1_000;
@@ -28,24 +28,24 @@ export function sparing(provider: KeyProvider, elapsedMs: () => number): KeyProv
     }
   }
 
-  async function look(context: WrapContext): Promise<void> {
+  async function look(): Promise<void> {
     if (isLooking || elapsedMs() - lookedMs < lookEveryMs) return;
     isLooking = true;
-    await asked(() => provider.current(context)).catch(() => {});
+    await asked(() => provider.current()).catch(() => {});
     isLooking = false;
     lookedMs = elapsedMs();
   }
 
-  async function unlessSilent<Answer>(context: WrapContext, ask: () => Promise<Answer>): Promise<Answer> {
+  async function unlessSilent<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
     if (silence === undefined) return asked(ask);
-    void look(context);
+    void look();
     throw silence;
   }
 
   return {
     ...provider,
-    current: (context) => unlessSilent(context, () => provider.current(context)),
-    wrap: (context, secret) => unlessSilent(context, () => provider.wrap(context, secret)),
-    unwrap: (context, wrapped) => unlessSilent(context, () => provider.unwrap(context, wrapped)),
+    current: (context) => unlessSilent(() => provider.current(context)),
+    wrap: (context, secret) => unlessSilent(() => provider.wrap(context, secret)),
+    unwrap: (context, wrapped) => unlessSilent(() => provider.unwrap(context, wrapped)),
   };
 }

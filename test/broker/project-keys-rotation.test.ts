@@ -52,7 +52,7 @@ async function withFile<T>(file: unknown, work: (broker: TestBroker, world: Worl
 
 async function readable(broker: TestBroker, which: readonly Project[] = projects): Promise<void> {
   for (const project of which)
-    expect(await clientOf(broker, project).getToken(ids.get(project) ?? '')).toMatchObject({ access_token: `of ${project}` });
+    expect(await clientOf(broker, project).getToken(ids.get(project) ?? '')).toMatchObject({ access_token: `of-${project}` });
 }
 /** Whose master keys have wrapped the data keys of a project, by what the rows say and by what they are. */
 async function wrappersOf(project: Project): Promise<string[]> {
@@ -77,7 +77,7 @@ beforeAll(async () => {
     const client = clientOf(home, project);
     await client.call('PUT', '/v1/providers/acme', { body: acme });
     await client.call('POST', '/v1/integrations', { body: { id: 'acme', provider: 'acme' } });
-    const body = { integration: 'acme', end_user: { id: 'u' }, grant: 'api_key', inputs: { api_key: `of ${project}` } };
+    const body = { integration: 'acme', end_user: { id: 'u' }, grant: 'api_key', inputs: { api_key: `of-${project}` } };
     ids.set(project, (await client.call<{ id: string }>('POST', '/v1/connections', { body })).id);
   }
 });
@@ -130,8 +130,7 @@ test('a service that goes away when rows are gone through: the old key is kept f
   await withFile({ ringed: ring, served: served() }, async (broker, world) => {
     const { sealedRows } = world.store;
     const count: typeof sealedRows.count = (table) => {
-      // It lets its callers wait, from the beginning of this phase on.
-      kms.switches.fault = { kind: 'slow', ms: 600_000 };
+      kms.switches.fault = { kind: 'down' };
       return sealedRows.count(table);
     };
     await rotate(broker);

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { refreshDue } from '../../src/broker/refresh.ts';
 import { createGrantryClient, type GrantryClient } from '../../src/client/client.ts';
 import { generateKeyRing } from '../../src/outside/key-ring.ts';
 import { type SandboxKms, startKms } from '../../src/sandbox/kms.ts';
@@ -34,6 +35,10 @@ async function restarted<T>(work: (broker: TestBroker) => Promise<T>): Promise<T
   return work(broker).finally(broker.stop);
 }
 const tokenOf = (on: TestBroker, project: Project) => clientOf(on, project).getToken(ids[project]);
+
+type Check = { check: string; outcome: string; what: string; advice?: string };
+const checksOf = async (on: TestBroker) =>
+  (await on.root.call<{ checks: Check[] }>('GET', '/v1/diagnostics')).checks.filter(({ check }) => check === 'project_keys');
 
 beforeAll(async () => {
   kms = await startKms();
@@ -79,6 +84,15 @@ test('connects, hands out tokens and refreshes as any other; each data key is wr
 test('a service that is away concerns its own project alone: the broker starts, and serves the others', async () => {
   kms.switches.fault = { kind: 'down' };
   await restarted(async (broker) => {
+    expect(await checksOf(broker)).toEqual([
+      { check: 'project_keys', outcome: 'ok', what: 'The master key of the project ringed works.' },
+      {
+        check: 'project_keys',
+        outcome: 'failed',
+        what: expect.stringMatching(/^The master key of the project served does not work: The key service .* answers with 503\.$/),
+        advice: expect.stringMatching(/all other projects/),
+      },
+    ]);
     expect(await problemOf(tokenOf(broker, 'served'))).toMatchObject({
       status: 503,
       code: 'unavailable',
@@ -89,10 +103,37 @@ test('a service that is away concerns its own project alone: the broker starts, 
       expect((await clientOf(broker, project).getToken(ids[project], { force: true })).access_token).toEqual(expect.any(String));
     }
     kms.switches.fault = { kind: 'none' };
+    expect((await checksOf(broker)).map(({ outcome }) => outcome)).toEqual(['ok', 'ok']);
     expect((await tokenOf(broker, 'served')).access_token).toEqual(expect.any(String));
     const log = broker.logged.join('');
     expect(log).toMatch(/"project":"served".*the key service could not be used/);
     for (const secret of [kms.token, ring.keys[0]?.k ?? '']) expect(log).not.toContain(secret);
+  });
+});
+
+test('a job whose project’s service hangs leaves its slot, and is due again later', async () => {
+  const { served: id } = ids;
+  const [due] = await whole.sql<{ connection_id: string; token_version: number }>(
+    `update connections set refresh_due_at = now() - interval '1 second' where id = $1 returning id as connection_id, token_version`,
+    [id],
+  );
+  if (due === undefined) throw new Error('no connection');
+  let turns = 0;
+  const takeTurn = async () => {
+    turns += 1;
+    return { kind: 'go' as const, release() {} };
+  };
+  const isDue = async () => (await whole.sql('select 1 from connections where id = $1 and refresh_due_at <= now()', [id])).length === 1;
+  kms.switches.fault = { kind: 'slow', ms: 600_000 };
+  await restarted(async ({ broker: { world } }) => {
+    expect(await refreshDue(world, due, takeTurn)).toBeGreaterThanOrEqual(5_000);
+    expect([turns, await isDue()]).toEqual([0, false]);
+  });
+  kms.switches.fault = { kind: 'none' };
+  await whole.sql(`update connections set refresh_due_at = now() - interval '1 second' where id = $1`, [id]);
+  await restarted(async ({ broker: { world } }) => {
+    expect(await refreshDue(world, due, takeTurn)).toBeUndefined();
+    expect([turns, await isDue()]).toEqual([1, false]);
   });
 });
 
@@ -111,6 +152,10 @@ test('a start is refused with another ring, or a file with a fault; and not for 
     expect(await problemOf(clientOf(broker, 'ringed').call('POST', '/v1/webhook-endpoints', { body: { url: 'https://a.example/' } }))).toMatchObject({
       code: 'integrity_error',
     });
+    expect(await checksOf(broker)).toMatchObject([
+      { outcome: 'ok' },
+      { outcome: 'warning', what: expect.stringMatching(/project ringed .* named no more/) },
+    ]);
     for (const project of ['plain', 'served'] as const) expect((await tokenOf(broker, project)).access_token).toEqual(expect.any(String));
   });
   // The file with the keys may be one of its own.

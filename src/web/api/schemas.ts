@@ -185,7 +185,7 @@ export const diagnostics = z
     public_url: z.string(),
     checks: z.array(
       z.object({
-        check: z.enum(['configuration', 'database', 'redis', 'keys']),
+        check: z.enum(['configuration', 'database', 'redis', 'keys', 'project_keys']),
         outcome: z.enum(['ok', 'warning', 'failed']),
         what: z.string(),
         advice: z.string().optional(),
