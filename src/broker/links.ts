@@ -138,13 +138,13 @@ export async function connectionOfLink(world: World, { project_id, connection_id
   return connection_id === null ? undefined : world.store.connections.get(project_id, connection_id);
 }
 
-/** True when nobody can finish the link any more. */
+/** True when nobody can finish the link any more: at the instant at which its time is over, as Postgres sees it too. */
 export function isOverdue(world: Pick<World, 'now'>, link: LinkRecord): boolean {
   if (link.finished_at !== null) return false;
   const now = world.now();
-  if (link.status === 'confirming') return link.nonce_expires_at !== null && link.nonce_expires_at < now;
+  if (link.status === 'confirming') return link.nonce_expires_at !== null && link.nonce_expires_at <= now;
   if (link.status === 'exchanging') return false;
-  return link.expires_at < now && (link.state_hash === null || link.state_expires_at === null || link.state_expires_at < now);
+  return link.expires_at <= now && (link.state_hash === null || link.state_expires_at === null || link.state_expires_at <= now);
 }
 
 function shownLink(world: World, link: LinkRecord): LinkRecord {

@@ -57,6 +57,17 @@ test('three processes and 150 callers at a time bring about one refresh per vers
   }
 });
 
+test('three processes and 100 callers at a time ask once for a token of client credentials', async () => {
+  const clients = [world.root, ...processes.map(clientOf)];
+  const body = { integration: 'as', end_user: { id: 'machine' }, grant: 'client_credentials' };
+  const machine = await world.root.call<{ id: string }>('POST', '/v1/connections', { body });
+  await expire(world, machine.id);
+  const before = as().counters.token.client_credentials ?? 0;
+  const tokens = await Promise.all(Array.from({ length: 100 }, (_, n) => clients[n % clients.length]?.getToken(machine.id)));
+  expect(new Set(tokens.map((token) => token?.access_token)).size).toBe(1);
+  expect(as().counters.token.client_credentials).toBe(before + 1);
+});
+
 test('a process killed before the provider has rotated loses nothing', async () => {
   const doomed = await start();
   await expire(world, id);

@@ -76,6 +76,17 @@ describe('one refresh per version', () => {
     expect(counted()).toEqual({ ok: before.ok + 1, reuse: before.reuse, asked: before.asked + 1 });
   });
 
+  test('of client credentials as well, which have no refresh token to lose', async () => {
+    const machine = await world.root.call<{ id: string }>('POST', '/v1/connections', {
+      body: { integration: 'as', end_user: { id: 'machine' }, grant: 'client_credentials' },
+    });
+    await expire(world, machine.id);
+    const before = as().counters.token.client_credentials ?? 0;
+    const tokens = await Promise.all(Array.from({ length: 100 }, () => world.root.getToken(machine.id)));
+    expect(new Set(tokens.map(({ access_token }) => access_token)).size).toBe(1);
+    expect(as().counters.token.client_credentials).toBe(before + 1);
+  });
+
   test('and one attempt at a provider that fails, for all who looked before it', async () => {
     as().switches.fault = { kind: 'down' };
     const before = counted();
@@ -85,6 +96,38 @@ describe('one refresh per version', () => {
     expect(counted().asked - before.asked).toBe(1);
     for (const outcome of outcomes)
       expect(outcome).toMatchObject({ error: { code: 'provider_unavailable', details: { retryAfterS: expect.any(Number) } } });
+  });
+});
+
+describe('a lease of which we hear late', () => {
+  /** A world whose process stands still for so long between asking for the lease and hearing of it; waiting costs it a minute. */
+  function stoppedFor(ms: number): World {
+    let elapsedMs = 0;
+    const late = withRefreshes({
+      claim: async (...args) => {
+        const claim = await broker.store.refreshes.claim(...args);
+        elapsedMs += ms;
+        return claim;
+      },
+    });
+    const wait = async () => {
+      elapsedMs += 60_000;
+    };
+    return { ...late, elapsedMs: () => elapsedMs, wakeups: { ...late.wakeups, wait } };
+  }
+
+  test('is used while an answer is there well before it passes', async () => {
+    const before = counted();
+    expect(await refreshConnection(stoppedFor(10_000), await row())).toMatchObject({ kind: 'refreshed' });
+    expect(counted().asked).toBe(before.asked + 1);
+  });
+
+  test('is not used later: nothing is sent, and nothing is said of the connection', async () => {
+    const before = counted();
+    const outcome = await refreshConnection(stoppedFor(10_001), await row());
+    expect(outcome).toMatchObject({ kind: 'failed', error: { code: 'provider_unavailable' } });
+    expect(counted()).toEqual(before);
+    expect(await row()).toMatchObject({ token_version: 1, status: 'active', failure_count: 0 });
   });
 });
 

@@ -110,6 +110,30 @@ test('form_post: the parameters go through a GET of ours, where the cookie comes
   await scene.connectionOf(link);
 });
 
+describe('form_post beside a query', () => {
+  const stranger = 'A'.repeat(43);
+  test.each<[string, (honest: URLSearchParams) => { query: string; body: string }]>([
+    ['another state in the query', (honest) => ({ query: `state=${stranger}`, body: honest.toString() })],
+    ['another state in the body', (honest) => ({ query: `state=${honest.get('state')}`, body: `code=${honest.get('code')}&state=${stranger}` })],
+    ['another code in the query', (honest) => ({ query: 'code=stolen', body: honest.toString() })],
+    ['another code in the body', (honest) => ({ query: honest.toString(), body: `code=stolen&state=${honest.get('state')}` })],
+    ['the code in the query, the state in the body', (honest) => ({ query: `code=${honest.get('code')}`, body: `state=${honest.get('state')}` })],
+  ])('%s: 400, no effect; the true answer still connects', async (_, split) => {
+    const { callback, browser, link } = await scene.untilCallback('own');
+    const { query, body } = split(callback.searchParams);
+    await expectNoEffect(async () => {
+      const form = { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded' }, body };
+      // With and without the cookie: a browser sends it to a page of the same site.
+      for (const sender of [undefined, browser]) {
+        const answer = await scene.visit(`${callback.origin}${callback.pathname}?${query}`, sender, form);
+        expect([answer.status, answer.location]).toEqual([400, '']);
+      }
+    });
+    await scene.visit(callback, browser);
+    await scene.connectionOf(link);
+  });
+});
+
 test('the same callback again: 400, no effect', async () => {
   const { callback, browser } = await scene.untilCallback('own');
   expect((await scene.visit(callback, browser)).status).toBe(303);

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { afterEach, describe, expect, it } from 'vitest';
+import { type LookupFunction, Socket } from 'node:net';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { createDoor, type DoorEvent, type DoorOptions } from '../../src/outside/http.ts';
 import { type GrantryError, isGrantryError } from '../../src/protocol/errors.ts';
 import { privateAddresses, privateUrls } from '../protocol/private-hosts.ts';
@@ -246,6 +247,42 @@ describe('addresses that are not public', () => {
     };
     await openDoor({ resolve }).send(get(`http://provider.org:${right.port}/`));
     expect([asked, right.connections(), wrong.connections()]).toEqual([1, 1, 0]);
+  });
+});
+
+describe('a connection that ends up elsewhere than the lookup said', () => {
+  const own = selfSigned('provider.org');
+  const publicName = async () => [{ address: '1.1.1.1', family: 4 }];
+  afterEach(() => vi.restoreAllMocks());
+
+  /** The machine below us: whatever the lookup gives out, the socket is connected to this machine. */
+  function leadHere(): void {
+    const connect = Socket.prototype.connect;
+    const here: { address: string; family: number }[] = [{ address: '127.0.0.1', family: 4 }];
+    vi.spyOn(Socket.prototype, 'connect').mockImplementation(function (this: Socket, ...args: unknown[]) {
+      const [options, ...others] = args as [{ lookup?: LookupFunction }, ...unknown[]];
+      const { lookup } = options;
+      if (lookup === undefined) return Reflect.apply(connect, this, args);
+      const led: LookupFunction = (host, asked, callback) => lookup(host, asked, (error) => callback(error, error === null ? here : []));
+      return Reflect.apply(connect, this, [{ ...options, lookup: led }, ...others]);
+    });
+  }
+
+  it('is closed before a byte of the request, though the certificate is right', async () => {
+    let heard = 0;
+    const server = await serve(
+      serveHttps(own, (_, response) => {
+        heard += 1;
+        response.end('inside');
+      }),
+    );
+    leadHere();
+    const url = `https://provider.org:${server.port}/`;
+    expect((await failure(openDoor({ allowPrivateHosts: false, resolve: publicName, ca: [own.cert] }).send(post(url)))).code).toBe('address_refused');
+    expect([server.connections(), heard]).toEqual([1, 0]);
+    await vi.waitUntil(() => server.open() === 0);
+    // Where private hosts are allowed the same connection serves.
+    expect((await openDoor({ resolve: publicName, ca: [own.cert] }).send(post(url))).body).toBe('inside');
   });
 });
 

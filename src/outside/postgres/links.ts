@@ -1,4 +1,4 @@
-import { and, eq, inArray, isNull, lt, or, type SQL, sql } from 'drizzle-orm';
+import { and, eq, inArray, isNull, lt, lte, or, type SQL, sql } from 'drizzle-orm';
 import type { CodeLedger, Links } from '../../broker/store.ts';
 import { entryOfBroker, pendEntries } from './audit.ts';
 import { type Database, one } from './database.ts';
@@ -170,10 +170,10 @@ export function linkStore(db: Database): Links {
               or(
                 and(
                   inArray(t.status, ['pending', 'opened', 'authorizing']),
-                  lt(t.expires_at, sql`now()`),
-                  or(isNull(t.state_hash), lt(t.state_expires_at, sql`now()`)),
+                  lte(t.expires_at, sql`now()`),
+                  or(isNull(t.state_hash), lte(t.state_expires_at, sql`now()`)),
                 ),
-                and(eq(t.status, 'confirming'), lt(t.nonce_expires_at, sql`now()`)),
+                and(eq(t.status, 'confirming'), lte(t.nonce_expires_at, sql`now()`)),
                 and(eq(t.status, 'exchanging'), lt(t.state_expires_at, sql`now() - interval '5 minutes'`)),
               ),
             ),

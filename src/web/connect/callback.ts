@@ -22,12 +22,12 @@ export async function callback(world: Site, req: Request, res: Response): Promis
 
 /**
  * form_post: the cookie does not come along with a cross-site POST, so the same parameters go through a GET of ours. Only with a state:
- * a provider that sends none sends no form either.
+ * a provider that sends none sends no form either. Nothing may stand in the query beside it: an answer has one place, or somebody has mixed two.
  */
 export function postedCallback(world: Site, req: Request, res: Response): void {
   const posted = new URLSearchParams(typeof req.body === 'string' ? req.body : '');
   const parameters = posted.toString();
-  if (!posted.has('state') || parameters.length > 8_192)
+  if (!posted.has('state') || parameters.length > 8_192 || req.originalUrl.includes('?'))
     return showPage(world, res, { kind: 'failed', code: 'invalid_callback', requestId: requestIdOf(req) });
   goTo(res, `${world.publicUrl}${req.path}?${parameters}`);
 }

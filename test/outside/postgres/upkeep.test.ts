@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { keepHouse } from '../../../src/broker/housekeeping.ts';
@@ -116,6 +117,21 @@ test("ids of a time sort at its floor or after it, and before the next milliseco
   expect(id < idFloor('evt', after)).toBe(true);
   expect(idFloor('evt', new Date(-1))).toBe(`evt_${'0'.repeat(26)}`);
   expect(idFloor('whd', before).length).toBe(id.length);
+});
+
+test('a code is known for a day: one of 23 hours ago is refused still, one of 25 hours ago is gone', async () => {
+  const { ledger } = broker.broker.world.store;
+  const hash = (code: string) => createHash('sha256').update(code).digest();
+  for (const [code, hours] of [
+    ['young', 23],
+    ['old', 25],
+  ] as const) {
+    expect(await ledger.record(hash(code), `lnk_${code}`)).toBeUndefined();
+    await broker.sql('update code_ledger set seen_at = now() - make_interval(hours => $2) where code_hash = $1', [hash(code), hours]);
+  }
+  expect((await sweep()).code_ledger).toBe(1);
+  expect(await ledger.record(hash('young'), 'lnk_again')).toBe('lnk_young');
+  expect(await ledger.record(hash('old'), 'lnk_again')).toBeUndefined();
 });
 
 test('counts of limits go when their window is over', async () => {
