@@ -20,6 +20,9 @@ const mostRemembered = 1_000;
 /** No further secret is tried later than this: one more request has to end well inside the lease of a refresh (45 s). */
 const latestTryMs = 20_000;
 
+/** Refusals that leave open whether it is the secret: the code or the refresh token may have been looked at. */
+const openQuestions: ReadonlySet<GrantryError['details']['nature']> = new Set(['unexplained', 'unentitled']);
+
 const keyOf = ({ project_id, id }: Registered): string => JSON.stringify([project_id, id]);
 
 function acceptedIndex({ store }: Pick<World, 'store'>, integration: Registered): number {
@@ -78,7 +81,7 @@ export async function openClient(world: Pick<World, 'seal' | 'store'>, integrati
 }
 
 /**
- * Asks the provider with the secret that was accepted last; when it refuses the client, with each of the others in their order, once.
+ * Asks the provider with the secret that was accepted last; when it says that it refuses the client, with each of the others in their order, once.
  * Throws the last `invalid_client`, and every other failure at once.
  */
 export async function withClientSecrets<T>(
@@ -99,8 +102,9 @@ export function withSecretsOf<T>(
 }
 
 /**
- * A code or a refresh token serves once, and is asked with again all the same: a provider authenticates the client before it looks at
- * either (RFC 6749 sections 4.1.3 and 6), so what it refused with `invalid_client` it has not used up. Nothing else is ever sent again.
+ * A code or a refresh token serves once, and is asked with again all the same where the provider says that it is the client that it refuses: it
+ * authenticates the client before it looks at either (RFC 6749 sections 4.1.3 and 6), so it has not used them up. After a 401 that does not
+ * say so nothing is sent again: it may mean the code, which is never redeemed twice (section 4.1.2).
  */
 async function inOrder<T>(
   world: World,
@@ -131,6 +135,6 @@ async function inOrder<T>(
 
 /** What may be tried again with another secret; throws everything else. */
 function clientRefusal(error: unknown): GrantryError {
-  if (isGrantryError(error, 'invalid_client')) return error;
+  if (isGrantryError(error, 'invalid_client') && !openQuestions.has(error.details.nature)) return error;
   throw error;
 }

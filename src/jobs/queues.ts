@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BackendFactory, createPostgresBackend, createRedisBackend, type IQueueBackend, type QueueBaseOptions, withBackend } from 'bullmq';
 import { type Backend, postgresConnections, redisConnections } from './connections.ts';
+import { createGrowingPause } from './growing-pause.ts';
 import { ownJob, type StoredJob } from './own-job.ts';
 import { emptyQueue, isHeld, isSpoiled } from './spoiled.ts';
 
@@ -76,7 +77,10 @@ type Own = (job: StoredJob, id: string) => StoredJob;
  * BullMQ asks again at once when taking a job fails with anything but ECONNREFUSED (Redis out of memory: 3,500 times a second). This makes it
  * wait, longer and longer while nothing else comes: one job that cannot be read holds up nobody.
  */
-function careful<B extends IQueueBackend, C>(factory: BackendFactory<B, C>, own: Own): BackendFactory<B, C> {
+export function carefulBackend<B extends IQueueBackend, C>(
+  factory: BackendFactory<B, C>,
+  { own, sleep }: { own: Own; sleep: (ms: number) => Promise<unknown> },
+): BackendFactory<B, C> {
   const cleaned = (taken: unknown) => {
     if (!Array.isArray(taken)) return;
     if (taken[0]) taken[0] = own(taken[0], String(taken[1]));
@@ -86,16 +90,15 @@ function careful<B extends IQueueBackend, C>(factory: BackendFactory<B, C>, own:
   return (...args) => {
     const backend = factory(...args);
     const take = backend.moveToActive.bind(backend);
-    let pauseMs = 0;
+    const pause = createGrowingPause({ longestMs: longestPauseMs, sleep });
     backend.moveToActive = async (...job) => {
       try {
         const taken = await take(...job);
         cleaned(taken);
-        pauseMs = 0;
+        pause.succeeded();
         return taken;
       } catch (error) {
-        if (pauseMs > 0) await sleep(pauseMs);
-        pauseMs = Math.min(longestPauseMs, pauseMs * 2 + 1);
+        await pause.failed();
         throw error;
       }
     };
@@ -163,7 +166,7 @@ async function openOn<B extends IQueueBackend, C>(
   };
   const ownOpts = Object.keys(work.schedules).length === 0 ? gone : {};
   const own = (job: StoredJob, id: string) => ownJob(job, id, work.schedules, ownOpts);
-  const { Queue, Worker } = withBackend(careful(factory, own));
+  const { Queue, Worker } = withBackend(carefulBackend(factory, { own, sleep }));
   // All keys of a queue carry one hash tag: in a Redis Cluster they lie in one slot.
   const prefix = `{grantry-${work.name}}`;
   const traced = telemetry && { telemetry };

@@ -76,9 +76,9 @@ export type ErrorDetails = {
   /**
    * What the code leaves open, for whoever decides what follows. `rate_limit`: the provider asks this registration to slow down (429);
    * `crowded`: too many of our own requests to the host were under way; `unexplained`: a 401 that blames our registration or the end user's
-   * credential, and does not say which.
+   * credential, and does not say which; `unentitled`: the provider knows our registration, which may not ask for this.
    */
-  nature?: 'rate_limit' | 'crowded' | 'unexplained';
+  nature?: 'rate_limit' | 'crowded' | 'unexplained' | 'unentitled';
   /** Further members of the problem document. */
   members?: Readonly<Record<string, unknown>>;
   cause?: unknown;

@@ -7,6 +7,7 @@ import { parseForm } from './form.ts';
 import { readLifetimeS } from './lifetime.ts';
 import { pointerValue } from './pointer.ts';
 import { readScopes } from './scopes.ts';
+import { mayHoldToken } from './success.ts';
 import { type FailureRules, tokenFailure } from './token-error.ts';
 import { isTokenText } from './token-text.ts';
 
@@ -32,6 +33,7 @@ export function parseTokenAnswer(answer: DoorResponse, { response, separator, re
   const document = fieldsOf(parseDocument(answer.body, response), response);
   const failure = tokenFailure(answer, document, { response, refused, now: sentAt });
   if (failure !== undefined) throw failure;
+  if (!mayHoldToken(answer.status)) throw unusable(`The provider answered with HTTP status ${answer.status}, which holds no whole answer.`);
   if (document === undefined) throw unusable(`The answer is not ${response.format === 'json' ? 'JSON' : 'form-encoded'}.`);
 
   const accessToken = pointerValue(document, response.access_token);

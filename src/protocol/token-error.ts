@@ -67,7 +67,9 @@ export function tokenFailure(
   if (status >= 500 || passing.has(status)) return failure('provider_unavailable', `The provider answered with HTTP status ${status}.`, slower);
 
   const standard = standardCodes.get(key);
-  if (standard !== undefined) return failure(standard, `The provider answered ${key}.`, slower);
+  // With 401 it is said of a wrong secret (Keycloak); else the client was accepted, and is not the one for this.
+  const unentitled = key === 'unauthorized_client' && status !== 401 ? 'unentitled' : undefined;
+  if (standard !== undefined) return failure(standard, `The provider answered ${key}.`, slower ?? unentitled);
   if (status === 401) {
     const detail = 'The provider answered with HTTP status 401.';
     return refused === 'either' ? failure('invalid_client', detail, 'unexplained') : failure(refused, detail);

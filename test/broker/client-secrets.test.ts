@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openClient, openSecrets, withClientSecrets } from '../../src/broker/client-secrets.ts';
 import type { ConnectionRecord, IntegrationRecord } from '../../src/broker/records.ts';
 import { refreshConnection } from '../../src/broker/refresh.ts';
@@ -82,6 +82,58 @@ describe('a secret is replaced at the provider without a gap', () => {
     const before = asked();
     await connect(world);
     expect(asked() - before).toBe(3);
+  });
+
+  describe('what may have been looked at is not sent again', () => {
+    beforeEach(async () => {
+      as().switches.clientSecret = old;
+      await patch({ client_secrets: [next, old] });
+    });
+    afterEach(() => {
+      as().switches.fault = { kind: 'none' };
+    });
+    const refusals = [
+      ['a 401 that gives no reason', { error: '', status: 401 }],
+      ['a 401 with a reason of its own', { error: 'wrong', status: 401 }],
+      ['unauthorized_client with 400', { error: 'unauthorized_client', status: 400 }],
+      ['invalid_grant', { error: 'invalid_grant', status: 401 }],
+    ] as const;
+    const onceRefused = async (refusal: (typeof refusals)[number][1]) => {
+      as().switches.fault = { kind: 'refuse', ...refusal, times: 1 };
+      return asked();
+    };
+
+    test.each(refusals)('a code: %s', async (_, refusal) => {
+      const before = await onceRefused(refusal);
+      await expect(connect(world)).rejects.toThrow('exchange_failed');
+      expect(asked() - before).toBe(1);
+    });
+
+    test.each(refusals)('a refresh token: %s', async (_, refusal) => {
+      const id = await connect(world);
+      const before = await onceRefused(refusal);
+      expect(await refreshConnection(broker, await row(id))).toMatchObject({ kind: 'failed' });
+      expect(asked() - before).toBe(1);
+    });
+
+    test.each([
+      ['invalid_client', { error: 'invalid_client', status: 400 }],
+      ['unauthorized_client with 401', { error: 'unauthorized_client', status: 401 }],
+    ])('what the provider says of the client is another matter: %s', async (_, refusal) => {
+      const id = await connect(world);
+      for (const again of [() => refresh(id), () => connect(world)]) {
+        // Begins with the first one, which is refused here, and goes on with the one that the provider knows.
+        await patch({ client_secrets: [next, old] });
+        const before = await onceRefused(refusal);
+        await again();
+        expect(asked() - before).toBe(2);
+      }
+    });
+
+    test('and where the request holds nothing but the client, a 401 is said of it', async () => {
+      as().switches.fault = { kind: 'refuse', error: '', status: 401, times: 1 };
+      await machine();
+    });
   });
 
   test('a deletion reaches the provider', async () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createHostHealth } from '../../src/broker/host-health.ts';
 import { silentMeter } from '../../src/broker/meter.ts';
 import { GrantryProblem } from '../../src/client/client.ts';
-import { hostileAnswers, tokenAnswer } from '../../src/sandbox/hostile-answers.ts';
+import { answer as answerOf, hostileAnswers, tokenAnswer } from '../../src/sandbox/hostile-answers.ts';
 import { startWholeSandbox } from '../harness/broker.ts';
 import type { Whole } from './connected.ts';
 
@@ -104,6 +104,29 @@ test('afterwards the process lives, nothing is polluted, and neither database no
   }
   hostile().answerWith(tokenAnswer({}));
   expect(await create()).toMatchObject({ status: 'active' });
+});
+
+describe('an answer that is right but for one thing', () => {
+  const good = { access_token: 'at-1', token_type: 'Bearer' };
+  const ofLength = (bytes: number) => JSON.stringify({ ...good, more: 'x'.repeat(bytes - JSON.stringify({ ...good, more: '' }).length) });
+
+  test.each([
+    ['64 KiB', answerOf(200, ofLength(65_536))],
+    ['status 201', answerOf(201, JSON.stringify(good))],
+  ])('is taken: %s', async (_, answer) => {
+    hostile().answerWith(answer);
+    expect((await world.root.getToken((await create()).id)).access_token).toBe('at-1');
+  });
+
+  test.each([{ status: 200, bytes: 65_537 }, ...[204, 206, 300, 301, 302, 303, 304, 307, 308].map((status) => ({ status, bytes: 100 }))])(
+    'is refused after one request: status $status, $bytes bytes',
+    async ({ status, bytes }) => {
+      hostile().answerWith(answerOf(status, ofLength(bytes), { location: `${hostile().url}/token` }));
+      const before = hostile().counters.token_requests;
+      await expect(create()).rejects.toMatchObject({ code: 'bad_provider_answer' });
+      expect(hostile().counters.token_requests).toBe(before + 1);
+    },
+  );
 });
 
 describe('an answer without an end', () => {

@@ -35,6 +35,7 @@ const hostile: [name: string, reply: { status?: number; body: string; headers?: 
   ['302 with a token', { status: 302, body: good, headers: { location: 'http://127.0.0.1:1/' } }],
   ['304 with a token', { status: 304, body: '' }],
   ['204', { status: 204, body: '' }],
+  ['206 with a token', { status: 206, body: good }],
   ['500 with a token', { status: 500, body: good }],
   ['400 with a token', { status: 400, body: good }],
   ['a problem with 200', { body: `oauth_problem=permission_denied&${good}` }],

@@ -79,6 +79,8 @@ describe('hostile answers give no credential, and nothing of them is in the erro
     ['a token with 400', { ...plus({}), status: 400 }, 'provider_error'],
     ['302 with a token', { ...plus({}), status: 302, headers: { location: 'https://evil.com/marker' } }, 'bad_provider_answer'],
     ['304', raw('', 304), 'bad_provider_answer'],
+    ['204', raw('', 204), 'bad_provider_answer'],
+    ['206 with a token', { ...plus({}), status: 206 }, 'bad_provider_answer'],
     ['500 with a token', { ...plus({}), status: 500 }, 'provider_unavailable'],
     ['403 with HTML', raw('<b>marker</b>', 403), 'provider_error'],
     ['401 with HTML', raw('<b>marker</b>', 401), 'invalid_client'],

@@ -6,6 +6,7 @@ import { templateInputs } from './choices.ts';
 import { consistencyFaults } from './consistency.ts';
 import { declarationFaults } from './declarations.ts';
 import { type Path, pointerOf } from './faults.ts';
+import { grantTypeFaults } from './grant-types.ts';
 import { nearest } from './nearest.ts';
 import { parameterFaults } from './parameters.ts';
 import type { Api, Definition, Input, Method } from './schema.ts';
@@ -157,9 +158,12 @@ export function definitionFaults(definition: Definition, options: Options): Faul
               ['content-type', ...(method.revocation.authentication === 'none' ? [] : ['authorization'])],
             )
           : []),
-        ...[...parameterFaults(method, path), ...consistencyFaults(method, path), ...callbackInputFaults(method, inputs, path)].map(([at, detail]) =>
-          fault(at, detail),
-        ),
+        ...[
+          ...parameterFaults(method, path),
+          ...grantTypeFaults(method, path),
+          ...consistencyFaults(method, path),
+          ...callbackInputFaults(method, inputs, path),
+        ].map(([at, detail]) => fault(at, detail)),
       ];
     }),
   ];

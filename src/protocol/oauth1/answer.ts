@@ -1,6 +1,7 @@
 import type { DoorResponse } from '../door.ts';
 import { GrantryError } from '../errors.ts';
 import { parseForm } from '../form.ts';
+import { mayHoldToken } from '../success.ts';
 import { isTokenText } from '../token-text.ts';
 
 export type TokenAnswer = {
@@ -14,10 +15,10 @@ export type TokenAnswer = {
 
 /**
  * Reads the answer to a request for temporary or token credentials (RFC 5849 sections 2.1 and 2.3): form-encoded, or JSON, which
- * some providers send instead. Throws `bad_provider_answer` unless the status is 2xx and token and secret are proper ones.
+ * some providers send instead. Throws `bad_provider_answer` unless the status is 2xx with a whole body, and token and secret are proper ones.
  */
 export function readTokenAnswer({ status, body }: Pick<DoorResponse, 'status' | 'body'>): TokenAnswer {
-  const document = status >= 200 && status < 300 ? readDocument(body) : undefined;
+  const document = mayHoldToken(status) ? readDocument(body) : undefined;
   if (document === undefined) throw new GrantryError('bad_provider_answer', { detail: 'The provider did not answer with a token.' });
   const own = (name: string): unknown => Object.getOwnPropertyDescriptor(document, name)?.value;
   const token = own('oauth_token');

@@ -1,0 +1,89 @@
+import type { Path } from './faults.ts';
+import type { Method } from './schema.ts';
+
+type Found = [Path, string];
+type Texts = Readonly<Record<string, string>>;
+
+/**
+ * What a request may ask a provider for. RFC 9700 section 2.4 forbids the grant in which a client sends the end user's password, section 2.1.2 the implicit one: no definition can
+ * bring the broker to use either. So `grant_type` and `response_type` have the values of the standards and those that a shipped definition needs.
+ */
+const atToken = new Set([
+  'authorization_code',
+  'client_credentials',
+  'refresh_token',
+  'urn:ietf:params:oauth:grant-type:jwt-bearer',
+  'urn:ietf:params:oauth:grant-type:saml2-bearer',
+  'urn:ietf:params:oauth:grant-type:token-exchange',
+  'account_credentials',
+  'app',
+  'authorized_code',
+  'client_credential',
+  'fb_exchange_token',
+  'ig_exchange_token',
+  'ig_refresh_token',
+  'th_exchange_token',
+  'th_refresh_token',
+]);
+/** Where a token is given back. */
+const atRevocation = new Set(['delete', 'revoke_token']);
+const responseTypes: Readonly<Record<'authorization' | 'token', ReadonlySet<string>>> = {
+  authorization: new Set(['code']),
+  token: new Set(['code', 'refresh_token']),
+};
+
+/** However a provider spells it: `grantType`, `Grant-Type`. */
+const plainly = (name: string): string => name.replace(/[^a-z]/gi, '').toLowerCase();
+const names: Readonly<Record<string, string>> = { granttype: 'grant_type', responsetype: 'response_type' };
+const kindOf = (name: string): string | undefined => (Object.hasOwn(names, plainly(name)) ? names[plainly(name)] : undefined);
+
+const among = (values: ReadonlySet<string>): string => [...values].join(', ');
+
+type Allowed = { grant_type: ReadonlySet<string>; response_type: ReadonlySet<string> };
+const nothing: ReadonlySet<string> = new Set();
+const authorization: Allowed = { grant_type: nothing, response_type: responseTypes.authorization };
+const token: Allowed = { grant_type: atToken, response_type: responseTypes.token };
+const revocation: Allowed = { grant_type: atRevocation, response_type: nothing };
+
+function valueFault([name, value]: readonly [string, string], at: Path, allowed: Allowed): Found[] {
+  const kind = kindOf(name);
+  if (kind === undefined) return [];
+  const values = kind === 'grant_type' ? allowed.grant_type : allowed.response_type;
+  if (values.has(value)) return [];
+  return [[at, values.size === 0 ? `${name} has no place here: leave it out.` : `${name} may be ${among(values)}; no other grant is used.`]];
+}
+
+/** Fixed parameters, those that stand in the address itself, and other parameters that are given the name. */
+function requestFaults(
+  { endpoint, params = {}, rename = {} }: { endpoint?: string | undefined; params?: Texts | undefined; rename?: Texts },
+  { path, field, allowed }: { path: Path; field: Path; allowed: Allowed },
+): Found[] {
+  const [, query = ''] = (endpoint ?? '').split(/\?(.*)/s);
+  return [
+    // A response_type that is spelt so is looked at with the other reserved parameters.
+    ...Object.entries(params).flatMap((pair) => (pair[0] === 'response_type' ? [] : valueFault(pair, [...path, 'params', pair[0]], allowed))),
+    ...[...new URLSearchParams(query)].flatMap((pair) => valueFault(pair, field, allowed)),
+    ...Object.entries(rename).flatMap(([from, to]): Found[] => {
+      const kind = kindOf(to);
+      return kind === undefined || kind === kindOf(from) ? [] : [[[...path, 'rename', from], `Only ${kind} itself may be called ${to}.`]];
+    }),
+  ];
+}
+
+/** What is wrong with the kinds of grant that a method's requests name, as paths and sentences. */
+export function grantTypeFaults(method: Method, path: Path): Found[] {
+  const found: Found[] = [];
+  const look = (request: Parameters<typeof requestFaults>[0], part: string, field: Path, allowed: Allowed) =>
+    found.push(...requestFaults(request, { path: [...path, part], field: [...path, ...field], allowed }));
+  if ('scopes' in method && kindOf(method.scopes.param) !== undefined)
+    found.push([[...path, 'scopes', 'param'], `Scopes must not be sent as ${method.scopes.param}.`]);
+  if (method.grant === 'authorization_code')
+    look({ ...method.authorization, endpoint: method.authorization_endpoint }, 'authorization', ['authorization_endpoint'], authorization);
+  if (!('token' in method)) return found;
+  look({ ...method.token, endpoint: method.token_endpoint }, 'token', ['token_endpoint'], token);
+  look(method.refresh, 'refresh', ['refresh', 'endpoint'], token);
+  look({ ...method.revocation, endpoint: method.revocation_endpoint }, 'revocation', ['revocation_endpoint'], revocation);
+  if ('second_exchange' in method && method.second_exchange !== undefined)
+    look(method.second_exchange, 'second_exchange', ['second_exchange', 'endpoint'], token);
+  return found;
+}
