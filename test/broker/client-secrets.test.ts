@@ -98,7 +98,7 @@ describe('a secret is replaced at the provider without a gap', () => {
       ['unauthorized_client with 400', { error: 'unauthorized_client', status: 400 }],
       ['invalid_grant', { error: 'invalid_grant', status: 401 }],
     ] as const;
-    const onceRefused = async (refusal: (typeof refusals)[number][1]) => {
+    const onceRefused = async (refusal: { error: string; status: number }) => {
       as().switches.fault = { kind: 'refuse', ...refusal, times: 1 };
       return asked();
     };
