@@ -28,14 +28,11 @@ async function injects(stage: Stage, more: (honest: Addresses & { issuer: string
   await stage.root.call('POST', '/v1/integrations', { body: { id, provider: id, client_id: 'app', private_key_jwk } });
   const body = { integration: id, end_user: { id: 'u1' }, import: { access_token: 'at', refresh_token: 'rt' } };
   const made = await stage.root.call<{ id: string }>('POST', '/v1/connections', { body });
-  const before = stage.captured.length;
   stage.mislead(() => '');
-  await stage.root.call('GET', `/v1/connections/${made.id}/token`, { query: { force: true } }).catch(() => {});
+  // The honest server would end what it does not know, and nobody would be told of its end.
+  if (web.token_endpoint !== token_endpoint) await stage.root.getToken(made.id, { force: true }).catch(() => {});
   await stage.root.call('DELETE', `/v1/connections/${made.id}`);
-  const assertion = stage.captured
-    .slice(before)
-    .map((form) => form.get('client_assertion'))
-    .find((given) => given !== null);
+  const assertion = stage.captured.map((form) => form.get('client_assertion')).find((given) => given !== null);
   if (assertion === undefined || assertion === null) throw new Error('The evil endpoint was sent no assertion.');
   // The honest server takes assertions for its token endpoint or for itself, by itself or in a list.
   return jwtVerify(assertion, publicKey, { issuer: 'app', subject: 'app', audience: [token_endpoint, issuer] }).then(
