@@ -223,7 +223,14 @@ export async function startBroker({ config, log, packageRoot, compiledProviders,
       publicUrl: config.publicUrl,
       allowPrivateHosts: config.allowPrivateHosts,
       store,
-      seal: createSeal({ provider, store: store.dataKeys }),
+      seal: createSeal({
+        provider,
+        store: store.dataKeys,
+        onUnopened: ({ project, table, row, field }) => {
+          meter.unopened(table);
+          log.error({ project, table, row, field }, 'a stored secret does not open');
+        },
+      }),
       keys: createKeyTurning(provider, undefined, own),
       door: door.send,
       shipped,

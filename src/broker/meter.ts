@@ -13,6 +13,8 @@ export type Meter = {
   /** A request of the token path was answered. */
   tokenAnswered(status: number, ms: number): void;
   jobEnded(queue: string, outcome: 'done' | 'failed', ms: number): void;
+  /** A stored secret of that table did not open. */
+  unopened(table: string): void;
 };
 
 export type BreakerState = 'closed' | 'open' | 'half_open';
@@ -26,4 +28,5 @@ export const silentMeter: Meter = {
   delivered() {},
   tokenAnswered() {},
   jobEnded() {},
+  unopened() {},
 };

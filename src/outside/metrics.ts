@@ -48,6 +48,8 @@ const jobSeconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
 const putOffReasons = ['host_busy', 'host_down', 'misconfigured', 'keys_away'] as const;
 const webhookOutcomes = ['delivered', 'retried', 'failed', 'disabled'] as const;
 const jobOutcomes = ['done', 'failed'] as const;
+/** Where secrets are bound to. What waits to be revoked stays bound to its connection. */
+const sealedTables = ['connections', 'integrations', 'connect_links', 'webhook_endpoints', 'idempotency_keys', 'data_keys'] as const;
 const mostQueues = 16;
 /** Outcomes that alerts look at. */
 const alarming = ['invalid_client', 'invalid_grant'] as const;
@@ -116,6 +118,13 @@ export function createMetrics(options: MetricsOptions): Metrics {
     registers,
   });
 
+  const unopened = new Counter({
+    name: 'grantry_integrity_errors_total',
+    help: 'Stored secrets that did not open (altered, moved, rolled back, or sealed with a key that is not there), by table, each time.',
+    labelNames: ['table'],
+    registers,
+  });
+
   const dueGauge = (name: string, help: string, pick: (refreshes: DueRefreshes) => number) =>
     new Gauge({
       name,
@@ -179,9 +188,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
   for (const provider of [...shipped.keys(), 'own']) for (const outcome of alarming) refreshes.inc({ provider, outcome }, 0);
   for (const why of putOffReasons) putOff.inc({ why }, 0);
   for (const outcome of webhookOutcomes) webhooks.inc({ outcome }, 0);
+  for (const table of sealedTables) unopened.inc({ table }, 0);
   const whyLabel = oneOf(putOffReasons);
   const webhookLabel = oneOf(webhookOutcomes);
   const jobLabel = oneOf(jobOutcomes);
+  const tableLabel = oneOf(sealedTables);
 
   return {
     meter: {
@@ -203,6 +214,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
         jobs.inc({ queue: label, outcome: jobLabel(outcome) });
         jobDuration.observe({ queue: label }, ms / 1000);
       },
+      unopened: (table) => unopened.inc({ table: tableLabel(table) }),
     },
     async text(audience = 'operator') {
       const parts = [await registry.metrics(), tokens.text(), ...(audience === 'operator' ? [await hostRegistry.metrics()] : [])];

@@ -1,4 +1,5 @@
 import type { DataKeyStore, Place, Seal } from '../broker/seal.ts';
+import { isGrantryError } from '../protocol/errors.ts';
 import { createDataKeys, type DataKey } from './data-keys.ts';
 import { decryptJwe, encryptJwe, integrityError, type JweParts, parseProtectedHeader, splitJwe, toBase64url } from './jwe.ts';
 import type { KeyProvider } from './key-provider.ts';
@@ -17,6 +18,8 @@ export type SealWorld = {
   sealingKeyMaxAgeMs?: number;
   /** Epoch milliseconds; the system's clock when absent. */
   nowMs?: () => number;
+  /** Hears of each secret that does not open, and of a project's data key (table `data_keys`) that does not when something is to be sealed. */
+  onUnopened?: (place: Pick<Place, 'project' | 'table' | 'row' | 'field'>) => void;
 };
 
 /**
@@ -36,23 +39,44 @@ export function createSeal(world: SealWorld): Seal {
     return kid;
   }
 
+  function told(error: unknown, place: Parameters<NonNullable<SealWorld['onUnopened']>>[0]): unknown {
+    if (isGrantryError(error, 'integrity_error')) world.onUnopened?.(place);
+    return error;
+  }
+
+  async function keyForSealing(project: string): Promise<DataKey> {
+    try {
+      return await dataKeys.forSealing(project);
+    } catch (error) {
+      throw told(error, { project, table: 'data_keys', row: project, field: 'wrapped' });
+    }
+  }
+
   return {
     async seal(place, plaintext) {
       const aad = boundTo(place);
-      const { kid, key } = await dataKeys.forSealing(place.project);
+      const { kid, key } = await keyForSealing(place.project);
       return encryptJwe({ key, protectedHeader: headerOf(kid), aad, plaintext });
     },
     async open(place, sealed) {
-      const parts = splitJwe(sealed);
-      return decrypt(await dataKeys.forOpening(place.project, kidOf(parts.protectedHeader)), place, parts);
+      try {
+        const parts = splitJwe(sealed);
+        return decrypt(await dataKeys.forOpening(place.project, kidOf(parts.protectedHeader)), place, parts);
+      } catch (error) {
+        throw told(error, place);
+      }
     },
     async ready(project) {
-      await dataKeys.forSealing(project);
+      await keyForSealing(project);
     },
     openCached(place, sealed) {
-      const parts = splitJwe(sealed);
-      const dataKey = dataKeys.inMemory(place.project, kidOf(parts.protectedHeader));
-      return dataKey === undefined ? undefined : decrypt(dataKey, place, parts);
+      try {
+        const parts = splitJwe(sealed);
+        const dataKey = dataKeys.inMemory(place.project, kidOf(parts.protectedHeader));
+        return dataKey === undefined ? undefined : decrypt(dataKey, place, parts);
+      } catch (error) {
+        throw told(error, place);
+      }
     },
   };
 }

@@ -14,6 +14,7 @@ it('counts what it is told', async () => {
   meter.leaseWaited(30);
   meter.delivered({ outcome: 'retried', ms: 30 });
   meter.jobEnded('refresh', 'done', 7);
+  meter.unopened('connections');
   meter.tokenAnswered(200, 0.7);
   meter.tokenAnswered(409, 70_000);
   expect(await series()).toMatchObject({
@@ -31,6 +32,8 @@ it('counts what it is told', async () => {
     'grantry_jobs_total{queue="refresh",outcome="done"}': 1,
     'grantry_jobs_total{queue="refresh",outcome="failed"}': 0,
     'grantry_job_duration_seconds_sum{queue="refresh"}': 0.007,
+    'grantry_integrity_errors_total{table="connections"}': 1,
+    'grantry_integrity_errors_total{table="data_keys"}': 0,
     'grantry_token_requests_total{status="200"}': 1,
     'grantry_token_requests_total{status="409"}': 1,
     'grantry_token_duration_seconds_bucket{le="0.0005"}': 0,
@@ -62,6 +65,7 @@ it('nobody can invent series: floods of providers, hosts, codes, queues and stat
     meter.delivered({ outcome: invented as 'failed', ms: 1 });
     meter.tokenAnswered(1_000 + n, 1);
     meter.jobEnded(invented, invented as 'done', 1);
+    meter.unopened(invented);
   }
   const after = await series();
   // 50 hosts; 16 queues and `other`, each with 16 series of a histogram, 3 outcomes and `other`; the rest is one `other` each.
@@ -69,6 +73,7 @@ it('nobody can invent series: floods of providers, hosts, codes, queues and stat
   expect(after).toMatchObject({
     'grantry_refreshes_total{provider="own",outcome="other"}': 10_000,
     'grantry_token_requests_total{status="other"}': 10_000,
+    'grantry_integrity_errors_total{table="other"}': 10_000,
     'grantry_breaker_hosts{state="open"}': 5_000,
     'grantry_breaker_hosts{state="half_open"}': 5_000,
   });

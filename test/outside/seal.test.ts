@@ -7,7 +7,7 @@ import { encryptJwe } from '../../src/outside/jwe.ts';
 import type { KeyProvider } from '../../src/outside/key-provider.ts';
 import { generateKeyRing, parseKeyRing } from '../../src/outside/key-ring.ts';
 import { createSeal } from '../../src/outside/seal.ts';
-import { isGrantryError } from '../../src/protocol/errors.ts';
+import { GrantryError, isGrantryError } from '../../src/protocol/errors.ts';
 import { createDataKeyMemory, type DataKeyMemory } from './data-key-memory.ts';
 
 const place: Place = { project: 'default', table: 'connections', row: 'con_1', field: 'access_token', version: 3 };
@@ -256,6 +256,40 @@ describe('jose', () => {
     const opened = await flattenedDecrypt({ ...jwe, aad }, createSecretKey(bytes), options);
     expect(Buffer.from(opened.plaintext).toString()).toBe(secret);
     await expect(flattenedDecrypt(jwe, createSecretKey(bytes), options)).rejects.toMatchObject({ code: 'ERR_JWE_DECRYPTION_FAILED' });
+  });
+});
+
+describe('who listens hears', () => {
+  const { version: _, ...where } = place;
+
+  it('of each text that does not open, once and by its place, and of none that does', async () => {
+    const heard: unknown[] = [];
+    const told = createSeal({ provider, store, onUnopened: ({ project, table, row, field }) => heard.push({ project, table, row, field }) });
+    expect(await told.open(place, sealed)).toBe(secret);
+    expect(told.openCached(place, sealed)).toBe(secret);
+    expect(heard).toEqual([]);
+    const moved = { ...place, row: 'con_2' };
+    expect(() => told.openCached(moved, sealed)).toThrow(integrity);
+    expect(heard).toEqual([{ ...where, row: 'con_2' }]);
+    await expect(told.open(moved, sealed)).rejects.toEqual(integrity);
+    await expect(told.open(place, 'no JWE')).rejects.toEqual(integrity);
+    expect(() => told.openCached(place, 'no JWE')).toThrow(integrity);
+    expect(heard).toEqual([{ ...where, row: 'con_2' }, { ...where, row: 'con_2' }, where, where]);
+  });
+
+  it('of a data key that does not open when something is to be sealed, and not of a key service that is away', async () => {
+    const heard: unknown[] = [];
+    const onUnopened = ({ project, table }: { project: string; table: string }) => heard.push([project, table]);
+    const others = createSeal({ provider: parseKeyRing(generateKeyRing()), store, onUnopened });
+    await expect(others.seal(place, secret)).rejects.toEqual(integrity);
+    await expect(others.ready('other')).rejects.toEqual(integrity);
+    expect(heard).toEqual([
+      ['default', 'data_keys'],
+      ['other', 'data_keys'],
+    ]);
+    const away = { ...provider, unwrap: () => Promise.reject(new GrantryError('unavailable')) };
+    await expect(createSeal({ provider: away, store, onUnopened }).open(place, sealed)).rejects.toMatchObject({ code: 'unavailable' });
+    expect(heard).toHaveLength(2);
   });
 });
 

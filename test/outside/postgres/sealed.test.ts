@@ -122,9 +122,17 @@ test('nor in the log', () => {
   for (const [name, secret] of Object.entries(secrets)) expect([name, log.includes(secret)]).toEqual([name, false]);
 });
 
-test('swapped ciphertexts open for neither connection, and for all others as before', async () => {
+/** How often a secret of that table did not open, as /metrics says. */
+async function unopened(table: string): Promise<number> {
+  const answer = await fetch(`${world.url}/metrics`, { headers: { authorization: `Bearer ${world.broker.rootKey}` } });
+  const [, count] = new RegExp(`^grantry_integrity_errors_total\\{table="${table}"\\} (\\d+)$`, 'm').exec(await answer.text()) ?? [];
+  return Number(count);
+}
+
+test('swapped ciphertexts open for neither connection, and for all others as before; it is counted, and the log names the rows', async () => {
   const [a, b, other] = [await connect(world, 'as', 'a'), await connect(world, 'as', 'b'), await connect(world, 'as', 'c')];
   const before = await world.root.getToken(a);
+  expect(await unopened('connections')).toBe(0);
   await world.sql(
     `update connections x set credential_sealed = y.credential_sealed from connections y where (x.id = $1 and y.id = $2) or (x.id = $2 and y.id = $1)`,
     [a, b],
@@ -140,6 +148,11 @@ test('swapped ciphertexts open for neither connection, and for all others as bef
   }
   expect((await world.root.getToken(other)).access_token).toEqual(expect.any(String));
   expect(await world.root.call('GET', `/v1/connections/${a}`)).toMatchObject({ id: a });
+  const told = world.logged.map((line) => JSON.parse(line)).filter(({ msg }) => msg === 'a stored secret does not open');
+  expect(told.length).toBeGreaterThanOrEqual(4);
+  expect([await unopened('connections'), await unopened('integrations')]).toEqual([told.length, 0]);
+  for (const id of [a, b])
+    expect(told).toContainEqual(expect.objectContaining({ project: 'default', table: 'connections', row: id, field: 'credential' }));
   // A connection that no longer opens can still be deleted.
   await world.root.call('DELETE', `/v1/connections/${a}`);
 });
