@@ -1,10 +1,16 @@
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import pg from 'pg';
 import { describe, expect, inject, it } from 'vitest';
 import { parse } from 'yaml';
 import { readConfig } from '../src/config.ts';
+import { diagnoseRedis } from '../src/jobs/diagnosis.ts';
 import { generateKeyRing } from '../src/outside/key-ring.ts';
+import { freePort } from './harness/free-port.ts';
+import { redisProgram, spawnRedis } from './harness/redis-server.ts';
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
 
@@ -16,6 +22,7 @@ type Service = {
   read_only?: boolean;
   volumes?: string[];
   command?: string[];
+  configs?: { source: string; target: string }[];
   cap_drop?: string[];
   cap_add?: string[];
   security_opt?: string[];
@@ -26,11 +33,17 @@ type Service = {
   ports?: string[];
 };
 const text = read('docker-compose.yml');
-const { services }: { services: Record<string, Service> } = parse(text, { merge: true });
+const { services, configs }: { services: Record<string, Service>; configs: Record<string, { content: string }> } = parse(text, { merge: true });
 
 /** As compose fills it in, of what stands in .env. */
 const filled = (value: string, env: Record<string, string>) =>
   value.replace(/\$\{([A-Z_]+)(?::-([^}]*))?(?::?\?[^}]*)?\}/g, (_, name: string, otherwise?: string) => env[name] || (otherwise ?? ''));
+
+/** The lines that scripts/secrets.mjs prints, as compose reads them from .env. */
+function madeSecrets(...names: string[]): Record<string, string> {
+  const made = execFileSync(process.execPath, ['scripts/secrets.mjs', ...names], { encoding: 'utf8' });
+  return Object.fromEntries([...made.matchAll(/^([A-Z_]+)='?(.*?)'?$/gm)].map(([, name, value]) => [name, value]));
+}
 
 /** What the image or the file itself says. */
 const fixed = ['NODE_ENV', 'HOST', 'PORT', 'GRANTRY_DATA_DIR', 'GRANTRY_ROLE', 'DATABASE_URL', 'REDIS_URL', 'GRANTRY_ALLOW_PRIVATE_HOSTS'];
@@ -46,7 +59,6 @@ describe('docker-compose.yml', () => {
       // What a process spills outlives it, in the directory that the image has for it.
       expect(services[role]?.volumes).toEqual(['spill:/var/lib/grantry']);
     }
-    expect(services['redis']?.command).toContain('noeviction');
   });
 
   it('our processes have no rights, write no core, and are reached from this machine alone; nobody else is reached from outside', () => {
@@ -131,9 +143,7 @@ describe('docker-compose.yml', () => {
   });
 
   it('what it gives our processes is a configuration for production, with the secrets that scripts/secrets.mjs makes', () => {
-    const made = execFileSync(process.execPath, ['scripts/secrets.mjs'], { encoding: 'utf8' });
-    const secrets = Object.fromEntries([...made.matchAll(/^([A-Z_]+)='?(.*?)'?$/gm)].map(([, name, value]) => [name, value]));
-    const env: Record<string, string> = { PUBLIC_URL: 'https://connect.example.com', ...secrets };
+    const env: Record<string, string> = { PUBLIC_URL: 'https://connect.example.com', ...madeSecrets() };
     for (const role of ['web', 'worker']) {
       const given = Object.entries(services[role]?.environment ?? {}).map(([name, value]) => [name, filled(value, env)]);
       const config = readConfig({ NODE_ENV: 'production', HOST: '0.0.0.0', ...Object.fromEntries(given) });
@@ -144,6 +154,61 @@ describe('docker-compose.yml', () => {
         keys: { kind: 'given' },
         rootKey: { kind: 'given' },
       });
+    }
+  });
+});
+
+describe('the Redis of docker-compose.yml', () => {
+  const { command = [], configs: mounted = [], environment = {}, healthcheck } = services['redis'] ?? {};
+  const url = services['web']?.environment?.['REDIS_URL'] ?? '';
+
+  it('has a password that no command holds, and an .env without it is told what to do', () => {
+    expect(command.join(' ')).not.toMatch(/\$|pass|auth/i);
+    const uses = [url, configs['redis']?.content ?? '', environment['REDISCLI_AUTH'] ?? ''];
+    for (const use of uses) expect(use).toContain('${REDIS_PASSWORD:?run node scripts/secrets.mjs REDIS_PASSWORD >> .env}');
+    expect(text.match(/\$\{REDIS_PASSWORD/g)).toHaveLength(uses.length);
+    // Other secrets that an .env already has are not made anew: the last line of a name would win.
+    expect(Object.keys(madeSecrets('REDIS_PASSWORD'))).toEqual(['REDIS_PASSWORD']);
+    expect(spawnSync(process.execPath, ['scripts/secrets.mjs', 'REDIS_PASS'], { encoding: 'utf8' })).toMatchObject({
+      status: 1,
+      stdout: '',
+      stderr: expect.stringContaining('REDIS_PASSWORD'),
+    });
+  });
+
+  it('a real one, started so, refuses whoever has no password, and serves the address that the broker is given', { timeout: 60_000 }, async () => {
+    const program = await redisProgram();
+    if (program === undefined) throw new Error('This needs a redis-server: install one.');
+    const env = madeSecrets('REDIS_PASSWORD');
+    const dir = mkdtempSync(join(tmpdir(), 'grantry-compose-'));
+    const [{ source, target } = { source: '', target: '' }] = mounted;
+    const file = join(dir, 'redis.conf');
+    writeFileSync(file, filled(configs[source]?.content ?? '', env));
+    expect(command).toEqual(['redis-server', target]);
+    const port = await freePort();
+    const server = spawnRedis([program, file, '--bind', '127.0.0.1', '--port', String(port), '--dir', dir]);
+    try {
+      const bare = `redis://127.0.0.1:${port}`;
+      const stranger = new Redis(bare, { maxRetriesPerRequest: null, enableReadyCheck: false });
+      stranger.on('error', () => {});
+      // Waits until it is there.
+      await expect(stranger.ping()).rejects.toThrow(/NOAUTH/);
+      await expect(stranger.set('x', 'y')).rejects.toThrow(/NOAUTH/);
+      stranger.disconnect();
+      for (const refused of [bare, bare.replace('//', '//:guessed@')]) expect(await diagnoseRedis(refused)).toMatchObject({ outcome: 'failed' });
+      const given = filled(url, env).replace('@redis:6379', `@127.0.0.1:${port}`);
+      // It warns of any policy but noeviction.
+      expect(await diagnoseRedis(given)).toMatchObject({ outcome: 'ok', what: expect.stringContaining('answers') });
+      const broker = new Redis(given);
+      expect(await broker.config('GET', 'appendonly')).toEqual(['appendonly', 'yes']);
+      broker.disconnect();
+      const [, cli = '', ...asked] = healthcheck?.test ?? [];
+      const healthy = (auth: string) =>
+        spawnSync(cli, ['-p', String(port), ...asked], { env: { PATH: process.env.PATH, REDISCLI_AUTH: auth } }).status === 0;
+      expect([healthy(filled(environment['REDISCLI_AUTH'] ?? '', env)), healthy('guessed'), healthy('')]).toEqual([true, false, false]);
+    } finally {
+      await server.end();
+      rmSync(dir, { recursive: true, force: true });
     }
   });
 });

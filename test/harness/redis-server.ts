@@ -9,19 +9,27 @@ import { spawnTied } from './tied.ts';
 export async function startTestRedis(): Promise<{ redis: Provided; stop(): Promise<void> }> {
   const given = process.env.REDIS_URL;
   if (given) return { redis: { value: given }, stop: async () => undefined };
-  const program = firstProgram(['redis-server']) ?? ((await aptInstall('redis-server')) ? firstProgram(['redis-server']) : undefined);
+  const program = await redisProgram();
   if (program === undefined) {
     return { redis: { missing: 'Tests of Redis need one: set REDIS_URL, or install redis-server.' }, stop: async () => undefined };
   }
   const port = await freePort();
   const args = ['--bind', '127.0.0.1', '--port', String(port), '--save', '', '--appendonly', 'no', '--dir', '/tmp'];
-  const server = spawnTied('"$@" & server=$!; cat > /dev/null; kill $server; wait $server', [program, ...args]);
+  const server = spawnRedis([program, ...args]);
   for (let left = 400; !(await answers(port)); left--) {
     if (left === 0) throw new Error(`${program} does not start on port ${port}`);
     await sleep(25);
   }
   return { redis: { value: `redis://127.0.0.1:${port}` }, stop: server.end };
 }
+
+/** The `redis-server` of this machine, installed when it can be. */
+export const redisProgram = async (): Promise<string | undefined> =>
+  firstProgram(['redis-server']) ?? ((await aptInstall('redis-server')) ? firstProgram(['redis-server']) : undefined);
+
+/** Runs the command until `end`; it need not answer yet. */
+export const spawnRedis = (command: readonly string[]): { end(): Promise<void> } =>
+  spawnTied('"$@" & server=$!; cat > /dev/null; kill $server; wait $server', command);
 
 function answers(port: number): Promise<boolean> {
   return new Promise((resolve) => {
