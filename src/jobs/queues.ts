@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BackendFactory, createPostgresBackend, createRedisBackend, type IQueueBackend, type QueueBaseOptions, withBackend } from 'bullmq';
+import { takeWithCare } from './careful-backend.ts';
 import { type Backend, postgresConnections, redisConnections } from './connections.ts';
-import { createGrowingPause } from './growing-pause.ts';
 import { ownJob, type StoredJob } from './own-job.ts';
-import { emptyQueue, isHeld, isSpoiled } from './spoiled.ts';
+import { createSchedules } from './schedules.ts';
+import { createSuspicion, type Suspicion } from './spoiled.ts';
 
 /** BullMQ: one queue, its schedules and this process's worker at it. */
 
@@ -60,7 +61,6 @@ export type QueueOptions = {
 /** What BullMQ tells of its jobs. */
 export type Telemetry = NonNullable<QueueBaseOptions['telemetry']>;
 
-const longestPauseMs = 1_000;
 /** A job that somebody else has put at an id of ours keeps nothing back for longer. */
 const idMs = 300_000;
 /** What is kept of finished scheduled jobs, for a look at what happened. */
@@ -69,63 +69,6 @@ const kept = { removeOnComplete: { count: 50, age: 3_600 }, removeOnFail: { coun
 const gone = { removeOnComplete: true, removeOnFail: true };
 /** A worker that was killed has its jobs given to others after this. */
 const patience = { lockDuration: 20_000, stalledInterval: 15_000 };
-
-/** What is left of a job that was taken. */
-type Own = (job: StoredJob, id: string) => StoredJob;
-
-/**
- * BullMQ asks again at once when taking a job fails with anything but ECONNREFUSED (Redis out of memory: 3,500 times a second). This makes it
- * wait, longer and longer while nothing else comes: one job that cannot be read holds up nobody.
- */
-export function carefulBackend<B extends IQueueBackend, C>(
-  factory: BackendFactory<B, C>,
-  { own, sleep }: { own: Own; sleep: (ms: number) => Promise<unknown> },
-): BackendFactory<B, C> {
-  const cleaned = (taken: unknown) => {
-    if (!Array.isArray(taken)) return;
-    if (taken[0]) taken[0] = own(taken[0], String(taken[1]));
-    // How long to wait for others: nothing of ours limits how fast jobs are taken.
-    taken[2] = 0;
-  };
-  return (...args) => {
-    const backend = factory(...args);
-    const take = backend.moveToActive.bind(backend);
-    const pause = createGrowingPause({ longestMs: longestPauseMs, sleep });
-    backend.moveToActive = async (...job) => {
-      try {
-        const taken = await take(...job);
-        cleaned(taken);
-        pause.succeeded();
-        return taken;
-      } catch (error) {
-        await pause.failed();
-        throw error;
-      }
-    };
-    const complete: IQueueBackend['moveToCompleted'] = backend.moveToCompleted.bind(backend);
-    backend.moveToCompleted = async (...job) => {
-      const ended = await complete(...job);
-      cleaned(ended.result);
-      return ended;
-    };
-    const fail: IQueueBackend['moveToFailed'] = backend.moveToFailed.bind(backend);
-    backend.moveToFailed = async (...job) => {
-      const ended = await fail(...job);
-      cleaned(ended.result);
-      return ended;
-    };
-    return backend;
-  };
-}
-
-const patienceMs = (every: number): number => Math.max(60_000, 5 * every);
-
-/** Its next run is long past. */
-const isStuck = ({ next = 0 }: { next?: number }, every: number): boolean => next < Date.now() - patienceMs(every);
-
-/** It runs later, or far more often, than any of ours would. */
-const isStrange = ({ next = 0, every: known = 0 }: { next?: number; every?: number }, every: number): boolean =>
-  next > Date.now() + patienceMs(every) || known * 10 < every;
 
 async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
@@ -147,26 +90,16 @@ async function openOn<B extends IQueueBackend, C>(
   factory: BackendFactory<B, C>,
   connections: { queue: C; worker: C },
   { work, telemetry, now, onError, signal }: QueueOptions,
-): Promise<Omit<OpenQueue, 'serverInfo' | 'heal'> & { backend: B; prefix: string; spoiled: { seen: boolean } }> {
-  const spoiled = { seen: false };
-  const note = (error: unknown): void => {
-    if (isSpoiled(error)) spoiled.seen = true;
-  };
-  const noting = async <T>(asked: Promise<T>): Promise<T> => {
-    try {
-      return await asked;
-    } catch (error) {
-      note(error);
-      throw error;
-    }
-  };
+): Promise<Omit<OpenQueue, 'serverInfo' | 'heal'> & { backend: B; prefix: string; suspicion: Suspicion }> {
+  const suspicion = createSuspicion();
   const report = (error: unknown): void => {
-    note(error);
+    suspicion.note(error);
     onError(error);
   };
   const ownOpts = Object.keys(work.schedules).length === 0 ? gone : {};
   const own = (job: StoredJob, id: string) => ownJob(job, id, work.schedules, ownOpts);
-  const { Queue, Worker } = withBackend(carefulBackend(factory, { own, sleep }));
+  const careful: typeof factory = (...args) => takeWithCare(factory(...args), { own, sleep });
+  const { Queue, Worker } = withBackend(careful);
   // All keys of a queue carry one hash tag: in a Redis Cluster they lie in one slot.
   const prefix = `{grantry-${work.name}}`;
   const traced = telemetry && { telemetry };
@@ -204,42 +137,25 @@ async function openOn<B extends IQueueBackend, C>(
     throw error;
   }
   worker.run().catch(report);
-  const schedules = Object.entries(work.schedules);
-
-  const renew = (name: string, every: number) => queue.upsertJobScheduler(name, { every }, { name, data: {}, opts: kept });
-
-  /** How many were missing. One that is there is left alone: renewed in the moment of a wipe, it would hide it. */
-  async function renewMissing(onWiped: () => Promise<void>): Promise<number> {
-    const known = await Promise.all(schedules.map(async ([name, every]) => ({ name, every, found: await queue.getJobScheduler(name) })));
-    const missing = known.filter(({ found }) => found === undefined).length;
-    if (known.some(({ found, every }) => found !== undefined && isStrange(found, every))) spoiled.seen = true;
-    if (missing > 0) await onWiped();
-    for (const { name, every, found } of known) if (found === undefined || isStuck(found, every)) await renew(name, every);
-    return missing;
-  }
-
-  async function begin(): Promise<void> {
-    if ((await renewMissing(async () => {})) === schedules.length) return;
-    // Another version may have had other intervals.
-    for (const [name, every] of schedules) await renew(name, every);
-    for (const [name] of schedules) await queue.add(name, {}, { deduplication: { id: `begin-${name}`, ttl: 10_000 } });
-  }
+  const schedules = createSchedules({ queue, intervals: work.schedules, kept, onStrange: suspicion.raise });
 
   return {
     backend: queue.getBackend(),
     prefix: `${prefix}:${work.name}:`,
-    spoiled,
+    suspicion,
     async add(jobs) {
       const turn = Math.floor(now().getTime() / idMs);
-      await noting(queue.addBulk(jobs.map(({ name, id, payload }) => ({ name, data: payload, opts: { ...gone, jobId: `${id}-${turn}` } }))));
+      await suspicion.during(
+        queue.addBulk(jobs.map(({ name, id, payload }) => ({ name, data: payload, opts: { ...gone, jobId: `${id}-${turn}` } }))),
+      );
     },
     async depth() {
-      const counts = await noting(queue.getJobCounts('waiting', 'prioritized', 'active', 'delayed'));
+      const counts = await suspicion.during(queue.getJobCounts('waiting', 'prioritized', 'active', 'delayed'));
       const { waiting = 0, prioritized = 0, active = 0, delayed = 0 } = counts;
       return { waiting: waiting + prioritized, active, delayed };
     },
-    schedule: async (onWiped = async () => {}) => ((await noting(renewMissing(onWiped))) > 0 ? 'wiped' : 'kept'),
-    begin: () => noting(begin()),
+    schedule: async (onWiped = async () => {}) => ((await suspicion.during(schedules.renewMissing(onWiped))) > 0 ? 'wiped' : 'kept'),
+    begin: () => suspicion.during(schedules.begin()),
     close,
   };
 }
@@ -248,19 +164,13 @@ async function openOn<B extends IQueueBackend, C>(
 export async function openQueue(options: QueueOptions): Promise<OpenQueue> {
   const { kind, url } = options.backend;
   if (kind === 'postgres') {
-    const { backend: _, prefix: __, spoiled: ___, ...queue } = await openOn(createPostgresBackend, postgresConnections(url), options);
+    const { backend: _, prefix: __, suspicion: ___, ...queue } = await openOn(createPostgresBackend, postgresConnections(url), options);
     return { ...queue, heal: async () => false, serverInfo: async () => '' };
   }
-  const { backend, prefix, spoiled, ...queue } = await openOn(createRedisBackend, redisConnections(url), options);
+  const { backend, prefix, suspicion, ...queue } = await openOn(createRedisBackend, redisConnections(url), options);
   return {
     ...queue,
-    async heal() {
-      const redis = await backend.connection.client;
-      if (!spoiled.seen && !(await isHeld(redis, prefix))) return false;
-      await emptyQueue(redis, prefix);
-      spoiled.seen = false;
-      return true;
-    },
+    heal: async () => suspicion.heal(await backend.connection.client, prefix),
     serverInfo: async () => (await backend.connection.client).info(),
   };
 }

@@ -16,6 +16,44 @@ export type QueueKeys = {
   del(...keys: string[]): Promise<number>;
 };
 
+/** What this process has noticed of a queue, until it is emptied. */
+export type Suspicion = {
+  /** What cannot be read raises it. */
+  note(error: unknown): void;
+  raise(): void;
+  /** The same for what is asked of the queue; rejects as that does. */
+  during<T>(asked: Promise<T>): Promise<T>;
+  /** Empties the queue, and says so, when there is a suspicion or the queue is held. `prefix`: that of all its keys. */
+  heal(redis: QueueKeys, prefix: string): Promise<boolean>;
+};
+
+export function createSuspicion(): Suspicion {
+  let isRaised = false;
+  const note = (error: unknown): void => {
+    if (isSpoiled(error)) isRaised = true;
+  };
+  return {
+    note,
+    raise() {
+      isRaised = true;
+    },
+    async during(asked) {
+      try {
+        return await asked;
+      } catch (error) {
+        note(error);
+        throw error;
+      }
+    },
+    async heal(redis, prefix) {
+      if (!isRaised && !(await isHeld(redis, prefix))) return false;
+      await emptyQueue(redis, prefix);
+      isRaised = false;
+      return true;
+    },
+  };
+}
+
 /** Whether the queue is told to stand still, or to be slow: nothing of ours does that. `prefix`: that of all its keys. */
 export async function isHeld(redis: QueueKeys, prefix: string): Promise<boolean> {
   try {

@@ -1,20 +1,20 @@
 import { expect, test } from 'vitest';
-import { carefulBackend } from '../../src/jobs/queues.ts';
+import { takeWithCare } from '../../src/jobs/careful-backend.ts';
 
 /** What a server is asked when it refuses to hand out a job: a pause that is counted and not waited for. */
 function refusing() {
   const pauses: number[] = [];
   const answers: (Error | [job: object, id: string, wait: number])[] = [];
-  const take = async () => {
+  const taken = async (): Promise<unknown> => {
     const answer = answers.shift() ?? new Error('out of memory');
     if (answer instanceof Error) throw answer;
     return answer;
   };
-  const factory = (() => ({ moveToActive: take, moveToCompleted: take, moveToFailed: take })) as unknown as Parameters<typeof carefulBackend>[0];
+  const ended = async () => ({ result: await taken() });
   const sleep = async (ms: number) => void pauses.push(ms);
   const own = (_: unknown, id: string) => ({ id, name: 'ours' });
-  const backend = carefulBackend(factory, { own, sleep })('jobs', {} as never);
-  const again = () => Promise.resolve(Reflect.apply(backend.moveToActive, backend, [])) as Promise<unknown>;
+  const backend = takeWithCare({ moveToActive: taken, moveToCompleted: ended, moveToFailed: ended }, { own, sleep });
+  const again = () => backend.moveToActive();
   return { pauses, answers, again };
 }
 

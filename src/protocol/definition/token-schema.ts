@@ -137,7 +137,9 @@ export const refresh = z
     rotation: z
       .enum(['none', 'single_use', 'grace'])
       .default('none')
-      .describe('single_use: each refresh token works once. grace: for a while longer.'),
+      .describe(
+        'For whoever reads it: single_use: each refresh token works once; grace: for a while longer. It changes nothing: every one is used as if it worked once.',
+      ),
     not_before_expiry: z.boolean().default(false).describe('The provider refuses to refresh a living token.'),
     keep_alive: duration.optional().describe('Refresh at least this often, so that an idle refresh token does not end.'),
     response: ownPointers.default({}).describe('Where the answer to a refresh has its fields, when elsewhere than the first answer.'),

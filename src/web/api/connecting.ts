@@ -180,6 +180,7 @@ const connections: Endpoint[] = [
   endpoint({
     method: 'get',
     path: '/v1/connections/:id/token',
+    limited: false,
     scope: 'tokens',
     reach: ofConnection,
     tag: 'Tokens',

@@ -66,6 +66,8 @@ type Common<Query, Body> = {
   answer?: z.ZodType;
   /** Status of the success answer. */
   status: 200 | 201 | 202 | 204;
+  /** `false`: calls of it are never counted, so no answer says how many are left. */
+  limited?: false;
   /** The codes that this call may answer with besides the general ones. */
   errors?: readonly string[];
   handle(call: Call<Query, Body>): Promise<Answer['body'] | undefined>;

@@ -54,8 +54,8 @@ const retryAfter = {
   'Retry-After': { description: 'Whole seconds after which it makes sense to try again.', schema: { type: 'integer', minimum: 0 } },
 };
 
-/** What is counted: everything but the token, which is never limited, and what the root key alone may do, for its key has been looked at without a count. */
-const countedHeaders = ({ path, scope }: Endpoint) => (scope === 'root' || path === '/v1/connections/:id/token' ? {} : rateLimitSchemas);
+/** What is counted: all that does not say otherwise, but for what the root key alone may do: that key has been looked at without a count. */
+const countedHeaders = ({ limited, scope }: Endpoint) => (scope === 'root' || limited === false ? {} : rateLimitSchemas);
 
 function operation(endpoint: Endpoint): JsonSchema {
   const counted = countedHeaders(endpoint);

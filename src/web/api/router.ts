@@ -68,12 +68,12 @@ async function countCall(world: World, caller: Caller, res: Response): Promise<v
 async function identify(
   world: World,
   gate: Gate,
-  { req, res, endpoint: { scope } }: { req: Request; res: Response; endpoint: Endpoint },
+  { req, res, endpoint: { scope, limited } }: { req: Request; res: Response; endpoint: Endpoint },
 ): Promise<Caller> {
   // What only the root key may do concerns no project, so none is looked up: diagnostics are for the time when Postgres is away.
   if (scope === 'root' && isRoot(gate, req)) return { kind: 'root', project: defaultProject };
   const caller = await authenticate(world, gate, req);
-  await countCall(world, caller, res);
+  if (limited !== false) await countCall(world, caller, res);
   return caller;
 }
 

@@ -95,6 +95,10 @@ test('what is counted is said by the headers that the document names, and by no 
   expect(new Set(told)).toEqual(new Set(['RateLimit-Policy,RateLimit', '']));
   const tokens = operationOf({ method: 'get', path: '/v1/connections/:id/token' });
   expect([tokens.responses['200']?.headers, Object.keys(tokens.responses['429']?.headers ?? {})]).toEqual([{}, ['Retry-After']]);
+  // What is no id of ours takes the way of all other calls.
+  const counts = async (path: string) =>
+    (await fetch(broker.url + path, { headers: { authorization: `Bearer ${broker.broker.rootKey}` } })).headers.has('RateLimit');
+  expect([await counts('/v1/connections/none'), await counts('/v1/connections/none/token')]).toEqual([true, false]);
 });
 
 test('problems are as the document says', async () => {
