@@ -3,7 +3,7 @@ import type { Credential } from '../protocol/credential.ts';
 import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { GrantContext } from '../protocol/grant.ts';
 import { withSecretsOf } from './client-secrets.ts';
-import { storeCredential } from './credentials.ts';
+import { type AgeMs, storeCredential } from './credentials.ts';
 import { type Failed, failLink } from './flow/context.ts';
 import { newId } from './ids.ts';
 import { connectionInputsPlace } from './places.ts';
@@ -20,7 +20,7 @@ type Saving = {
   credential: Credential;
   inputs: Record<string, string>;
   account: string | undefined;
-  sentAt: Date;
+  ageMs: AgeMs;
 };
 
 /** Tells the provider that a credential will not be used after all; its failure changes nothing. */
@@ -75,9 +75,9 @@ const finished = (link: LinkRecord): NewEvent => ({
   link_id: link.id,
 });
 
-async function create(world: World, { link, integration, ctx, credential, inputs, account, sentAt }: Saving): Promise<Connected | Failed> {
+async function create(world: World, { link, integration, ctx, credential, inputs, account, ageMs }: Saving): Promise<Connected | Failed> {
   const identity = { project_id: link.project_id, id: newId('con'), token_version: 1 };
-  const stored = await storeCredential(world, identity, { method: ctx.method, credential, sentAt, requested: link.scopes });
+  const stored = await storeCredential(world, identity, { method: ctx.method, credential, ageMs, requested: link.scopes });
   const about = { project_id: link.project_id, integration_id: integration.id, connection_id: identity.id };
   const connection = await world.store.connections.insert(
     {
@@ -108,7 +108,7 @@ async function create(world: World, { link, integration, ctx, credential, inputs
   return { kind: 'connected', link, connection };
 }
 
-async function renew(world: World, { link, integration, ctx, credential, inputs, account, sentAt }: Saving, id: string): Promise<Connected | Failed> {
+async function renew(world: World, { link, integration, ctx, credential, inputs, account, ageMs }: Saving, id: string): Promise<Connected | Failed> {
   // A refresh may move the version on while we save; the new authorization wins, so it is tried again.
   for (let attempt = 0; attempt < 10; attempt += 1) {
     const old = await world.store.connections.get(link.project_id, id);
@@ -117,7 +117,7 @@ async function renew(world: World, { link, integration, ctx, credential, inputs,
       return failLink(world, link, 'account_mismatch', 'Another account was authorized than the one that is connected.');
     }
     const identity = { project_id: link.project_id, id, token_version: old.token_version + 1 };
-    const stored = await storeCredential(world, identity, { method: ctx.method, credential, sentAt, requested: link.scopes });
+    const stored = await storeCredential(world, identity, { method: ctx.method, credential, ageMs, requested: link.scopes });
     const connection = await world.store.connections.renew(
       link.project_id,
       id,

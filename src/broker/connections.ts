@@ -9,7 +9,7 @@ import { readAccount } from './account.ts';
 import { findProvider, methodOf } from './catalog.ts';
 import { withSecretsOf } from './client-secrets.ts';
 import { giveBack } from './connecting.ts';
-import { storeCredential } from './credentials.ts';
+import { ageFromNow, ageSince, storeCredential } from './credentials.ts';
 import { completeGiven } from './given-inputs.ts';
 import { grantContext, openClient } from './grant-context.ts';
 import { newId } from './ids.ts';
@@ -108,7 +108,7 @@ export async function createConnection(world: World, project: string, body: Conn
   if (errors.length > 0) throw invalid(errors);
 
   const scopes = body.scopes ?? integration.scopes;
-  let sentAt = world.now();
+  let ageMs = ageFromNow(world);
   let ctx = grantContext(world, {
     definition: provider.definition,
     method: methodName,
@@ -118,8 +118,11 @@ export async function createConnection(world: World, project: string, body: Conn
   let credential: Credential;
   let account: string | undefined;
   try {
-    if ('import' in body) ({ credential, sentAt } = imported(method, body.import, sentAt));
-    else {
+    if ('import' in body) {
+      const given = imported(method, body.import, world.now());
+      credential = given.credential;
+      ageMs = ageSince(world, given.sentAt);
+    } else {
       const accepted = await withSecretsOf(world, { integration, ctx }, async (tried) => ({
         ctx: tried,
         started: await grantFor(method).start(tried, { redirectUri: '', state: '', scopes, endpoint: 'authorization' }),
@@ -142,7 +145,7 @@ export async function createConnection(world: World, project: string, body: Conn
 
   const identity = { project_id: project, id: newId('con'), token_version: 1 };
   const requested = 'import' in body ? (body.import.scopes ?? []) : scopes;
-  const stored = await storeCredential(world, identity, { method, credential, sentAt, requested });
+  const stored = await storeCredential(world, identity, { method, credential, ageMs, requested });
   const connection = await world.store.connections.insert(
     {
       project_id: project,

@@ -34,15 +34,29 @@ export function dueInS(method: Method, fields: CredentialFields, random: (bytes:
   return ends.length === 0 ? null : Math.max(leastSpacingS, Math.min(...ends));
 }
 
+/** How many milliseconds ago the request was sent that brought a credential; asked for when it is saved. */
+export type AgeMs = () => number;
+
+/** Of a request that is sent now: by the clock that never jumps, whatever the wall clock does meanwhile. */
+export function ageFromNow(world: Pick<World, 'elapsedMs'>): AgeMs {
+  const sentMs = world.elapsedMs();
+  return () => world.elapsedMs() - sentMs;
+}
+
+/** Of one that another process may have sent, or that somebody dates: by the wall clock, for nothing else is known to both. */
+export const ageSince =
+  (world: Pick<World, 'now'>, sentAt: Date): AgeMs =>
+  () =>
+    Math.max(0, world.now().getTime() - sentAt.getTime());
+
 /**
  * Seals a credential for a row and version.
  * @param requested the scopes that were asked for
- * @param sentAt when the request that brought it was sent
  */
 export async function storeCredential(
   world: World,
   row: Row,
-  { method, credential, sentAt, requested }: { method: Method; credential: Credential; sentAt: Date; requested: readonly string[] },
+  { method, credential, ageMs, requested }: { method: Method; credential: Credential; ageMs: AgeMs; requested: readonly string[] },
 ): Promise<StoredCredential> {
   const fields = credential.reveal();
   const { scopes, extras, lifetimeS, refreshLifetimeS, ...secret } = fields;
@@ -53,7 +67,7 @@ export async function storeCredential(
     extras: { ...extras },
     refreshable: canRefresh(method, fields),
     times: {
-      ageMs: Math.max(0, world.now().getTime() - sentAt.getTime()),
+      ageMs: ageMs(),
       lifetimeS,
       refreshLifetimeS,
       dueInS: dueInS(method, fields, world.random),

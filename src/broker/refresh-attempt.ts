@@ -3,6 +3,7 @@ import { grantFor } from '../grants/index.ts';
 import { Credential } from '../protocol/credential.ts';
 import { type ErrorCode, GrantryError, isGrantryError } from '../protocol/errors.ts';
 import { withSecretsOf } from './client-secrets.ts';
+import { ageFromNow } from './credentials.ts';
 import type { Ending, Ticket } from './host-health.ts';
 import { markRecovered, mayTry } from './integrations.ts';
 import { putOffMs } from './put-off.ts';
@@ -97,6 +98,7 @@ async function send(
   const { view, ctx, integration } = plan;
   const startedMs = world.elapsedMs();
   const sentAt = world.now();
+  const ageMs = ageFromNow(world);
   let renewed: Credential;
   try {
     renewed = await renew(world, plan).finally(onAnswer);
@@ -106,7 +108,7 @@ async function send(
     return recordFailure(world, claim, view.integration, error);
   }
   ticket.end('answered');
-  const saved = await saveRenewed(world, claim, { ctx, sentAt, credential: keepRefreshEnd(view.connection, plan.credential, renewed, sentAt) });
+  const saved = await saveRenewed(world, claim, { ctx, ageMs, credential: keepRefreshEnd(view.connection, plan.credential, renewed, sentAt) });
   count(world, view, 'refreshed', world.elapsedMs() - startedMs);
   await markRecovered(world, integration);
   return saved;

@@ -1,7 +1,7 @@
 import type { Credential } from '../protocol/credential.ts';
 import { GrantryError } from '../protocol/errors.ts';
 import type { GrantContext } from '../protocol/grant.ts';
-import { storeCredential } from './credentials.ts';
+import { type AgeMs, ageSince, storeCredential } from './credentials.ts';
 import type { ConnectionRecord, NewEvent } from './records.ts';
 import { giveBackLater } from './revocations.ts';
 import type { Spilled } from './spill.ts';
@@ -17,8 +17,8 @@ export type RefreshOutcome =
   /** The connection was deleted meanwhile. */
   | { kind: 'gone' };
 
-/** What a provider gave for the old credential, not yet saved; `sentAt`: when the request for it was sent. */
-export type Renewed = { ctx: GrantContext; credential: Credential; sentAt: Date };
+/** What a provider gave for the old credential, not yet saved. */
+export type Renewed = { ctx: GrantContext; credential: Credential; ageMs: AgeMs };
 
 /** So long a credential is kept in memory while Postgres is away; what was spilled to the disk stays there. */
 const keptMs = 15 * 60_000;
@@ -47,7 +47,7 @@ export async function saveRenewed(world: World, claim: Claim, renewed: Renewed):
   for (let attempt = 0; ; attempt += 1) {
     try {
       unsaved ??= await sealed(world, claim, renewed);
-      const saved = await commitRenewed(world, claim, unsaved);
+      const saved = await commitRenewed(world, claim, unsaved, renewed.ageMs());
       const outcome: RefreshOutcome = saved === undefined ? await notSaved(world, unsaved) : { kind: 'refreshed', connection: saved };
       // Not before: a credential that has to be given back is nowhere else until that is queued.
       if (isOnDisk) await world.spill.drop(unsaved);
@@ -65,25 +65,26 @@ export async function saveRenewed(world: World, claim: Claim, renewed: Renewed):
   }
 }
 
-async function sealed(world: World, { connection: row, lease }: Claim, { ctx, credential, sentAt }: Renewed): Promise<Spilled> {
+async function sealed(world: World, { connection: row, lease }: Claim, { ctx, credential, ageMs }: Renewed): Promise<Spilled> {
   const next = { ...row, token_version: row.token_version + 1 };
   const { times, ...stored } = await storeCredential(world, next, {
     method: ctx.method,
     credential,
-    sentAt,
+    ageMs,
     requested: row.requested_scopes,
   });
   const { ageMs: _, ...kept } = times;
   const { project_id, integration_id, id, token_version, method, inputs_sealed } = row;
   const about = { project_id, integration_id, connection_id: id, token_version, method, inputs_sealed, lease };
-  return { ...about, stored: { ...stored, times: kept }, sent_at: sentAt.toISOString() };
+  // By the wall clock: another process may have to read it.
+  return { ...about, stored: { ...stored, times: kept }, sent_at: new Date(world.now().getTime() - ageMs()).toISOString() };
 }
 
 /** Lifetimes count from when the request was sent, however long the saving took. */
-function commitRenewed(world: World, claim: Claim, { stored, sent_at }: Spilled): Promise<ConnectionRecord | undefined> {
+function commitRenewed(world: World, claim: Claim, { stored }: Spilled, ageMs: number): Promise<ConnectionRecord | undefined> {
   const row = claim.connection;
   const about = { project_id: row.project_id, integration_id: row.integration_id, connection_id: row.id };
-  const times = { ...stored.times, ageMs: Math.max(0, world.now().getTime() - Date.parse(sent_at)) };
+  const times = { ...stored.times, ageMs };
   const refreshed: NewEvent = { ...about, type: 'connection.refreshed', data: { token_version: row.token_version + 1, expires_in: times.lifetimeS } };
   const recovered: NewEvent = { ...about, type: 'connection.recovered', data: { failing_since: row.failing_since?.toISOString() ?? null } };
   return world.store.refreshes.commit(claim, { ...stored, times }, [refreshed], recovered);
@@ -128,7 +129,8 @@ export async function saveSpilled(world: World): Promise<number> {
 async function saveOne(world: World, spilled: Spilled): Promise<boolean> {
   const row = await world.store.connections.get(spilled.project_id, spilled.connection_id);
   if (row?.token_version === spilled.token_version) {
-    const saved = await commitRenewed(world, { connection: row, lease: spilled.lease, ambiguous: false }, spilled);
+    const ageMs = ageSince(world, new Date(spilled.sent_at))();
+    const saved = await commitRenewed(world, { connection: row, lease: spilled.lease, ambiguous: false }, spilled, ageMs);
     if (saved !== undefined) return true;
   }
   await notSaved(world, spilled);

@@ -1,4 +1,5 @@
 import { saveConnection } from '../../src/broker/connecting.ts';
+import { ageFromNow } from '../../src/broker/credentials.ts';
 import { grantContext, openClient } from '../../src/broker/grant-context.ts';
 import { updateIntegration } from '../../src/broker/integrations.ts';
 import { getToken } from '../../src/broker/tokens.ts';
@@ -41,7 +42,7 @@ export async function reconnect({ trace }: Stage, { world, life }: Running, { id
   const old = await world.store.connections.get(project, id);
   if (integration === undefined || old === undefined) return;
   const definition = world.shipped.get(integration.provider_id)!;
-  const sentAt = world.now();
+  const ageMs = ageFromNow(world);
   const tokens = provider.authorize(id);
   trace?.(life.name, `is authorized again for ${id}: ${tokens.access_token}`);
   const credential = new Credential({
@@ -55,7 +56,7 @@ export async function reconnect({ trace }: Stage, { world, life }: Running, { id
   });
   const link = linkOf(old.id, integration.id);
   const ctx = grantContext(world, { definition, method: 'web', client: await openClient(world, integration), inputs: {} });
-  await saveConnection(world, { link, integration, ctx, credential, inputs: {}, account: undefined, sentAt });
+  await saveConnection(world, { link, integration, ctx, credential, inputs: {}, account: undefined, ageMs });
 }
 
 export async function patch({ time }: Stage, { world }: Running, id: string): Promise<void> {

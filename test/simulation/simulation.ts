@@ -227,7 +227,7 @@ async function begin(stage: Stage): Promise<Connection[]> {
   return connections;
 }
 
-async function connect({ store, time, chance }: Stage, id: string, provider: Provider, ageS: number): Promise<ConnectionRecord> {
+async function connect({ store, chance }: Stage, id: string, provider: Provider, ageS: number): Promise<ConnectionRecord> {
   const method = definitions.get(provider.kind)!.methods.web!;
   const lifetimeS = Math.round(provider.lifetimeS - ageS);
   const credential = new Credential({
@@ -240,11 +240,10 @@ async function connect({ store, time, chance }: Stage, id: string, provider: Pro
     extras: {},
   });
   const world = { seal: { seal: async (_: unknown, text: string) => `${project}/connections/${id}/credential/1\n${text}` }, random: chance.bytes };
-  const now = () => new Date(epochMs + time.nowMs());
   const stored = await storeCredential(
-    { ...world, now } as never,
+    world as never,
     { project_id: project, id, token_version: 1 },
-    { method, credential, sentAt: now(), requested: [] },
+    { method, credential, ageMs: () => 0, requested: [] },
   );
   const row = await store.connections.insert(
     {

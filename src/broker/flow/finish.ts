@@ -5,6 +5,7 @@ import type { CallbackAnswer, GrantContext } from '../../protocol/grant.ts';
 import { readAccount } from '../account.ts';
 import { withSecretsOf } from '../client-secrets.ts';
 import { type Connected, giveBack, saveConnection } from '../connecting.ts';
+import { ageFromNow, ageSince } from '../credentials.ts';
 import { markMisconfigured, markRecovered } from '../integrations.ts';
 import { learnMore } from '../learn-more.ts';
 import { linkPlace } from '../places.ts';
@@ -81,11 +82,11 @@ async function exchange(world: World, link: LinkRecord, continuation: Continuati
   const begun = await openBegun(world, link);
   const filled = continuation.kind === 'callback' ? continuation.filled : undefined;
   const inputs = continuation.kind === 'direct' ? continuation.inputs : { ...begun?.inputs, ...filled };
-  const sentAt = continuation.kind === 'credential' ? new Date(continuation.sentAt) : world.now();
+  const ageMs = continuation.kind === 'credential' ? ageSince(world, new Date(continuation.sentAt)) : ageFromNow(world);
   const prepared = await linkContext(world, link, inputs);
   const { integration, trace } = prepared;
   const save = (ctx: GrantContext, credential: Credential, account: string | undefined) =>
-    saveConnection(world, { link, integration, ctx, credential, inputs, account, sentAt });
+    saveConnection(world, { link, integration, ctx, credential, inputs, account, ageMs });
   if (continuation.kind === 'credential') return save(prepared.ctx, new Credential(continuation.fields), continuation.account);
 
   if (trace !== undefined && continuation.kind === 'callback') {
@@ -107,7 +108,8 @@ async function exchange(world: World, link: LinkRecord, continuation: Continuati
   const account = await readAccount(ctx, credential);
   const callbackWithoutState = 'callback' in method && method.callback.state === 'not_echoed' && continuation.kind === 'callback';
   if (callbackWithoutState && link.verification === 'browser') {
-    const held: Continuation = { kind: 'credential', fields: credential.reveal(), account, sentAt: sentAt.toISOString() };
+    const sentAt = new Date(world.now().getTime() - ageMs()).toISOString();
+    const held: Continuation = { kind: 'credential', fields: credential.reveal(), account, sentAt };
     if (await hold(world, link, held, askNonce(link), askTtlS)) return { kind: 'ask', link };
     await giveBack(world, { integration, ctx }, credential);
     return failLink(world, link, 'invalid_callback', 'The flow had ended.');
