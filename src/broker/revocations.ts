@@ -16,15 +16,18 @@ const leaseS = 60;
 /** Few enough that each has had its answer, or its deadline, well inside the lease. */
 const atOnce = 10;
 
+/** A provider that asks to wait for longer is asked again all the same. */
+const longestWaitS = 3_600;
+
 /**
- * What became of one attempt to tell a provider: `later` keeps the credential for another one; `reconnected`: the connection has got this
+ * What became of one attempt to tell a provider: a number of seconds keeps the credential for another one; `reconnected`: the connection has got this
  * version otherwise, and many providers end everything of an account with one revocation.
  */
 async function tell(
   world: World,
   row: RevocationRecord,
   connection: ConnectionRecord | undefined,
-): Promise<'revoked' | 'impossible' | 'later' | 'reconnected'> {
+): Promise<'revoked' | 'impossible' | 'reconnected' | { afterS: number }> {
   if (connection !== undefined && connection.token_version >= row.token_version) return 'reconnected';
   const integration = await world.store.integrations.get(row.project_id, row.integration_id);
   const provider = integration && (await findProvider(world, row.project_id, integration.provider_id));
@@ -52,7 +55,7 @@ async function tell(
   } catch (error) {
     if (!isGrantryError(error)) throw error;
     world.log.warn({ connection: row.connection_id, code: error.code }, 'revocation failed');
-    return error.retryable ? 'later' : 'impossible';
+    return error.retryable ? { afterS: Math.min(longestWaitS, error.details.retryAfterS ?? 0) } : 'impossible';
   }
 }
 
@@ -61,7 +64,10 @@ async function attempt(world: World, row: RevocationRecord): Promise<void> {
   // One that is there was stopped, and its refresh came late: it has ended for its own reason, which was told.
   const connection = await world.store.connections.get(row.project_id, row.connection_id);
   const result = await tell(world, row, connection);
-  if (result === 'later' && row.attempts < mostAttempts) return;
+  if (typeof result === 'object' && row.attempts < mostAttempts) {
+    if (result.afterS > 0) await world.store.revocations.postpone(row, result.afterS);
+    return;
+  }
   const about = { project_id: row.project_id, integration_id: row.integration_id, connection_id: row.connection_id };
   const event: NewEvent =
     result === 'revoked'
@@ -70,7 +76,7 @@ async function attempt(world: World, row: RevocationRecord): Promise<void> {
           ...about,
           type: 'connection.revocation_failed',
           data: {
-            why: result === 'later' ? 'The provider did not answer for a day.' : 'The provider offers no way, or refused.',
+            why: typeof result === 'object' ? 'The provider did not answer for a day.' : 'The provider offers no way, or refused.',
             next: 'The end user can remove the access in her account there.',
           },
         };

@@ -353,6 +353,8 @@ export type Revocations = {
   queue(revocation: NewRevocation): Promise<RevocationRecord | undefined>;
   get(connectionId: string): Promise<RevocationRecord | undefined>;
   claimDue(limit: number, leaseS: number): Promise<RevocationRecord[]>;
+  /** It is not due again before so many seconds have passed. */
+  postpone(revocation: Pick<RevocationRecord, 'connection_id' | 'token_version'>, seconds: number): Promise<void>;
   /** Of this version only, however it is sealed by now: a later one that was queued meanwhile stays, and the events are not written. */
   done(revocation: Pick<RevocationRecord, 'connection_id' | 'token_version'>, events: NewEvent[]): Promise<void>;
 };

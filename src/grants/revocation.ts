@@ -1,6 +1,6 @@
 import { type ClientAuthentication, clientAuthentication, secretValue } from '../protocol/client-authentication.ts';
 import type { Credential, CredentialFields } from '../protocol/credential.ts';
-import { GrantryError } from '../protocol/errors.ts';
+import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { GrantContext } from '../protocol/grant.ts';
 import { expandHeaders, nameParameters } from '../protocol/parameters.ts';
 import { pointerValue } from '../protocol/pointer.ts';
@@ -17,14 +17,36 @@ import { authenticateClient, type TokenMethod } from './token-endpoint.ts';
 const gone = new Set(['invalid_token', 'invalid_grant', 'token_revoked', 'token_expired']);
 
 /**
- * Ends an authorization at the provider (RFC 7009 section 2.1, or the definition's way): the refresh token where there is one, which
- * takes its access tokens along, else the access token. A token that the provider no longer knows is a success.
+ * Ends an authorization at the provider (RFC 7009 section 2.1, or the definition's way): the refresh token where there is one, and then the
+ * access token, which a provider should end with it and need not. A token that the provider no longer knows is a success, and so is one
+ * that it does not end by itself once its refresh token is gone.
  * Throws `unsupported` when the provider has no such endpoint, `provider_unavailable`, `invalid_client`, `provider_error`, and the door's.
  */
 export async function revokeCredential(ctx: GrantContext<TokenMethod>, credential: Credential): Promise<void> {
+  const fields = credential.reveal();
+  const [first, ...further] = standardParameters(ctx.method, fields);
+  await revoke(ctx, fields, first);
+  for (const params of further) {
+    await revoke(ctx, fields, params).catch((error: unknown) => {
+      if (!isGrantryError(error) || error.retryable) throw error;
+    });
+  }
+}
+
+type Parameters = Readonly<Record<string, string>>;
+
+/** What each request says by the RFC. A definition that says its own way has one request, and so has an endpoint that is told no parameters. */
+function standardParameters({ revocation }: TokenMethod, { refresh_token, access_token }: CredentialFields): readonly [Parameters, ...Parameters[]] {
+  if (revocation.params !== undefined) return [{}];
+  const access = { token: access_token, token_type_hint: 'access_token' };
+  if (refresh_token === undefined) return [access];
+  const refresh = { token: refresh_token, token_type_hint: 'refresh_token' };
+  return revocation.format === 'none' ? [refresh] : [refresh, access];
+}
+
+async function revoke(ctx: GrantContext<TokenMethod>, fields: CredentialFields, standard: Parameters): Promise<void> {
   const { method, door, now } = ctx;
   const { revocation } = method;
-  const fields = credential.reveal();
   const values = {
     ...templateValues(ctx),
     ...extraValues(fields.extras),
@@ -35,7 +57,6 @@ export async function revokeCredential(ctx: GrantContext<TokenMethod>, credentia
   if (url === undefined) throw new GrantryError('unsupported', { detail: 'This provider has no way to revoke a token.' });
   checkAuthority(method.revocation_endpoint ?? '');
   const authentication = await authenticate(ctx, fields, url);
-  const standard = revocation.params === undefined ? tokenParameters(fields) : {};
   const params = nameParameters(
     { ...standard, ...authentication.params },
     { rename: revocation.rename, omit: [], params: revocation.params ?? {}, values },
@@ -51,12 +72,6 @@ export async function revokeCredential(ctx: GrantContext<TokenMethod>, credentia
   const refused = revocation.authentication === 'access_token' ? 'invalid_grant' : 'invalid_client';
   const failure = tokenFailure(answer, document, { response: method.response, refused, now: now() });
   if (failure !== undefined && !isGone(answer.status, document, { response: method.response, failure })) throw failure;
-}
-
-function tokenParameters({ refresh_token, access_token }: CredentialFields): Record<string, string> {
-  return refresh_token === undefined
-    ? { token: access_token, token_type_hint: 'access_token' }
-    : { token: refresh_token, token_type_hint: 'refresh_token' };
 }
 
 async function authenticate(ctx: GrantContext<TokenMethod>, fields: CredentialFields, url: string): Promise<ClientAuthentication & { url: string }> {

@@ -33,7 +33,8 @@ test('a deleted connection is revoked at the provider and gone here', async () =
     expect(await problemOf(world.root.call('GET', `/v1/connections/${id}${path}`))).toMatchObject({ status: 404, code: 'not_found' });
   expect(await problemOf(remove())).toMatchObject({ status: 404 });
   await expect.poll(waiting).toBe(0);
-  expect(as().counters.revocations).toBe(before + 1);
+  // The refresh token, and then the access token.
+  expect(as().counters.revocations).toBe(before + 2);
   const { status } = await fetch(`${as().url}/api/me`, { headers: { authorization: `Bearer ${access_token}` } });
   expect(status).toBe(401);
   expect((await types()).map(({ type }) => type).slice(0, 2)).toEqual(['connection.revoked', 'connection.deleted']);
@@ -59,6 +60,24 @@ test('a provider that is down changes nothing for the caller, and is told later'
   await keepHouse(world.broker.world);
   expect(await waiting()).toBe(0);
   expect((await types())[0]).toMatchObject({ type: 'connection.revoked' });
+});
+
+test('a provider that asks to wait is not asked again before, and after an hour in any case', async () => {
+  const dueInS = async () =>
+    Number(
+      (await world.sql('select extract(epoch from next_attempt_at - now())::float8 as s from revocations where connection_id = $1', [id]))[0]?.s,
+    );
+  as().switches.revocationFault = { kind: 'retry_after', seconds: 600 };
+  await remove();
+  await expect.poll(dueInS, { timeout: 20_000 }).toBeGreaterThan(500);
+  expect(await dueInS()).toBeLessThanOrEqual(600);
+  as().switches.revocationFault = { kind: 'retry_after', seconds: 86_400 };
+  await world.sql(`update revocations set next_attempt_at = now() - interval '1 second'`);
+  expect((await keepHouse(world.broker.world)).revocationsTried).toBe(1);
+  expect(await dueInS()).toBeGreaterThan(3_500);
+  expect(await dueInS()).toBeLessThanOrEqual(3_600);
+  as().switches.revocationFault = { kind: 'none' };
+  await world.sql('delete from revocations');
 });
 
 test('an integration stays until the provider was told of what was deleted', async () => {

@@ -261,14 +261,33 @@ describe('the integration between start and callback', () => {
     expect(await scene.stateOf(link)).toMatchObject({ status: 'expired', connection_id: null });
   });
 
-  test('had its provider redefined: the flow keeps the endpoints that it began with', async () => {
+  const redefine = async (id: string, change: (definition: string) => string) => {
     const as = scene.providers.authorizationServer;
-    await scene.define(JSON.stringify({ ...JSON.parse(as.definition), id: 'redefined' }));
-    await scene.integrate(as, { id: 'redefined', provider: 'redefined' });
-    const evil = JSON.stringify({ ...JSON.parse(scene.providers.hostile.definition), id: 'redefined' });
-    const { link, calls } = await changedBetween('redefined', () => scene.define(evil));
+    const definition = (text: string) => JSON.stringify({ ...JSON.parse(text), id });
+    await scene.define(definition(as.definition));
+    await scene.integrate(as, { id, provider: id });
+    return changedBetween(id, () => scene.define(definition(change(as.definition))));
+  };
+
+  test('had its provider redefined: the flow keeps the endpoints that it began with', async () => {
+    const { link, calls } = await redefine('redefined', (text) => text.replaceAll('/token"', '/elsewhere"'));
     expect(calls).toBe(1);
-    expect(scene.providers.hostile.counters.token_requests).toBe(0);
     await scene.connectionOf(link);
+  });
+
+  test('had its provider moved to other servers: the flow ends, and neither is sent anything', async () => {
+    const { link, calls } = await redefine('relocated', () => scene.providers.hostile.definition);
+    expect([calls, scene.providers.hostile.counters.token_requests]).toEqual([0, 0]);
+    await scene.expectFailed(link, 'exchange_failed');
+  });
+
+  test.each(['issuer', 'token_endpoint', 'revocation_endpoint'])('had its %s alone moved to another server: the same', async (name) => {
+    const { link, calls } = await redefine(`moved-${name.replaceAll('_', '-')}`, (text) => {
+      const definition = JSON.parse(text);
+      const web = { ...definition.methods.web, [name]: `http://127.0.0.1:9/${name}` };
+      return JSON.stringify({ ...definition, methods: { ...definition.methods, web } });
+    });
+    expect(calls).toBe(0);
+    await scene.expectFailed(link, 'exchange_failed');
   });
 });

@@ -19,12 +19,15 @@ const fields = {
   extras: { user: 'u/1' },
 } as const;
 
+type Answer = Exclude<Parameters<typeof scriptedDoor>[number], Error>;
+
+/** `answer`: to every request, or to each in turn. */
 async function revoke(
   method: Record<string, unknown>,
-  answer: Parameters<typeof scriptedDoor>[0],
+  answer: Answer | readonly Answer[],
   { refreshToken = true, ...settings }: { refreshToken?: boolean } & Parameters<typeof contextFor>[2] = {},
 ) {
-  const { door, sent } = scriptedDoor(answer);
+  const { door, sent } = scriptedDoor(...[answer, answer].flat());
   const ctx = contextFor('authorization_code', { ...base, ...method }, { door, ...settings });
   await authorizationCode.revoke?.(ctx, new Credential({ ...fields, ...(refreshToken ? { refresh_token: 'rt' } : {}) }));
   return sent;
@@ -36,6 +39,25 @@ test('RFC 7009 section 2.1: the refresh token, with the client authenticated as 
   const [sent] = await revoke({}, ok);
   expect(sent).toMatchObject({ method: 'POST', url: base.revocation_endpoint, headers: { authorization: 'Basic Y2xpZW50OnNlY3JldA==' } });
   expect(formOf(sent)).toEqual({ token: 'rt', token_type_hint: 'refresh_token' });
+});
+
+test('then the access token: a provider should end it with the refresh token, and need not', async () => {
+  const sent = await revoke({}, ok);
+  expect(sent.map((each) => formOf(each))).toEqual([
+    { token: 'rt', token_type_hint: 'refresh_token' },
+    { token: 'at', token_type_hint: 'access_token' },
+  ]);
+});
+
+test('an access token that the provider does not end by itself is no failure; one that it could not end now is', async () => {
+  const unsupported = { status: 400, body: '{"error":"unsupported_token_type"}' };
+  expect(await revoke({}, [ok, unsupported])).toHaveLength(2);
+  await expect(revoke({}, [ok, { status: 503, body: '' }])).rejects.toMatchObject({ code: 'provider_unavailable' });
+});
+
+test('an endpoint that is told no parameters, or has parameters of its own, is called once', async () => {
+  expect(await revoke({ revocation: { method: 'DELETE', format: 'none', authentication: 'access_token' } }, ok)).toHaveLength(1);
+  expect(await revoke({ revocation: { params: { token: '{refresh_token}' } } }, ok)).toHaveLength(1);
 });
 
 test('the access token where there is no refresh token', async () => {
@@ -73,7 +95,7 @@ test("the definition's way: method, address, body and authentication", async () 
 test.each([[json({ error: 'invalid_token' }, 400)], [json({ error: 'invalid_grant' }, 400)], [json({}, 404)], [{ status: 410 }]])(
   '%o: it was gone already',
   async (answer) => {
-    await expect(revoke({}, answer)).resolves.toHaveLength(1);
+    await expect(revoke({}, answer)).resolves.toHaveLength(2);
   },
 );
 
@@ -91,7 +113,7 @@ test.each([
 });
 
 test('a 401 speaks of the token where the token is what authenticates', async () => {
-  await expect(revoke({ revocation: { authentication: 'access_token' } }, json({}, 401))).resolves.toHaveLength(1);
+  await expect(revoke({ revocation: { authentication: 'access_token' } }, json({}, 401))).resolves.toHaveLength(2);
 });
 
 test('a provider without such an endpoint, or one whose optional address nobody gave, cannot revoke', async () => {

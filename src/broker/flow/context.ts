@@ -1,7 +1,8 @@
+import { methodOrigins } from '../../protocol/definition/origins.ts';
 import type { Method } from '../../protocol/definition/schema.ts';
 import { GrantryError } from '../../protocol/errors.ts';
 import type { GrantContext, Pending } from '../../protocol/grant.ts';
-import { methodOf } from '../catalog.ts';
+import { findProvider, methodOf } from '../catalog.ts';
 import { getIntegrationOf, grantContext, openClient } from '../grant-context.ts';
 import { eventsOf } from '../links.ts';
 import { linkInputsPlace, linkPlace } from '../places.ts';
@@ -32,7 +33,22 @@ export async function openBegun(world: World, link: LinkRecord): Promise<Begun |
   return link.pending_sealed === null ? undefined : JSON.parse(await world.seal.open(linkPlace(link, 'pending'), link.pending_sealed));
 }
 
-/** What the grant of a link is given: the definition as it was when the link was made, and our registration as it is. A test is watched. */
+/**
+ * A server that the definition does not name any more, at that place, is sent nothing: our registration may have been changed together with the addresses, for a
+ * reason. Throws `conflict`.
+ */
+async function checkServers(world: World, link: LinkRecord, { provider_id, method }: IntegrationRecord): Promise<void> {
+  const today = await findProvider(world, link.project_id, provider_id);
+  const known = today?.definition.methods;
+  const servers = known !== undefined && Object.hasOwn(known, method) && known[method] !== undefined ? methodOrigins(known[method]) : new Map();
+  if ([...methodOrigins(linkMethod(link))].every(([place, server]) => servers.get(place) === server)) return;
+  throw new GrantryError('conflict', { detail: 'The provider definition names other servers than when the link was made.' });
+}
+
+/**
+ * What the grant of a link is given: the definition as it was when the link was made, and our registration as it is. A test is watched.
+ * Throws `conflict` when the integration is gone, is another app now, or its definition names other servers.
+ */
 export async function linkContext(
   world: World,
   link: LinkRecord,
@@ -42,6 +58,7 @@ export async function linkContext(
   if (integration.client_id !== link.snapshot.client_id) {
     throw new GrantryError('conflict', { detail: 'The client registration was changed after the link was made.' });
   }
+  await checkServers(world, link, integration);
   const client = await openClient(world, integration);
   const ctx = grantContext(world, { definition: link.snapshot.definition, method: link.snapshot.method, client, inputs });
   if (link.purpose !== 'test') return { ctx, integration, trace: undefined };

@@ -120,7 +120,7 @@ export const scopes: Scopes = {
     handOutAgain: sweeping,
     counts: sweeping,
   },
-  revocations: { queue: 'record', get: ofJob, claimDue: sweeping, done: ofJob },
+  revocations: { queue: 'record', get: ofJob, claimDue: sweeping, postpone: ofJob, done: ofJob },
   probes: { used: sweeping, due: sweeping, refused: 'record', postpone: sweeping },
   events: { list: 'first' },
   webhooks: {

@@ -47,6 +47,12 @@ export function revocationStore(db: Database): Revocations {
         .where(sql`${revocations.connection_id} in ${due}`)
         .returning();
     },
+    async postpone({ connection_id, token_version }, seconds) {
+      await db
+        .update(revocations)
+        .set({ next_attempt_at: sql`greatest(${revocations.next_attempt_at}, now() + make_interval(secs => ${seconds}))` })
+        .where(and(eq(revocations.connection_id, connection_id), eq(revocations.token_version, token_version)));
+    },
     done: ({ connection_id, token_version }, events) =>
       db.transaction(async (tx) => {
         const rows = await tx

@@ -1,4 +1,5 @@
 import type { Path } from './faults.ts';
+import { originOf } from './origins.ts';
 import type { Method } from './schema.ts';
 
 /**
@@ -7,12 +8,6 @@ import type { Method } from './schema.ts';
  */
 
 type TokenMethod = Extract<Method, { token: unknown }>;
-
-/** Scheme and host of a template, or the variable that stands for them; an address that names neither is its own. */
-export function originOf(template: string): string {
-  const origin = /^(?:[a-z]+:\/\/[^/?#]*|\{[^{}]*\})/i.exec(template)?.[0] ?? template;
-  return origin.toLowerCase().replace(/^(https:.*):443$/, '$1');
-}
 
 const issuerOf = (method: TokenMethod): string | undefined => ('issuer' in method ? method.issuer : undefined);
 
@@ -57,5 +52,5 @@ export function audienceFaults(method: TokenMethod, path: Path): [Path, string][
 /** True when the definition itself names somebody else than the token endpoint as the audience: that is worth a second look. */
 export function namesOtherAudience(method: TokenMethod): boolean {
   const audience = method.client_assertion?.audience;
-  return signs(method) && audience !== undefined && /^(?:https?:\/\/|\{)/i.test(audience) && originOf(audience) !== originOf(method.token_endpoint);
+  return signs(method) && audience !== undefined && ![undefined, originOf(method.token_endpoint)].includes(originOf(audience));
 }

@@ -7,6 +7,7 @@ import { consistencyFaults } from './consistency.ts';
 import { declarationFaults } from './declarations.ts';
 import { type Path, pointerOf } from './faults.ts';
 import { grantTypeFaults } from './grant-types.ts';
+import { bases } from './inputs.ts';
 import { nearest } from './nearest.ts';
 import { parameterFaults } from './parameters.ts';
 import type { Api, Definition, Input, Method } from './schema.ts';
@@ -139,7 +140,7 @@ function basicHeader(method: Extract<Method, { token: unknown }>): string[] {
 /** Everything that the schema alone cannot say of a definition: all faults at once, none when it is sound. */
 export function definitionFaults(definition: Definition, options: Options): Fault[] {
   return [
-    ...declarationFaults(definition.inputs, ['inputs'], options),
+    ...declarationFaults(definition.inputs, ['inputs'], { ...options, bases: bases(definition, Object.values(definition.methods)) }),
     ...allApiFaults(definition, options),
     ...Object.entries(definition.methods).flatMap(([name, method]) => {
       const path = ['methods', name];
@@ -147,7 +148,7 @@ export function definitionFaults(definition: Definition, options: Options): Faul
       return [
         // Names like 1 would be put first by JavaScript, and the first method is the default.
         ...(/^\d+$/.test(name) ? [fault(path, "A method's name must not be a number.")] : []),
-        ...declarationFaults(method.inputs, [...path, 'inputs'], options),
+        ...declarationFaults(method.inputs, [...path, 'inputs'], { ...options, bases: bases(definition, [method]) }),
         ...afterFaults(definition, method, path),
         ...methodPlaces(method, path).flatMap((place) => placeFaults(place, inputs, options)),
         ...('token' in method ? headerFaults(method.token.headers, [...path, 'token', 'headers'], ['content-type', ...basicHeader(method)]) : []),

@@ -1,11 +1,13 @@
 import type { Fault } from '../errors.ts';
 import { type Path, pointerOf } from './faults.ts';
-import { inputDetail } from './inputs.ts';
+import { baseDetail, inputDetail } from './inputs.ts';
 import { patternFault } from './pattern.ts';
 import type { Input } from './schema.ts';
 import { builtInNames } from './variables.ts';
 
-function inputFaults(name: string, input: Input, options: { allowPrivateHosts: boolean }): [Path, string][] {
+type Rules = { allowPrivateHosts: boolean /** Names of the inputs that an address goes on behind. */; bases: ReadonlySet<string> };
+
+function inputFaults(name: string, input: Input, options: Rules): [Path, string][] {
   const { pattern, example, ...rest } = input;
   const broken = pattern === undefined ? undefined : patternFault(pattern);
   const checked: Input = pattern === undefined || broken !== undefined ? rest : { ...rest, pattern };
@@ -22,7 +24,10 @@ function inputFaults(name: string, input: Input, options: { allowPrivateHosts: b
     ...choiceFaults(name, input),
     ...(input.secret && input.default !== undefined ? [[['default'], 'A secret has no default: leave it out.'] satisfies [Path, string]] : []),
     ...values.flatMap(([field, value]): [Path, string][] => {
-      const detail = value === undefined ? undefined : inputDetail(checked, value, options);
+      const detail =
+        value === undefined
+          ? undefined
+          : (inputDetail(checked, value, options) ?? (options.bases.has(name) ? baseDetail(checked, value) : undefined));
       return detail === undefined ? [] : [[field, detail]];
     }),
   ];
@@ -72,7 +77,7 @@ function takenFaults(inputs: Readonly<Record<string, Input>>): [Path, string][] 
 }
 
 /** What is wrong with the inputs that a definition declares at `path`: names, patterns, and values that do not fit them. */
-export function declarationFaults(inputs: Readonly<Record<string, Input>>, path: Path, options: { allowPrivateHosts: boolean }): Fault[] {
+export function declarationFaults(inputs: Readonly<Record<string, Input>>, path: Path, options: Rules): Fault[] {
   const found = Object.entries(inputs).flatMap(([name, input]) =>
     inputFaults(name, input, options).map(([field, detail]): [Path, string] => [[name, ...field], detail]),
   );

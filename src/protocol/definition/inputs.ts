@@ -21,9 +21,6 @@ export type CompletedInputs = {
 
 const hostName = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*(?::\d{1,5})?$/;
 
-/** A method, some of whose inputs its callback may fill in. */
-type Fillable = Pick<Method, 'inputs'> & { callback?: { state: unknown; inputs?: Readonly<Record<string, unknown>> } };
-
 /** The inputs of a method: the provider's and its own, which win. */
 export function declaredInputs(definition: Pick<Definition, 'inputs'>, method: Pick<Method, 'inputs'>): Inputs {
   return { ...definition.inputs, ...method.inputs };
@@ -53,13 +50,26 @@ export function inputDetail(input: Input, value: string, { allowPrivateHosts }: 
   return input.url ? urlDetail(value, allowPrivateHosts) : undefined;
 }
 
+/** Names of the inputs that an address goes on behind, as in {server}/token. */
+export function bases({ api }: Pick<Definition, 'api'>, methods: readonly Method[]): ReadonlySet<string> {
+  const places = [
+    ...methods.flatMap((method) => [...methodPlaces(method, []), ...apiPlaces(apiOf({ api }, method), [method], [])]),
+    ...apiPlaces(api, methods, []),
+  ];
+  return new Set(places.flatMap(({ kind, template }) => (kind === 'url' ? (/^\{([^{}]+)\}./.exec(template)?.[1] ?? []) : [])));
+}
+
+/** Why a value of a URL cannot be gone on behind; undefined when it can. */
+export const baseDetail = (input: Input, value: string): string | undefined =>
+  input.url && value.includes('?') ? 'Must not hold a query: addresses go on behind it.' : undefined;
+
 /**
  * Completes what was given with defaults and checks it. An empty value counts as not given. Values of inputs that
  * are neither given nor defaulted are absent from `values`.
  */
 export function completeInputs(
-  definition: Pick<Definition, 'inputs'>,
-  method: Fillable,
+  definition: Pick<Definition, 'inputs' | 'api'>,
+  method: Method,
   given: Readonly<Record<string, string>>,
   { allowPrivateHosts }: { allowPrivateHosts: boolean } = { allowPrivateHosts: false },
 ): CompletedInputs {
@@ -67,11 +77,13 @@ export function completeInputs(
   const fault = (name: string, detail: string): Fault => ({ pointer: pointerOf(['inputs', name]), detail });
   const faults = Object.keys(given).flatMap((name) => (Object.hasOwn(declared, name) ? [] : [fault(name, 'There is no input of this name.')]));
   const missing: CompletedInputs['missing'] = [];
+  const stoodOn = bases(definition, [method]);
+  const filled = 'callback' in method && 'inputs' in method.callback ? method.callback.inputs : {};
   const values = Object.entries(declared).flatMap(([name, input]): [string, string][] => {
     const value = (Object.hasOwn(given, name) ? given[name] : undefined) || input.default;
-    if (value === undefined && !input.optional && !Object.hasOwn(method.callback?.inputs ?? {}, name)) missing.push({ name, input });
+    if (value === undefined && !input.optional && !Object.hasOwn(filled, name)) missing.push({ name, input });
     if (value === undefined) return [];
-    const detail = inputDetail(input, value, { allowPrivateHosts });
+    const detail = inputDetail(input, value, { allowPrivateHosts }) ?? (stoodOn.has(name) ? baseDetail(input, value) : undefined);
     if (detail !== undefined) faults.push(fault(name, detail));
     return detail === undefined ? [[name, value]] : [];
   });

@@ -30,8 +30,8 @@ test('what is no choice, or no longer one, leads nowhere', () => {
 });
 
 test('only choices are accepted, and what they bring along cannot be given', () => {
-  const definition = { inputs: contextOf(method, { declared }).definition.inputs };
-  const faultsOf = (given: Record<string, string>) => completeInputs(definition, { inputs: {} }, given).faults;
+  const ctx = contextOf(method, { declared });
+  const faultsOf = (given: Record<string, string>) => completeInputs(ctx.definition, ctx.method, given).faults;
   expect(faultsOf({ region: 'eu' })).toEqual([]);
   expect(faultsOf({ region: 'de' })).toEqual([{ pointer: '/inputs/region', detail: 'Must be one of eu, us.' }]);
   expect(faultsOf({ login: 'evil.com' })).toEqual([{ pointer: '/inputs/login', detail: 'There is no input of this name.' }]);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { completeInputs, declaredInputs, hasOpenHost } from '../../../src/protocol/definition/inputs.ts';
 import { parseDefinitionValue } from '../../../src/protocol/definition/parse.ts';
 import type { Definition, Method } from '../../../src/protocol/definition/schema.ts';
-import { put, sample } from './samples.ts';
+import { faultsOf, put, sample } from './samples.ts';
 
 function parsed(inputs: Record<string, unknown>, methodInputs: Record<string, unknown> = {}): { definition: Definition; method: Method } {
   const definition = parseDefinitionValue(
@@ -55,6 +55,21 @@ describe('completeInputs', () => {
       missing: [],
       faults: [{ pointer: `/inputs/${name.replace('/', '~1')}`, detail: 'There is no input of this name.' }],
     });
+  });
+
+  it('refuses a query in what addresses go on behind, in a value as in the definition', () => {
+    const tree = () => put(sample(), '/methods/web/token_endpoint', '{server}/token');
+    const definition = parseDefinitionValue(tree(), { allowPrivateHosts: false });
+    const { web, signed } = definition.methods;
+    if (web === undefined || signed === undefined) throw new Error('no method');
+    const given = { server: 'https://login.acme.com/base?x=1' };
+    const detail = 'Must not hold a query: addresses go on behind it.';
+    expect(completeInputs(definition, web, given).faults).toEqual([{ pointer: '/inputs/server', detail }]);
+    expect(completeInputs(definition, web, { server: 'https://login.acme.com/base' }).faults).toEqual([]);
+    expect(completeInputs(definition, signed, given).faults).toEqual([]);
+    const check = (broken: ReturnType<typeof tree>) => faultsOf(() => parseDefinitionValue(broken, { allowPrivateHosts: false }));
+    expect(check(put(tree(), '/inputs/server/example', given.server))).toEqual([{ pointer: '/inputs/server/example', detail }]);
+    expect(check(put(tree(), '/methods/web/token_endpoint', '{server}'))).toEqual([]);
   });
 
   it('does not take inherited members for given values', () => {
