@@ -82,8 +82,8 @@ async function mendEndpoints({ root, talker, markers }: Stage): Promise<void> {
   await root.call('POST', `/v1/webhook-deliveries/${data[0]?.id}/redeliver`);
 }
 
-/** While the key service is away or talks nonsense, a project that is new to the process cannot be sealed for. */
-async function loseKeyService({ root, recorder, env, kms, markers }: Stage): Promise<void> {
+/** While the key service is away or talks nonsense, a project that is new to the process, and has its own key there, cannot be sealed for. */
+async function loseKeyService({ root, recorder, talker, env, kms, markers }: Stage): Promise<void> {
   await root.call('POST', '/v1/projects', { body: { id: 'sealed', name: 'Sealed', return_urls: [] } });
   const inside = createGrantryClient({ baseUrl: recorder.url, apiKey: env.GRANTRY_ROOT_KEY ?? '', project: 'sealed' });
   for (const fault of [{ kind: 'down' }, { kind: 'garbage' }, { kind: 'refuse', error: 'forbidden', status: 403 }] as const) {
@@ -96,6 +96,9 @@ async function loseKeyService({ root, recorder, env, kms, markers }: Stage): Pro
     await root.call('GET', '/v1/encryption');
   }
   kms.switches.fault = { kind: 'none' };
+  // Its own key wraps from now on.
+  const { secret } = await inside.call<{ secret: string }>('POST', '/v1/webhook-endpoints', { body: { url: `${talker.url}/hooks/in` } });
+  markers.note('webhook secret', 'hooks', secret.replace('whsec_', ''));
 }
 
 export async function playAdministration(stage: Stage): Promise<void> {

@@ -40,6 +40,10 @@ export async function playFailedStarts(stage: Stage): Promise<Item[]> {
     { DATABASE_URL: elsewhere.href },
     { ...alone, GRANTRY_KEYS: JSON.stringify({ keys: [{ kty: 'oct', kid: 'other', k: otherKey }] }) },
     { ...alone, GRANTRY_KEYS: '', GRANTRY_KEYS_FILE: await given('keys', `{"keys": [{"kty": "oct", "kid": "x", "k": "${lost()}"}]}`) },
+    { GRANTRY_PROJECT_KEYS_FILE: await given('project-keys', `{"x": {"keys": [{"kty": "oct", "kid": "x", "k": "${lost()}"}]}, "y": "${lost()}"}`) },
+    {
+      GRANTRY_PROJECT_KEYS_FILE: await given('project-urls', `{"x": {"service": {"url": "https://user:${lost()}@x/?${lost()}", "token_file": "x"}}}`),
+    },
     { GRANTRY_KMS_TOKEN_FILE: await given('wrong-token', lost()) },
     { GRANTRY_KMS_TOKEN_FILE: await given('no-token', `${lost()} ${lost()}`) },
     { GRANTRY_KMS_URL: `https://user:${lost()}@kms.example/v1?token=${lost()}` },

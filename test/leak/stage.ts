@@ -38,6 +38,8 @@ export type Stage = {
   metricsUrl: string;
   /** It has the master key that wraps; the ring that is there too only unwraps. */
   kms: SandboxKms;
+  /** The master key of the project `leaving`; that of `sealed` is in the key service. */
+  ring: string;
   /** Between the broker and Postgres. */
   line: Line;
   postgres: { url: string; directory: string };
@@ -138,6 +140,12 @@ export async function startStage(): Promise<Stage> {
     const tokenFile = join(work, 'kms-token');
     markers.note('key service credential', 'broker', kms.token);
     await writeFile(tokenFile, kms.token, { mode: 0o600 });
+    const ownKey = randomBytes(32);
+    for (const encoding of ['base64url', 'hex'] as const) markers.note('master key', 'leaving', ownKey.toString(encoding));
+    const ring = { keys: [{ kty: 'oct', kid: 'leak-own', k: ownKey.toString('base64url') }] };
+    const service = { url: kms.url, token_file: tokenFile, allow_private_host: true };
+    const projectKeysFile = join(work, 'project-keys.json');
+    await writeFile(projectKeysFile, JSON.stringify({ leaving: ring, sealed: { service } }), { mode: 0o600 });
     const messageFile = join(work, 'message');
     await writeFile(messageFile, markers.make('crash message', 'broker', 'odd'));
     const env = {
@@ -147,6 +155,7 @@ export async function startStage(): Promise<Stage> {
       GRANTRY_KMS_URL: kms.url,
       GRANTRY_KMS_TOKEN_FILE: tokenFile,
       GRANTRY_KMS_ALLOW_PRIVATE_HOST: 'true',
+      GRANTRY_PROJECT_KEYS_FILE: projectKeysFile,
       GRANTRY_ROOT_KEY: markers.make('root key', 'broker') + markers.make('root key', 'broker'),
       GRANTRY_ROLE: 'all',
       GRANTRY_DATA_DIR: directories.data,
@@ -179,6 +188,7 @@ export async function startStage(): Promise<Stage> {
       broker,
       bundle,
       kms,
+      ring: JSON.stringify(ring),
       env,
       root: createGrantryClient({ baseUrl: recorder.url, apiKey: env.GRANTRY_ROOT_KEY }),
       metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
