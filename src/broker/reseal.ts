@@ -1,4 +1,4 @@
-import { isGrantryError } from '../protocol/errors.ts';
+import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { Damage, Resealed, SealedRow, SealedTable, TableProgress } from './key-records.ts';
 import { placeOf } from './sealed-places.ts';
 import type { World } from './world.ts';
@@ -92,7 +92,15 @@ async function sealAnew(world: SealingWorld, table: SealedTable, old: readonly O
       for (const each of old.filter((one) => ownOf(one) === own)) results.set(each, await anewUnlessAway(world, table, each, { own, away }));
     }),
   );
-  return old.map((each) => ({ ...each, anew: results.get(each) ?? { kind: 'away' } }));
+  const anew = [...results.values()].flatMap((one) => (one.kind === 'sealed' ? [headOf(one.to)] : []));
+  const isCurrent = await currentHeads(world, anew);
+  return old.map((each) => {
+    const one = results.get(each) ?? { kind: 'away' };
+    if (one.kind !== 'sealed' || isCurrent(headOf(one.to))) return { ...each, anew: one };
+    // A process goes on sealing with the key that it knows while the new one cannot be unwrapped: that would be destroyed under what it has sealed.
+    if (ownOf(each) === undefined) throw new GrantryError('unavailable', { detail: 'The new data key of a project cannot be unwrapped now.' });
+    return { ...each, anew: { kind: 'away' } };
+  });
 }
 
 type Owner = { own: string | undefined; away: Set<string> };

@@ -133,6 +133,8 @@ test('a service that goes away when rows are gone through: the old key is kept f
       kms.switches.fault = { kind: 'down' };
       return sealedRows.count(table);
     };
+    // This process could go on sealing with the key that it knows.
+    await clientOf(broker, 'served').call('POST', '/v1/webhook-endpoints', { body: { url: 'http://127.0.0.1:9/' } });
     await rotate(broker);
     await turnAll({ ...world, store: { ...world.store, sealedRows: { ...sealedRows, count } } });
     expect(await stateOf(broker)).toMatchObject({ rotation: { phase: 'done', problem: null }, damaged: { count: 0 } });

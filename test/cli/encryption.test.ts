@@ -43,3 +43,14 @@ test('the keys are rotated and waited for, and what does not open is named', asy
   const { key } = await broker.clientWith(['admin']);
   expect((await grantry('encryption rotate', key)).code).toBe(4);
 });
+
+test('a project that had to be left out is an error of the one who waits', async () => {
+  await broker.sql(`update data_keys set wrapped = 'own:default:' || wrapped where retired_at is null`);
+  const { ended, said } = program.start(['encryption', 'rotate', '--wait'], { GRANTRY_URL: broker.url, GRANTRY_API_KEY: broker.broker.rootKey });
+  await said(/keys are made and wrapped/);
+  await turnAll(broker.broker.world);
+  const { code, out, err } = await ended;
+  expect(code).toBe(1);
+  expect(out).toMatch(/^problem +Left out for now/m);
+  expect(err).toMatch(/Left out for now, .*: default\. They follow by themselves\./);
+});
