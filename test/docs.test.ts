@@ -56,6 +56,28 @@ describe('every link between the documents leads somewhere', () => {
   });
 });
 
+describe('every file of ours that the documents name is there', () => {
+  const inFolder = /^(?:src|test|docs|providers|bench|drizzle|scripts)\/[\w./-]*$/;
+  const onTop =
+    /^(?:[A-Z]+\.md|LICENSE|Dockerfile|docker-compose\.yml|\.env\.example|(?:package|package-lock|biome|tsconfig)\.json|[a-z]+\.config\.ts)$/;
+  const isOurs = (text: string) => inFolder.test(text) || onTop.test(text);
+  const pages = [
+    'README.md',
+    'CONTRIBUTING.md',
+    'SECURITY.md',
+    'CHANGELOG.md',
+    ...readdirSync(new URL('docs/', root), { recursive: true }).map((path) => `docs/${path}`),
+  ];
+
+  it.each(pages.filter((path) => path.endsWith('.md')))('%s', (page) => {
+    // In back-ticks, alone or among other words, perhaps with a line behind it.
+    const named = [...read(page).matchAll(/`([^`\n]+)`/g)]
+      .flatMap(([, text = '']) => text.split(/[\s,()]+/))
+      .map((word) => word.replace(/:\d+$/, ''));
+    expect(named.filter((word) => isOurs(word) && !existsSync(new URL(word, root)))).toEqual([]);
+  });
+});
+
 it('docs/audit.md tells each action of the audit log, and no other', () => {
   const told = rows(read('docs/audit.md').split('## Actions')[1]?.split('\n## ')[0] ?? '').flatMap(([, names]) => names?.split(/[ ,]+/) ?? []);
   expect(told.sort()).toEqual(Object.keys(auditActions).sort());

@@ -1,6 +1,5 @@
 import { readDocument, writeDocument } from '../protocol/definition/document.ts';
-import type { Definition } from '../protocol/definition/schema.ts';
-import { GrantryError } from '../protocol/errors.ts';
+import { type Fault, GrantryError, isGrantryError } from '../protocol/errors.ts';
 import { type Caller, callerName } from './caller.ts';
 import { getProviderVersion, type Provider, putProvider } from './catalog.ts';
 import type { MadeBy, ProviderVersionRecord } from './records.ts';
@@ -31,21 +30,48 @@ export async function listVersions(
   return { items, next: found.length > limit ? String(items.at(-1)?.version) : undefined };
 }
 
+/** What an own definition holds. `faults`: why it would be refused today, such as by a rule that came later; then it is as it was stored, and nothing is done with it. */
+export type Held = { definition: Readonly<Record<string, unknown>>; faults: readonly Fault[] };
+
+async function held(world: World, record: ProviderVersionRecord): Promise<Held> {
+  try {
+    return { definition: await getProviderVersion(world, record.project_id, record.provider_id, record.version), faults: [] };
+  } catch (error) {
+    if (!isGrantryError(error, 'invalid_definition')) throw error;
+    const { definition } = record;
+    return { definition: typeof definition === 'object' ? { ...definition } : {}, faults: error.details.errors ?? [] };
+  }
+}
+
+/** The definition that holds in this project, for whoever reads it: also one that would be refused today, which can be mended so. Throws `not_found`. */
+export async function readProvider(world: World, project: string, id: string): Promise<Held & Pick<Provider, 'version'> & { id: string }> {
+  const record = await world.store.providers.current(project, id);
+  if (record !== undefined) return { id, version: record.version, ...(await held(world, record)) };
+  const shipped = world.shipped.get(id);
+  if (shipped === undefined) throw new GrantryError('not_found');
+  return { id, version: null, definition: shipped, faults: [] };
+}
+
 const versionOf = (text: string): number | undefined => (/^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined);
 
-export type Version = { record: ProviderVersionRecord; definition: Definition };
+export type Version = Held & { record: ProviderVersionRecord };
 
-/** One version; `version` as it stands in the address. Throws `not_found`. */
-export async function getVersion(world: World, project: string, id: string, version: string): Promise<Version> {
+async function recordOf(world: World, project: string, id: string, version: string): Promise<ProviderVersionRecord> {
   const number = versionOf(version);
   const record = number === undefined ? undefined : await world.store.providers.version(project, id, number);
   if (record === undefined) throw new GrantryError('not_found');
-  return { record, definition: await getProviderVersion(world, project, id, record.version) };
+  return record;
+}
+
+/** One version, for whoever reads it; `version` as it stands in the address. Throws `not_found`. */
+export async function readVersion(world: World, project: string, id: string, version: string): Promise<Version> {
+  const record = await recordOf(world, project, id, version);
+  return { record, ...(await held(world, record)) };
 }
 
 /**
  * Makes a new version with what an older one holds; one that was removed holds again. It is the definition as it was then that comes back:
- * what it extended is not read anew. Throws `not_found`, and `conflict` when an integration uses a method that the older one lacks.
+ * what it extended is not read anew. Throws `not_found`, `invalid_definition` when it would be refused today, and `conflict` when an integration uses a method that the older one lacks.
  */
 export async function rollbackProvider(
   world: World,
@@ -53,12 +79,13 @@ export async function rollbackProvider(
   id: string,
   { version, by }: { version: number; by: MadeBy },
 ): Promise<Provider> {
-  const { record, definition } = await getVersion(world, project, id, String(version));
+  const record = await recordOf(world, project, id, String(version));
+  const definition = await getProviderVersion(world, project, id, record.version);
   return putProvider(world, project, id, { definition, written: record.written, madeBy: by });
 }
 
 /** A version as YAML that PUT takes back: the text as it was written, `extends` and comments included. */
-export function versionText({ record: { written }, definition }: Version): string {
+export function versionText({ record: { written }, definition }: Pick<Version, 'record' | 'definition'>): string {
   if (written === '') return writeDocument(definition);
   return written.trimStart().startsWith('{') ? writeDocument(readDocument(written)) : written;
 }
@@ -66,7 +93,7 @@ export function versionText({ record: { written }, definition }: Version): strin
 /** The same of the definition that holds, own or shipped. Throws `not_found`. */
 export async function providerText(world: World, project: string, id: string): Promise<string> {
   const record = await world.store.providers.current(project, id);
-  if (record !== undefined) return versionText({ record, definition: await getProviderVersion(world, project, id, record.version) });
+  if (record !== undefined) return versionText({ record, ...(await held(world, record)) });
   if (!world.shipped.has(id)) throw new GrantryError('not_found');
   return world.shippedText(id);
 }

@@ -1,7 +1,7 @@
 import type { CredentialFields } from '../protocol/credential.ts';
 import { apiOf } from '../protocol/definition/api.ts';
 import type { Api, Definition } from '../protocol/definition/schema.ts';
-import { GrantryError } from '../protocol/errors.ts';
+import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import { type Presentation, presentationOf } from '../protocol/present.ts';
 import { definitionInMemory, getProviderVersion } from './catalog.ts';
 import { credentialPlace } from './places.ts';
@@ -84,7 +84,11 @@ async function definitionOf(world: World, { project_id, provider_id, own_version
   const known = definitionInMemory(world, project_id, provider_id, own_version);
   if (known !== undefined) return known;
   if (own_version === null) throw new GrantryError('conflict', { detail: `The definition of "${provider_id}" no longer exists.` });
-  return getProviderVersion(world, project_id, provider_id, own_version);
+  return getProviderVersion(world, project_id, provider_id, own_version).catch((error: unknown) => {
+    if (!isGrantryError(error, 'invalid_definition')) throw error;
+    const detail = `The definition of "${provider_id}" would be refused today: GET /v1/providers/${provider_id} says what is wrong in it.`;
+    throw new GrantryError('conflict', { detail, cause: error });
+  });
 }
 
 /** A definition that has lost the method of a connection still says how its API is called. */
@@ -201,6 +205,7 @@ export function notRenewed(row: Told, code: string | undefined, retryAfterS = 5)
     case 'unavailable':
       return new GrantryError(code, { retryAfterS: Math.max(1, retryAfterS) });
     case 'conflict':
+    case 'invalid_definition':
     case 'unsupported':
     case 'invalid_request':
     case 'address_refused':

@@ -132,7 +132,7 @@ describe('a server of the standards', () => {
         const { data } = await admin.call<{ data: { id: string }[] }>('GET', '/v1/providers', { query: { q } });
         expect([q, data.some(({ id }) => id === q)]).toEqual([q, has]);
       }
-      expect(await problemOf(admin.call('GET', '/v1/providers/outdated'))).toMatchObject({ code: 'invalid_definition' });
+      expect(await admin.call('GET', '/v1/providers/outdated')).toMatchObject({ faults: [{ pointer: '/methods/web/token_endpoint' }] });
       expect(world.logged.filter((line) => line.includes('passed over') && line.includes('outdated'))).not.toEqual([]);
     } finally {
       await world.sql(`delete from provider_versions where provider_id in ('outdated', 'notion')`);

@@ -1,3 +1,4 @@
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createHostHealth } from '../../src/broker/host-health.ts';
 import { silentMeter } from '../../src/broker/meter.ts';
@@ -127,6 +128,60 @@ describe('an answer that is right but for one thing', () => {
       expect(hostile().counters.token_requests).toBe(before + 1);
     },
   );
+});
+
+describe('an id_token', () => {
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const claims = {
+    iss: 'https://accounts.example',
+    sub: 'victim',
+    aud: 'sandbox-hostile-app',
+    email: 'victim@example.org',
+    exp: 9_999_999_999,
+    nonce: 'n',
+  };
+  const signed = (header: object, payload: object) => {
+    const text = `${part(header)}.${part(payload)}`;
+    return `${text}.${sign('sha256', Buffer.from(text), generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey).toString('base64url')}`;
+  };
+  const forged: [string, unknown][] = [
+    ['that nobody signed', `${part({ alg: 'none' })}.${part(claims)}.`],
+    ['with a key of its own', signed({ alg: 'ES256', kid: 'known' }, claims)],
+    ['for somebody else', signed({ alg: 'ES256' }, { ...claims, aud: 'another-app' })],
+    ['that is none', { sub: 'victim' }],
+  ];
+  const plain = { access_token: 'at-1', token_type: 'Bearer', scope: 'read' };
+
+  /** A connection as the API shows it and as it hands out its token, but for what is new each time. */
+  async function connectionWith(members: object): Promise<object[]> {
+    hostile().answerWith(tokenAnswer({ ...plain, ...members }));
+    const { id } = await create();
+    const { created_at, updated_at, ...shown } = await world.root.call<Record<string, unknown>>('GET', `/v1/connections/${id}`);
+    return [shown, await world.root.getToken(id)].map((each) =>
+      JSON.parse(
+        JSON.stringify(each)
+          .replaceAll(id, 'id')
+          .replace(/"\d{4}-[^"]*Z"/g, '"then"'),
+      ),
+    );
+  }
+
+  test.each(forged)('%s is not read: nothing of it is an identity, an extra or an account', async (_, id_token) => {
+    const [shown, token] = await connectionWith({ id_token });
+    expect([shown, token]).toEqual(await connectionWith({}));
+    // The account is what the API says to the token.
+    expect(shown).toMatchObject({ account: 'nobody', extras: {} });
+    expect(await dump()).not.toMatch(/victim|id_token/);
+  });
+
+  test('cannot be kept by a definition either', async () => {
+    const definition = JSON.parse(hostile().definition);
+    definition.methods.machine.response = { keep: { identity: '/id_token' } };
+    await expect(world.root.call('PUT', '/v1/providers/sandbox-hostile', { body: definition })).rejects.toMatchObject({
+      code: 'invalid_definition',
+      problem: { errors: [{ pointer: '/methods/machine/response/keep/identity' }] },
+    });
+  });
 });
 
 describe('an answer without an end', () => {

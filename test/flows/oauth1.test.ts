@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { probeConnection } from '../../src/broker/probes.ts';
+import type { Door } from '../../src/protocol/door.ts';
 import { createBrowser } from '../../src/sandbox/browser.ts';
 import { changed, type Scene, startScene } from './scene.ts';
 
@@ -229,6 +231,52 @@ describe('with a callback', () => {
     const { link: next, browser, callback } = await scene.untilCallback('callback');
     await scene.visit(callback, browser);
     await scene.connectionOf(next);
+  });
+
+  describe('a 401 that says nothing', () => {
+    const bare = { kind: 'refuse', error: '', status: 401, times: 1 } as const;
+    const status = async () => (await scene.root.call<{ status: string }>('GET', '/v1/integrations/callback')).status;
+    async function connected(fields = {}) {
+      const { link, browser, callback } = await scene.untilCallback('callback', fields);
+      await scene.visit(callback, browser);
+      return scene.connectionOf(link);
+    }
+
+    test('to the exchange: the flow ends after one request, the integration and what is connected stay', async () => {
+      const id = await connected();
+      const [before, token] = [await scene.root.call('GET', `/v1/connections/${id}`), await scene.root.getToken(id)];
+      const { link, browser, callback } = await scene.untilCallback('callback', { connection_id: id });
+      const calls = accessCalls();
+      scene.providers.nexmo.switches.fault = { ...bare };
+      await scene.visit(callback, browser);
+      await scene.expectFailed(link, 'exchange_failed');
+      expect([accessCalls() - calls, await status()]).toEqual([1, 'active']);
+      expect(await scene.root.call('GET', `/v1/connections/${id}`)).toEqual(before);
+      expect(await scene.root.getToken(id)).toEqual(token);
+      // And a new link is all that it takes.
+      expect(await connected({ connection_id: id })).toBe(id);
+    });
+
+    test('to a probe: it is refused, and changes nothing, for it may be said of our key', async () => {
+      const id = await connected();
+      const token = await scene.root.getToken(id);
+      const { world } = scene.broker;
+      const door: Door = async () => ({ status: 401, headers: {}, body: '' });
+      const row = await world.store.tokens.byProject('default', id);
+      if (row === undefined) throw new Error('gone');
+      expect(await probeConnection({ ...world, door }, row)).toEqual({ outcome: 'refused', status: 401 });
+      expect(await scene.root.call('GET', `/v1/connections/${id}`)).toMatchObject({ status: 'active', reason: null, last_error: null });
+      expect(await scene.root.getToken(id)).toEqual(token);
+      expect(await status()).toBe('active');
+    });
+
+    test('to a refresh cannot come: there is none', async () => {
+      const id = await connected();
+      const calls = accessCalls();
+      await expect(scene.root.call('POST', `/v1/connections/${id}/refresh`)).rejects.toMatchObject({ status: 422, code: 'unsupported' });
+      expect(accessCalls()).toBe(calls);
+      expect(await scene.root.call('GET', `/v1/connections/${id}`)).toMatchObject({ status: 'active' });
+    });
   });
 
   test('the link may ask for the authentication page instead', async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Browser, createBrowser } from '../../src/sandbox/browser.ts';
-import { changed, type Scene, startScene } from './scene.ts';
+import { changed, type Link, type Scene, startScene } from './scene.ts';
 
 /** A provider that echoes no state: the flow is found by the cookie alone, and the end user says whose account it is. */
 
@@ -168,6 +168,37 @@ test("an attacker's code in the window of a pending flow connects nothing withou
   expect(asked.title).toContain('Connect this account?');
   expect((await scene.stateOf(link)).status).toBe('confirming');
   expect(await scene.connections()).toHaveLength(before);
+});
+
+describe('with verification "user"', () => {
+  const returnUrl = 'http://localhost:1/done';
+  /** What the broker sends to the integrator's own page, and nothing in between: no page of ours asks whose account it is. */
+  async function nonceOf({ status, location }: { status: number; location: string }) {
+    const at = new URL(location);
+    expect([status, at.origin + at.pathname, [...at.searchParams.keys()]]).toEqual([303, returnUrl, ['connect_link', 'nonce']]);
+    return at.searchParams.get('nonce') ?? '';
+  }
+  const confirm = async (link: Link, nonce: string) =>
+    scene.root.call('POST', `/v1/connect-links/${link.id}/confirm`, { body: { nonce, end_user_id: 'u1' } });
+  const accountOf = async (link: Link) =>
+    (await scene.root.call<{ account: string }>('GET', `/v1/connections/${await scene.connectionOf(link)}`)).account;
+
+  test("the end user is not asked: the integrator's word is the answer, and the connection names the account", async () => {
+    const { callback, browser, link } = await scene.untilCallback('web', { verification: 'user', return_url: returnUrl });
+    const before = tokenCalls();
+    const nonce = await nonceOf(await scene.visit(callback, browser));
+    expect(tokenCalls()).toBe(before);
+    await confirm(link, nonce);
+    expect(await accountOf(link)).toBe('ada');
+  });
+
+  test('a code of somebody else that was led into her flow connects that account, as docs/connect-flow.md says: its name is all that tells', async () => {
+    const mallory = createBrowser();
+    const code = await scene.approve(await scene.begin(await scene.linkTo('web'), mallory), mallory, { user: 'mallory' });
+    const { browser, link } = await scene.untilCallback('web', { verification: 'user', return_url: returnUrl });
+    await confirm(link, await nonceOf(await scene.visit(code, browser)));
+    expect(await accountOf(link)).toBe('mallory');
+  });
 });
 
 describe('auth token', () => {

@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -35,6 +35,24 @@ describe('what is there is never replaced', () => {
     await writeFile(path, text, { mode: 0o600 });
     expect(await loadOrCreateKeyFile(path)).toBe(text);
     expect(() => parseKeyRing(text)).toThrow('GRANTRY_KEYS');
+  });
+});
+
+describe('a symbolic link in its place', () => {
+  it('is as open as what it names', async () => {
+    const [path, elsewhere] = [join(directory, 'keys.json'), join(directory, 'elsewhere')];
+    await writeFile(elsewhere, 'keys', { mode: 0o600 });
+    await symlink(elsewhere, path);
+    expect(await loadOrCreateKeyFile(path)).toBe('keys');
+    await chmod(elsewhere, 0o644);
+    await expect(loadOrCreateKeyFile(path)).rejects.toMatchObject({ code: 'invalid_request' });
+  });
+
+  it('that names nothing is not followed: no keys are written where it leads', async () => {
+    const [path, elsewhere] = [join(directory, 'keys.json'), join(directory, 'elsewhere')];
+    await symlink(elsewhere, path);
+    await expect(loadOrCreateKeyFile(path)).rejects.toMatchObject({ code: 'EEXIST' });
+    expect(await readdir(directory)).toEqual(['keys.json']);
   });
 });
 

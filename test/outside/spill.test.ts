@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { keepHouse } from '../../src/broker/housekeeping.ts';
 import { refreshConnection } from '../../src/broker/refresh.ts';
+import { saveSpilled } from '../../src/broker/refresh-outcome.ts';
 import type { Spilled } from '../../src/broker/spill.ts';
 import { generateKeyRing } from '../../src/outside/key-ring.ts';
 import { createLog } from '../../src/outside/log.ts';
@@ -229,6 +230,33 @@ describe('Postgres away when the provider has answered', () => {
     await world.root.getToken(id, { force: true });
     expect(counted()).toEqual({ ok: before.ok + 2, reuse: before.reuse });
     await next.end('SIGTERM');
+  });
+
+  test('what lies there is saved for the version that it was made from, whoever has its lease, and for no other', async () => {
+    const id = await connect(world, 'as', 'f');
+    const { world: broker } = world.broker;
+    const held = async () => {
+      const found = await row(id);
+      if (found === undefined) throw new Error('gone');
+      return found;
+    };
+    const keep = async (token_version: number) => {
+      const { stored, ...about } = record({ connection_id: id, token_version, sent_at: new Date().toISOString() });
+      await broker.spill.keep({ ...about, stored: { ...stored, credential_sealed: 'from the disk' } });
+    };
+    await world.root.getToken(id, { force: true });
+    const { token_version, credential_sealed } = await held();
+    for (const other of [token_version - 1, token_version + 1]) {
+      await keep(other);
+      expect(await saveSpilled(broker).catch(() => 0)).toBe(0);
+      expect(await held()).toMatchObject({ token_version, credential_sealed });
+      await broker.spill.drop({ connection_id: id, token_version: other });
+    }
+    await world.sql(`update connections set refresh_lease = $2, lease_until = now() + interval '45 seconds' where id = $1`, [id, randomUUID()]);
+    await keep(token_version);
+    expect(await saveSpilled(broker)).toBe(1);
+    expect(await held()).toMatchObject({ token_version: token_version + 1, credential_sealed: 'from the disk', lease_until: null });
+    expect(await broker.spill.list()).toEqual([]);
   });
 
   test('a disk that takes nothing does not stop the saving', async () => {

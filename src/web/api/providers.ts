@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { getProvider, listProviders, putProvider, removeProvider } from '../../broker/catalog.ts';
+import { listProviders, putProvider, removeProvider } from '../../broker/catalog.ts';
 import { discover } from '../../broker/discover.ts';
 import { dryRun } from '../../broker/dry-run.ts';
-import { getVersion, listVersions, madeBy, providerText, rollbackProvider, versionText } from '../../broker/provider-history.ts';
+import { listVersions, madeBy, providerText, readProvider, readVersion, rollbackProvider, versionText } from '../../broker/provider-history.ts';
 import type { World } from '../../broker/world.ts';
 import { readDocument } from '../../protocol/definition/document.ts';
 import { parseDefinition } from '../../protocol/definition/parse.ts';
@@ -14,7 +14,7 @@ import { cursorOf, pageOf } from './cursor.ts';
 import { type Endpoint, endpoint } from './endpoint.ts';
 import { isStorableText, jsonFault } from './json-body.ts';
 import * as s from './schemas.ts';
-import { providerSummaryView, providerVersionView, providerView } from './views.ts';
+import { providerSummaryView, providerVersionView, providerView, shownProviderView } from './views.ts';
 
 const grantName = z.enum(['authorization_code', 'client_credentials', 'oauth1', 'credential_exchange', 'api_key', 'basic']);
 
@@ -93,10 +93,11 @@ export const providers: readonly Endpoint[] = [
     scope: 'any',
     tag: 'Providers',
     summary: 'One definition',
-    description: 'With `Accept: application/yaml`: as it was written, `extends` and comments included.',
-    answer: s.provider,
+    description:
+      'With `Accept: application/yaml`: as it was written, `extends` and comments included. An own one that a rule of today would refuse comes with its `faults`; until it is put without them nothing is done with it.',
+    answer: s.shownProvider,
     status: 200,
-    handle: async ({ world, project, params }) => providerView(await getProvider(world, project, params.id ?? '')),
+    handle: async ({ world, project, params }) => shownProviderView(await readProvider(world, project, params.id ?? '')),
     yaml: ({ world, project, params }) => providerText(world, project, params.id ?? ''),
   }),
   endpoint({
@@ -149,14 +150,14 @@ export const providers: readonly Endpoint[] = [
     scope: 'admin',
     tag: 'Providers',
     summary: 'One version of an own definition',
-    description: 'With `Accept: application/yaml`: as it was written, `extends` and comments included.',
+    description: 'With `Accept: application/yaml`: as it was written, `extends` and comments included. `faults`: why it would be refused today.',
     answer: s.wholeProviderVersion,
     status: 200,
     handle: async ({ world, project, params }) => {
-      const { record, definition } = await getVersion(world, project, params.id ?? '', params.version ?? '');
-      return { ...providerVersionView(record), definition };
+      const { record, definition, faults } = await readVersion(world, project, params.id ?? '', params.version ?? '');
+      return { ...providerVersionView(record), definition, faults: [...faults] };
     },
-    yaml: async ({ world, project, params }) => versionText(await getVersion(world, project, params.id ?? '', params.version ?? '')),
+    yaml: async ({ world, project, params }) => versionText(await readVersion(world, project, params.id ?? '', params.version ?? '')),
   }),
   endpoint({
     method: 'post',
@@ -169,7 +170,7 @@ export const providers: readonly Endpoint[] = [
     body: s.rollbackBody,
     answer: s.storedProvider,
     status: 200,
-    errors: ['conflict'],
+    errors: ['conflict', 'invalid_definition'],
     handle: async ({ world, caller, project, params, body }) => {
       const provider = await rollbackProvider(world, project, params.id ?? '', { version: body.version, by: await madeBy(world, caller) });
       return { ...providerView(provider), warnings: warningsOf(provider.definition) };

@@ -129,6 +129,10 @@ export const providerSummary = z
   })
   .meta({ id: 'ProviderSummary' });
 export const provider = providerSummary.extend({ definition: z.record(z.string(), z.unknown()) }).meta({ id: 'Provider' });
+const faults = z
+  .array(z.object({ pointer: z.string(), detail: z.string() }))
+  .describe('Why it would be refused today, such as by a rule that came later; empty when it is sound.');
+export const shownProvider = provider.extend({ faults }).meta({ id: 'ShownProvider' });
 const warning = z
   .object({ pointer: z.string(), code: z.enum(warningCodes), detail: z.string() })
   .meta({ id: 'DefinitionWarning', description: 'What is allowed and still worth a second look.' });
@@ -141,7 +145,9 @@ export const providerVersion = z
     created_at: time,
   })
   .meta({ id: 'ProviderVersion' });
-export const wholeProviderVersion = providerVersion.extend({ definition: z.record(z.string(), z.unknown()) }).meta({ id: 'WholeProviderVersion' });
+export const wholeProviderVersion = providerVersion
+  .extend({ definition: z.record(z.string(), z.unknown()), faults })
+  .meta({ id: 'WholeProviderVersion' });
 export const rollbackBody = z.strictObject({ version: z.number().int().min(1).max(999_999_999) });
 export const discoverBody = z.strictObject({
   issuer: z.string().min(1).max(2_000).describe('As the server writes it, letter by letter.'),

@@ -1,6 +1,7 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { Provider } from '../../broker/catalog.ts';
 import type { Integration } from '../../broker/integrations.ts';
+import type { readProvider } from '../../broker/provider-history.ts';
 import type { ApiKeyRecord, ConnectionRecord, EventRecord, LinkRecord, ProjectRecord } from '../../broker/records.ts';
 import type { ProviderVersionSummary } from '../../broker/store.ts';
 import type { Test } from '../../broker/tests.ts';
@@ -45,6 +46,33 @@ export const providerView = (provider: Provider): z.input<typeof schemas.provide
   ...providerSummaryView(provider),
   definition: provider.definition,
 });
+
+/** What a stored document says of itself, whatever it holds. */
+const outline = z.object({
+  name: z.string().catch(''),
+  status: z.string().catch(''),
+  categories: z.array(z.string()).catch([]),
+  documentation: z.string().nullable().catch(null),
+  methods: z.record(z.string(), z.object({ grant: z.string() })).catch({}),
+});
+export const shownProviderView = ({
+  id,
+  version,
+  definition,
+  faults,
+}: Awaited<ReturnType<typeof readProvider>>): z.input<typeof schemas.shownProvider> => {
+  const { methods, ...said } = outline.parse(definition);
+  const source = version === null ? 'shipped' : 'own';
+  return {
+    id,
+    ...said,
+    source,
+    version,
+    methods: Object.entries(methods).map(([name, { grant }]) => ({ id: name, grant })),
+    definition,
+    faults: [...faults],
+  };
+};
 
 export const providerVersionView = ({ version, current, made_by, created_at }: ProviderVersionSummary): z.input<typeof schemas.providerVersion> => ({
   version,

