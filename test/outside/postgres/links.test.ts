@@ -107,3 +107,10 @@ describe.each(['connect', 'test'])('of a link to %s', (purpose) => {
     expect(await store.links.byId(id)).toMatchObject({ status: 'expired', error_code: 'link_expired' });
   });
 });
+
+test('a flow that is over does not stand in the way of the one that lives in the same browser', async () => {
+  const { at } = kinds['flow that is known by its cookie'];
+  await insert('connect', at(instant));
+  await insert('connect', { ...at(after(1)), id: 'lnk_2', token_hash: hash('token 2'), state_hash: hash('state 2') });
+  expect(await store.links.consumeByBrowser(browser, 'https://broker.example/cb')).toMatchObject({ id: 'lnk_2' });
+});
