@@ -61,8 +61,12 @@ test('three processes and 100 callers at a time ask once for a token of client c
   const clients = [world.root, ...processes.map(clientOf)];
   const body = { integration: 'as', end_user: { id: 'machine' }, grant: 'client_credentials' };
   const machine = await world.root.call<{ id: string }>('POST', '/v1/connections', { body });
+  // Each has seen it once: nobody comes late because it has to learn what it is.
+  await Promise.all(clients.map((client) => client.getToken(machine.id)));
   await expire(world, machine.id);
   const before = as().counters.token.client_credentials ?? 0;
+  // So long that each process comes while one is at it.
+  as().switches.fault = { kind: 'slow_answer', ms: 800, times: 1 };
   const tokens = await Promise.all(Array.from({ length: 100 }, (_, n) => clients[n % clients.length]?.getToken(machine.id)));
   expect(new Set(tokens.map((token) => token?.access_token)).size).toBe(1);
   expect(as().counters.token.client_credentials).toBe(before + 1);
