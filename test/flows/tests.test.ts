@@ -70,6 +70,7 @@ test('a flow that works: every step, and nothing that stays', async () => {
     'presentation ok',
     'revocation ok',
     'revocation ok',
+    'revocation ok',
   ]);
   expect(trace).toMatchObject({ status: 'connected', outcome: 'passed', error: null, next: null });
   const sent = new URL(stepOf(trace, 'authorization')?.request?.url ?? '');
@@ -114,7 +115,7 @@ test('a flow that works: every step, and nothing that stays', async () => {
     Authorization: expect.stringMatching(/^Bearer <access_token: \d+ characters>$/),
   });
 
-  expect(counters.revocations).toBe(before.revocations + 1);
+  expect(counters.revocations).toBe(before.revocations + 2);
   expect((await scene.connections()).length).toBe(before.connections);
   expect(await events(made.id)).toEqual([]);
   expect(await scene.row(made)).toMatchObject({ pending_sealed: null, answer_sealed: null, inputs_sealed: null, connection_id: null });

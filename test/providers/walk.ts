@@ -120,7 +120,8 @@ async function walkOne(
   await root.call('DELETE', `/v1/connections/${connection}`);
   const sent = server.recorded();
   const revocable = 'revocation_endpoint' in method && method.revocation_endpoint !== undefined;
-  expect(sent.filter(({ step }) => step === 'revocation')).toHaveLength(revocable ? 1 : 0);
+  // How many there are is in the snapshot: by the RFC one for each token.
+  expect(sent.some(({ step }) => step === 'revocation')).toBe(revocable);
   // The probe of a connect and the one that was asked for are the same request.
   const distinct = sent.filter((each, index) => each.step !== 'probe' || sent.findIndex(({ step }) => step === 'probe') === index);
   record.push(...distinct.map((request) => written(request.step, request, masks)), presentation);

@@ -151,7 +151,11 @@ export const revocation = z
   .strictObject({
     method: z.enum(['POST', 'DELETE', 'GET']).default('POST').describe('How revocation_endpoint is called.'),
     format: z.enum(['form', 'json', 'query', 'none']).default('form').describe('Where its parameters stand; none: it has none.'),
-    params: params.optional().describe("Instead of RFC 7009's token and token_type_hint."),
+    params: params
+      .optional()
+      .describe(
+        "Instead of RFC 7009's token and token_type_hint, and then one call; without it, one for the refresh token and one for the access token.",
+      ),
     rename: z.record(param, param).default({}).describe('Standard name, as client_id, to the one that this provider wants here.'),
     headers: headers.default({}).describe('Further headers.'),
     authentication: z
