@@ -61,6 +61,7 @@ function oneKeyStore(): DataKeyStore {
       records.push(stored);
       return stored;
     },
+    stillInUse: async () => true,
     canary: async () => undefined,
     setCanary: async (canary) => canary,
   };

@@ -1,6 +1,8 @@
-import { isGrantryError } from '../protocol/errors.ts';
+import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import { fewAtOnce } from './few-at-once.ts';
-import type { RotationChange, RotationRecord, TakenRotation, WhichProjects } from './key-records.ts';
+import type { RotationChange, TakenRotation, WhichProjects } from './key-records.ts';
+import { noteLeftOut, noteTurned } from './left-out.ts';
+import type { DataKeyRecord, NewDataKey } from './seal.ts';
 import type { World } from './world.ts';
 
 /** The first step of a rotation: data keys are made and wrapped, project by project. */
@@ -13,7 +15,6 @@ export const leaseS = 30;
 const keysAtOnce = 50;
 /** Projects whose own master keys are asked at a time. */
 export const ownAtOnce = 8;
-const mostNamed = 20;
 
 /** Another worker has it, or it was ended. */
 export class Lost extends Error {}
@@ -24,15 +25,6 @@ export type Taken = TakenRotation & { leftOut: string | null };
 /** Writes down how far it is, and renews the lease. Throws `Lost`. */
 export async function save(world: ChangingWorld, taken: Taken, change: RotationChange): Promise<void> {
   if (!(await world.store.rotations.save(taken, { problem: taken.leftOut, ...change }, leaseS))) throw new Lost();
-}
-
-/** Undone work of a rotation, in the words of a person; null: none. */
-export async function leftOut(world: ChangingWorld, { id, kind }: RotationRecord): Promise<string | null> {
-  if (kind !== 'rotate') return null;
-  const waiting = await world.store.keyUpkeep.unturned(id, { allBut: [] }, { after: '', limit: mostNamed });
-  if (waiting.length === 0) return null;
-  const names = waiting.map(({ project_id }) => project_id).join(', ');
-  return `Left out for now, because their own master keys cannot be used: ${names}${waiting.length === mostNamed ? ' and perhaps more' : ''}. They follow by themselves.`;
 }
 
 /** The keys themselves, but for those of projects with a master key of their own: few, and each step is done once whoever does it. False when time was too short. */
@@ -52,7 +44,7 @@ export async function changeKeys(world: ChangingWorld, taken: Taken, untilMs: nu
     after = old.at(-1)?.project_id ?? after;
     if (old.length < keysAtOnce) break;
   }
-  const isInTime = await wrapAnew(world, taken, { masterKey: await world.keys.masterKey(), projects, untilMs });
+  const isInTime = await wrapAnew(world, { masterKey: await world.keys.masterKey(), projects, untilMs, keep: keeping(world, taken) });
   if (!isInTime) return false;
   // Last: until then, a start needs the former master key too.
   const stored = await dataKeys.canary();
@@ -61,24 +53,45 @@ export async function changeKeys(world: ChangingWorld, taken: Taken, untilMs: nu
   return true;
 }
 
-type Wrapping = { masterKey: string; projects: WhichProjects; untilMs: number };
+type Rewrapped = Pick<DataKeyRecord, 'wrapped' | 'wrapped_by'>;
+/** Takes each data key that is wrapped anew; undefined: it does not open. */
+type Keep = (record: DataKeyRecord, next: Rewrapped | undefined) => Promise<void>;
+type Wrapping = { masterKey: string; projects: WhichProjects; untilMs: number; keep: Keep };
+
+const keeping =
+  (world: ChangingWorld, taken: Taken): Keep =>
+  async (record, next) => {
+    if (next !== undefined) await world.store.keyUpkeep.rewrap(record, next);
+    else world.log.error({ data_key: record.kid, project: record.project_id }, 'a data key does not open; what is sealed with it is lost');
+    await save(world, taken, {});
+  };
 
 /** False when time was too short. */
-async function wrapAnew(world: ChangingWorld, taken: Taken, { masterKey, projects, untilMs }: Wrapping): Promise<boolean> {
+async function wrapAnew(world: ChangingWorld, { masterKey, projects, untilMs, keep }: Wrapping): Promise<boolean> {
   const { keyUpkeep } = world.store;
   for (let after = ''; ; ) {
     const others = await keyUpkeep.wrappedOtherwise(masterKey, projects, { after, limit: keysAtOnce });
     for (const record of others) {
       if (world.keys.isForsaken(record)) continue;
-      const next = await world.keys.rewrapped(record);
-      if (next !== undefined) await keyUpkeep.rewrap(record, next);
-      else world.log.error({ data_key: record.kid, project: record.project_id }, 'a data key does not open; what is sealed with it is lost');
-      await save(world, taken, {});
+      await keep(record, await world.keys.rewrapped(record));
       if (world.elapsedMs() > untilMs) return false;
     }
     after = others.at(-1)?.kid ?? after;
     if (others.length < keysAtOnce) return true;
   }
+}
+
+/**
+ * All that the keys of a project with a master key of its own need of that: its data keys wrapped anew, which go to `keep`, and then a new one.
+ * Throws `unavailable`, and `integrity_error` also when its current data key does not open: who holds the master key is somebody else then, perhaps,
+ * and nothing is entrusted to him.
+ */
+export async function ownKeysAnew(world: ChangingWorld, current: DataKeyRecord, keep: Keep = async () => {}): Promise<NewDataKey> {
+  const { project_id: project } = current;
+  const masterKey = await world.keys.masterKey(project);
+  if (!(await world.keys.opens(current))) throw new GrantryError('integrity_error', { detail: 'its key does not open its data key' });
+  await wrapAnew(world, { masterKey, projects: { only: project }, untilMs: Number.POSITIVE_INFINITY, keep });
+  return world.keys.fresh(project);
 }
 
 /**
@@ -90,15 +103,15 @@ export async function changeOwnKeys(world: ChangingWorld, taken: Taken): Promise
   const { id } = taken.rotation;
   for (let after = ''; ; ) {
     const old = await keyUpkeep.unturned(id, { allBut: [] }, { after, limit: keysAtOnce });
-    await fewAtOnce(old, ownAtOnce, async ({ project_id: project }) => {
+    await fewAtOnce(old, ownAtOnce, async (current) => {
+      const { project_id: project } = current;
       if (!world.keys.ownProjects.has(project)) return;
       try {
-        const masterKey = await world.keys.masterKey(project);
-        await wrapAnew(world, taken, { masterKey, projects: { only: project }, untilMs: Number.POSITIVE_INFINITY });
-        await keyUpkeep.turn(id, await world.keys.fresh(project));
+        await keyUpkeep.turn(id, await ownKeysAnew(world, current, keeping(world, taken)));
+        noteTurned(world, project);
       } catch (error) {
         if (!isGrantryError(error, 'unavailable', 'integrity_error')) throw error;
-        world.log.warn({ rotation: id, project, code: error.code }, 'the keys of a project could not be changed; they follow later');
+        noteLeftOut(world, project, error);
       }
       await save(world, taken, {});
     });

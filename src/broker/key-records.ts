@@ -23,7 +23,7 @@ export type TableProgress = {
   resealed: number;
   /** Fields that do not open. */
   damaged: number;
-  /** Fields that changed under our hands each time. */
+  /** Fields that changed under our hands each time, and those whose key is away. */
   left: number;
   /** The primary key of the last row that was gone through. */
   after: string[] | null;
@@ -128,14 +128,16 @@ export type KeyUpkeep = {
 export type KeyTurning = {
   /** Who holds the master keys, and what a person knows that by. */
   provider: { kind: 'ring' | 'kms'; name: string };
-  /** WhichProjects that bring a master key, or have given one up: they are seen to one by one, for each may be away by itself. */
+  /** Projects that bring a master key, or have given one up: they are seen to one by one, for each may be away by itself. */
   ownProjects: ReadonlySet<string>;
   /** Whether a data key was wrapped by a key of its project's own that is named no more. */
   isForsaken(record: Pick<DataKeyRecord, 'wrapped'>): boolean;
-  /** Id of the master key that wraps now, for a project or for the deployment. This and the next three throw `unavailable` when it cannot be asked. */
+  /** Id of the master key that wraps now, for a project or for the deployment. This and the next four throw `unavailable` when it cannot be asked. */
   masterKey(project?: string): Promise<string>;
   /** A new data key, which is in no memory yet. */
   fresh(project: string): Promise<NewDataKey>;
+  /** Whether a data key opens. */
+  opens(record: DataKeyRecord): Promise<boolean>;
   /** A data key wrapped anew; undefined when it does not open. */
   rewrapped(record: DataKeyRecord): Promise<Pick<DataKeyRecord, 'wrapped' | 'wrapped_by'> | undefined>;
   /** The canary for the master key that wraps now; undefined when the given one is that. */

@@ -1,8 +1,9 @@
 import { GrantryError, isGrantryError } from '../protocol/errors.ts';
-import { changeKeys, changeOwnKeys, Lost, leaseS, leftOut, ownAtOnce, save, type Taken } from './change-keys.ts';
+import { changeKeys, changeOwnKeys, Lost, leaseS, ownAtOnce, ownKeysAnew, save, type Taken } from './change-keys.ts';
 import { fewAtOnce } from './few-at-once.ts';
 import { newId } from './ids.ts';
 import { type RotationRecord, sealedTables, type TableProgress } from './key-records.ts';
+import { hasToWait, leftOut } from './left-out.ts';
 import { resealSlice } from './reseal.ts';
 import type { World } from './world.ts';
 
@@ -84,11 +85,12 @@ async function goBack(world: TurningWorld): Promise<void> {
   if (last?.phase !== 'done' || last.problem === null) return;
   const usable: string[] = [];
   const waiting = await keyUpkeep.unturned(last.id, { allBut: [] }, { after: '', limit: 1_000 });
+  const left = waiting.map(({ project_id }) => project_id);
+  if (hasToWait(world, last, left)) return;
   await fewAtOnce(waiting, ownAtOnce, async (record) => {
     if (world.keys.isForsaken(record) || usable.length > 0) return;
     try {
-      await world.keys.rewrapped(record);
-      await world.keys.fresh(record.project_id);
+      await ownKeysAnew(world, record);
       usable.push(record.project_id);
     } catch (error) {
       if (!isGrantryError(error, 'unavailable', 'integrity_error')) throw error;

@@ -47,6 +47,8 @@ export type DataKeyStore = {
    * one at once), nothing is stored and the one that is there comes back: the caller uses what is returned.
    */
   insert(record: NewDataKey): Promise<DataKeyRecord>;
+  /** A retired key is about to seal once more: how long it has been retired counts from now. False when it is there no more. */
+  stillInUse(projectId: string, kid: string): Promise<boolean>;
   /** The wrapped known text that proves the master keys are those that this database was sealed with. */
   canary(): Promise<string | undefined>;
   /** Stores the canary unless there is one; returns the one that is stored then. */

@@ -36,9 +36,7 @@ export function createDataKeys({
   const readOpening = sharing<DataKey>();
 
   async function load(record: DataKeyRecord): Promise<DataKey> {
-    const bytes = await provider.unwrap(dataKeyContext(record), record.wrapped);
-    if (bytes.length !== 32) throw integrityError('A stored data key has the wrong length.');
-    const dataKey = { kid: record.kid, project: record.project_id, key: createSecretKey(bytes) };
+    const dataKey = { kid: record.kid, project: record.project_id, key: createSecretKey(await unwrapDataKey(provider, record)) };
     byKid.set(record.kid, dataKey);
     return dataKey;
   }
@@ -52,22 +50,40 @@ export function createDataKeys({
     return dataKey === undefined ? undefined : ofProject(dataKey, project);
   }
 
+  /** Whether a key may seal although nobody could say that it still does. `listed`: what the database has; undefined: it is away. */
+  async function maySealStill(listed: readonly DataKeyRecord[] | undefined, { project, kid }: DataKey): Promise<boolean> {
+    if (listed === undefined) return true;
+    const record = listed.find((each) => each.kid === kid);
+    if (record === undefined) return false;
+    if (record.retired_at === null) return true;
+    try {
+      // Before anything is sealed with it: it would be destroyed under that otherwise.
+      return await store.stillInUse(project, kid);
+    } catch (error) {
+      if (isGrantryError(error, 'unavailable')) return true;
+      throw error;
+    }
+  }
+
   return {
     inMemory,
     async forSealing(project) {
       const cached = sealing.get(project);
       if (cached !== undefined && nowMs() - cached.readAtMs < sealingKeyMaxAgeMs) return cached.dataKey;
       return readSealing(project, async () => {
+        let listed: readonly DataKeyRecord[] | undefined;
         try {
           const readAtMs = nowMs();
-          const record = newest(await store.list(project)) ?? (await makeFirst(project));
+          listed = await store.list(project);
+          const record = newest(listed) ?? (await makeFirst(project));
           // One that is in memory needs no provider, which may be away, or far.
           const dataKey = ofProject(byKid.get(record.kid) ?? (await load(record)), project);
           sealing.set(project, { dataKey, readAtMs });
           return dataKey;
         } catch (error) {
           // What a provider gave has to be sealed while the database, or who unwraps our keys, is away, too.
-          if (cached !== undefined && isGrantryError(error, 'unavailable')) return cached.dataKey;
+          if (cached === undefined || !isGrantryError(error, 'unavailable')) throw error;
+          if (await maySealStill(listed, cached.dataKey)) return cached.dataKey;
           throw error;
         }
       });
@@ -89,6 +105,13 @@ export type DataKeysWorld = { provider: KeyProvider; store: DataKeyStore; limit?
 
 /** What a data key's wrapping is bound to. */
 export const dataKeyContext = ({ project_id, kid }: Pick<DataKeyRecord, 'project_id' | 'kid'>): WrapContext => ['data_key', project_id, kid];
+
+/** The bytes of a stored data key. Throws `integrity_error`, `unavailable`. */
+export async function unwrapDataKey(provider: KeyProvider, record: DataKeyRecord): Promise<Uint8Array> {
+  const bytes = await provider.unwrap(dataKeyContext(record), record.wrapped);
+  if (bytes.length !== 32) throw integrityError('A stored data key has the wrong length.');
+  return bytes;
+}
 
 /** A new data key, wrapped; it is in no memory yet. */
 export async function freshDataKey(provider: KeyProvider, project: string): Promise<NewDataKey> {

@@ -1,7 +1,8 @@
 import type { KeyTurning } from '../broker/key-records.ts';
+import type { DataKeyRecord } from '../broker/seal.ts';
 import { isGrantryError } from '../protocol/errors.ts';
 import { wrapCanary } from './canary.ts';
-import { dataKeyContext, freshDataKey, usualSealingKeyMaxAgeMs } from './data-keys.ts';
+import { dataKeyContext, freshDataKey, unwrapDataKey, usualSealingKeyMaxAgeMs } from './data-keys.ts';
 import { type KeyProvider, wrapSurely } from './key-provider.ts';
 import { type OwnKeys, ownedOf } from './project-keys.ts';
 import { kidOfHead } from './seal.ts';
@@ -11,6 +12,16 @@ const usualSettleMs = usualSealingKeyMaxAgeMs + 30_000;
 
 /** What changing keys needs of the provider of the master keys. */
 export function createKeyTurning(provider: KeyProvider, settleMs = usualSettleMs, own: OwnKeys = new Map()): KeyTurning {
+  /** Undefined when it does not open. */
+  async function bytesOf(record: DataKeyRecord): Promise<Uint8Array | undefined> {
+    try {
+      return await unwrapDataKey(provider, record);
+    } catch (error) {
+      if (isGrantryError(error, 'integrity_error')) return undefined;
+      throw error;
+    }
+  }
+
   return {
     provider: { kind: provider.kind, name: provider.name },
     ownProjects: new Set(own.keys()),
@@ -20,14 +31,10 @@ export function createKeyTurning(provider: KeyProvider, settleMs = usualSettleMs
     },
     masterKey: (project) => provider.current(project === undefined ? undefined : ['data_key', project]),
     fresh: (project) => freshDataKey(provider, project),
+    opens: async (record) => (await bytesOf(record)) !== undefined,
     async rewrapped(record) {
-      let bytes: Uint8Array;
-      try {
-        bytes = await provider.unwrap(dataKeyContext(record), record.wrapped);
-      } catch (error) {
-        if (isGrantryError(error, 'integrity_error')) return undefined;
-        throw error;
-      }
+      const bytes = await bytesOf(record);
+      if (bytes === undefined) return undefined;
       const wrapped = await wrapSurely(provider, dataKeyContext(record), bytes);
       return { wrapped, wrapped_by: provider.keyOf(wrapped) };
     },

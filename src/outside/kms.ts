@@ -3,6 +3,7 @@ import type { Log } from '../broker/world.ts';
 import type { Door, DoorResponse } from '../protocol/door.ts';
 import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { Secret } from '../protocol/secret.ts';
+import { createSeldom } from '../protocol/seldom.ts';
 import { withoutEnd } from '../protocol/without-end.ts';
 import { fromBase64url, integrityError, toBase64url } from './jwe.ts';
 import type { KeyProvider, WrapContext } from './key-provider.ts';
@@ -19,6 +20,8 @@ export type KmsWorld = {
   /** Read anew for each request, so that it can be replaced at any time. */
   credential(): Promise<Secret>;
   log: Pick<Log, 'warn'>;
+  /** Milliseconds of a clock that never goes back; the system's when absent. */
+  elapsedMs?: () => number;
   /** Whose it is, and what says how to reach it, for messages; the one of GRANTRY_KMS_URL when absent. */
   about?: KmsAbout;
 };
@@ -55,19 +58,22 @@ function jsonOf({ body }: DoorResponse): unknown {
   }
 }
 
-export function createKms({ url, send, credential, log, about = usualAbout }: KmsWorld): KeyProvider {
+export function createKms({ url, send, credential, log, elapsedMs = () => performance.now(), about = usualAbout }: KmsWorld): KeyProvider {
   const base = withoutEnd(url, '/');
   const { host } = new URL(url);
+  const isNews = createSeldom(elapsedMs);
   const { project, tokenFile, allowPrivateHost } = about;
   const owner = project === undefined ? '' : ` of the project ${project}`;
   const subject = `The key service${owner} at ${host}`;
 
   /** Nothing that it says is repeated. */
   function away(what: string, cause?: unknown): GrantryError {
-    log.warn(
-      { host, ...(project !== undefined && { project }), what, ...(cause instanceof GrantryError && { code: cause.code }) },
-      'the key service could not be used',
-    );
+    // Whoever answers each time with another status is no news each time.
+    if (isNews(what.replace(/\d+/g, '')))
+      log.warn(
+        { host, ...(project !== undefined && { project }), what, ...(cause instanceof GrantryError && { code: cause.code }) },
+        'the key service could not be used',
+      );
     return new GrantryError('unavailable', { detail: `${subject} ${what}.`, retryAfterS, ...(cause !== undefined && { cause }) });
   }
 

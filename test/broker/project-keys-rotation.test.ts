@@ -171,6 +171,70 @@ test('a project whose key was taken out is left alone, and nothing takes the pla
   });
 });
 
+test('a service that does not open what the project has is another one: nothing new is wrapped by it, and nothing is begun again for it', async () => {
+  const other = await startKms();
+  await writeFile(join(dir, 'other-token'), other.token, { mode: 0o600 });
+  const before = await dataKeysOf('served');
+  const pace = { ms: 1_000, rowsPerS: 100_000, graceS: 3_600 };
+  const wrong = { service: { ...served().service, url: other.url, token_file: 'other-token' } };
+  await withFile({ ringed: ring, served: wrong }, async (broker, world) => {
+    await rotate(broker);
+    await turnAll(world, pace);
+    const problem =
+      'Left out for now, because their own master keys cannot be used: served (its key does not open its data key). They follow by themselves.';
+    expect(await stateOf(broker)).toMatchObject({ rotation: { phase: 'done', problem } });
+    await turnKeys(world, pace);
+    expect(await stateOf(broker)).toMatchObject({ rotation: { phase: 'done', problem } });
+    expect(await dataKeysOf('served')).toEqual(before);
+    expect(other.counters.wrap).toBe(0);
+  });
+  await other.stop();
+  await withFile({ ringed: ring, served: served() }, async (broker, world) => {
+    await readable(broker);
+    // It can be used until the rotation has begun again, each time.
+    const { rotations } = world.store;
+    const reopen: typeof rotations.reopen = (id) => {
+      kms.switches.fault = { kind: 'down' };
+      return rotations.reopen(id);
+    };
+    let laterMs = 0;
+    const fickle: World = {
+      ...world,
+      elapsedMs: () => world.elapsedMs() + laterMs,
+      store: { ...world.store, rotations: { ...rotations, reopen } },
+    };
+    const again = async (): Promise<boolean> => {
+      kms.switches.fault = { kind: 'none' };
+      await turnKeys(fickle, pace);
+      const isBegun = (await rotations.latest())?.finished_at === null;
+      if (isBegun) await turnAll(fickle, pace);
+      return isBegun;
+    };
+    expect([await again(), await again()]).toEqual([true, false]);
+    laterMs += 600_000;
+    expect([await again(), await again()]).toEqual([true, false]);
+    laterMs += 600_000;
+    expect(await again()).toBe(false);
+    expect(await dataKeysOf('served')).toEqual(before);
+    laterMs += 600_000;
+    kms.switches.fault = { kind: 'none' };
+    await turnKeys({ ...fickle, store: world.store }, pace);
+    await turnAll(world, pace);
+    expect(await stateOf(broker)).toMatchObject({ rotation: { phase: 'done', problem: null } });
+    const [current, retired] = await dataKeysOf('served');
+    expect([current?.state, retired?.state, retired?.kid]).toEqual(['current', 'retired', before[0]?.kid]);
+    await readable(broker);
+    // A process that cannot unwrap the new one goes on with the old one: its day counts from then.
+    const { dataKeys } = world.store;
+    const retiredAt = async () => (await dataKeys.find(retired?.kid ?? ''))?.retired_at?.getTime();
+    const first = (await retiredAt()) ?? Number.NaN;
+    const told = [retired?.kid, current?.kid, 'dk_none'].map((name) => dataKeys.stillInUse('served', name ?? ''));
+    expect(await Promise.all([...told, dataKeys.stillInUse('ringed', retired?.kid ?? '')])).toEqual([true, false, false, false]);
+    expect(await retiredAt()).toBeGreaterThan(first);
+    expect((await dataKeysOf('served')).map(({ state }) => state)).toEqual(['current', 'retired']);
+  });
+});
+
 test('from a ring to a service of its own, and back to the deployment’s key', async () => {
   await withFile({ ringed: { ...served(), former: ring }, served: { former: served() } }, async (broker, world) => {
     await readable(broker);

@@ -32,6 +32,12 @@ export function createDataKeyMemory(): DataKeyMemory {
       records.push(stored);
       return stored;
     },
+    async stillInUse(projectId, kid) {
+      await pause();
+      const record = records.find((other) => other.project_id === projectId && other.kid === kid && other.retired_at !== null);
+      if (record !== undefined) record.retired_at = new Date();
+      return record !== undefined;
+    },
     async canary() {
       await pause();
       return canary;

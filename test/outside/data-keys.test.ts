@@ -146,6 +146,43 @@ describe('a stored key that was tampered with is refused', () => {
 });
 
 describe('a retired key', () => {
+  /** A process that knows the former key, and cannot unwrap the one that has taken its place. */
+  async function left() {
+    let nowMs = 0;
+    const unwrap: KeyProvider['unwrap'] = (context, text) =>
+      text === store.records[1]?.wrapped ? Promise.reject(new GrantryError('unavailable')) : provider.unwrap(context, text);
+    const keys = createDataKeys({ provider: { ...provider, unwrap }, store, nowMs: () => nowMs });
+    const known = await keys.forSealing('default');
+    const retiredAt = new Date(Date.now() - 86_400_000);
+    store.records.splice(0, 1, { ...recordAt(0), retired_at: retiredAt });
+    await createDataKeys({ provider, store }).forSealing('default');
+    expect(store.records).toHaveLength(2);
+    nowMs = 60_000;
+    return { keys, known, retiredAt };
+  }
+
+  it('seals once more where the new one cannot be unwrapped, and says so first: how long it is kept counts from then', async () => {
+    const { keys, known, retiredAt } = await left();
+    expect(await keys.forSealing('default')).toBe(known);
+    expect(recordAt(0).retired_at?.getTime()).toBeGreaterThan(retiredAt.getTime());
+    // The database goes away in between: as when it could not be read.
+    const told = recordAt(0).retired_at;
+    store.stillInUse = () => Promise.reject(new GrantryError('unavailable'));
+    expect(await keys.forSealing('default')).toBe(known);
+    expect(recordAt(0).retired_at).toBe(told);
+  });
+
+  it('seals nothing any more once it was destroyed, also when that happens in the same moment', async () => {
+    const { keys, known } = await left();
+    const away = expect.objectContaining({ code: 'unavailable' });
+    store.stillInUse = async () => false;
+    await expect(keys.forSealing('default')).rejects.toEqual(away);
+    store.stillInUse = async () => true;
+    expect(await keys.forSealing('default')).toBe(known);
+    store.list = async () => store.records.slice(1);
+    await expect(keys.forSealing('default')).rejects.toEqual(away);
+  });
+
   it('still opens; sealing goes on with a new one, within a minute also where it is in use', async () => {
     let nowMs = 0;
     const keys = createDataKeys({ provider, store, nowMs: () => nowMs });

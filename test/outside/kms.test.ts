@@ -109,6 +109,23 @@ it('nothing listens there; the address is private and that was not allowed; the 
   await strict.close();
 });
 
+it('what goes wrong is in the log once a minute, and not each time: whoever has such a service could fill it otherwise', async () => {
+  let nowMs = 0;
+  const lines: unknown[] = [];
+  const log = { warn: (line: unknown) => void lines.push(line) };
+  const credential = async () => new Secret(kms.token);
+  const failing = createKms({ url: kms.url, send: door.send, credential, log, elapsedMs: () => nowMs });
+  const fails = (fault: Fault) => during(fault, () => expect(failing.current()).rejects.toMatchObject({ code: 'unavailable' }));
+  for (let n = 0; n < 3; n += 1) await fails({ kind: 'down' });
+  await fails({ kind: 'error_500' });
+  expect(lines).toMatchObject([{ what: 'answers with 503' }]);
+  await fails({ kind: 'drop' });
+  expect(lines).toMatchObject([{}, { what: 'does not answer' }]);
+  nowMs = 60_000;
+  for (let n = 0; n < 3; n += 1) await fails({ kind: 'down' });
+  expect(lines).toMatchObject([{}, {}, { what: 'answers with 503' }]);
+});
+
 describe('what is in memory', () => {
   it('seals and opens without the service, however long it is away; a new project is refused until it is back', async () => {
     let nowMs = 0;

@@ -122,6 +122,7 @@ const noKeys: World['keys'] = {
   isForsaken: () => false,
   masterKey: notHere,
   fresh: notHere,
+  opens: notHere,
   rewrapped: notHere,
   canary: notHere,
   kidOf: () => '',

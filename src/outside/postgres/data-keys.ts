@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, gt, inArray, isNull, ne, notInArray, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, gt, inArray, isNotNull, isNull, ne, notInArray, sql } from 'drizzle-orm';
 import type { KeyUpkeep, WhichProjects } from '../../broker/key-records.ts';
 import type { DataKeyStore } from '../../broker/seal.ts';
 import { type Database, one } from './database.ts';
@@ -21,6 +21,14 @@ export function dataKeyStore(db: Database): DataKeyStore {
           .from(t)
           .where(and(eq(t.project_id, record.project_id), current)),
       );
+    },
+    async stillInUse(project, kid) {
+      const retired = await db
+        .update(t)
+        .set({ retired_at: sql`now()` })
+        .where(and(eq(t.project_id, project), eq(t.kid, kid), isNotNull(t.retired_at)))
+        .returning({ kid: t.kid });
+      return retired.length === 1;
     },
     canary: async () => (await db.select().from(settings).where(eq(settings.name, canaryName)))[0]?.value,
     async setCanary(value) {

@@ -48,6 +48,7 @@ export const scopes: Scopes = {
   dataKeys: {
     list: 'first',
     insert: 'record',
+    stillInUse: 'first',
     find: { all: 'A ciphertext names its key, and the key says whose it is; that is compared.' },
     canary: ofRoot,
     setCanary: ofRoot,

@@ -248,6 +248,8 @@ async function useJobs(whole: Whole): Promise<void> {
   if (dataKey === undefined) throw new Error('The project has sealed something.');
   await store.dataKeys.find(dataKey.kid);
   await store.dataKeys.insert(dataKey);
+  // One that seals has not been retired.
+  if (await store.dataKeys.stillInUse(project, dataKey.kid)) throw new Error('It was not retired.');
   const canary = await store.dataKeys.canary();
   await store.dataKeys.setCanary(canary ?? '');
   await store.providers.remove(project, 'nothing');
