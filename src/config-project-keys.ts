@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { type KmsConfig, keyServiceUrlFault } from './config-keys.ts';
 import { type KeyRing, parseKeyRing } from './outside/key-ring.ts';
 import { type Fault, GrantryError, isGrantryError } from './protocol/errors.ts';
+import { repeatedMembers } from './repeated-members.ts';
 
 /** The file of GRANTRY_PROJECT_KEYS_FILE: which projects bring master keys of their own, and where those are. */
 
@@ -130,6 +131,9 @@ export function parseProjectKeys(text: string, path: string): ReadonlyMap<string
     });
   const json = parseJson(text);
   if (json === undefined) throw refuse([{ pointer: '', detail: 'It must be JSON' }]);
+  const repeated = repeatedMembers(text);
+  if (repeated.length > 0)
+    throw refuse(repeated.map((pointer) => ({ pointer, detail: 'is there twice, and only one of them would count: keep one' })));
   const parsed = file.safeParse(json);
   if (!parsed.success) throw refuse(issuesOf(parsed.error));
   const faults: Fault[] = [];

@@ -42,6 +42,16 @@ describe('a file that cannot be used is told with each fault, and what to write 
   const good = { keys: [key('a')] };
   it.each<[string, unknown, [string, RegExp][]]>([
     ['no JSON', '{', [['', /must be JSON/]]],
+    ['a project that is there twice', `{"a": {"keys_file": "x"}, "b": {}, "a" : {"former": {"keys_file": "x"}}}`, [['/a', /there twice/]]],
+    [
+      'members that are there twice, however they are written',
+      `{"a": {"service": {"url": "}", "url": "\\"}"}, "k\\u0065ys": [{"k": "a", "b": [1, {}]}, {"k": ":", "b": [[], "k"], "k": {}}], "keys": 1}, "b": {"keys": 1}}`,
+      [
+        ['/a/service/url', /there twice/],
+        ['/a/keys/1/k', /there twice/],
+        ['/a/keys', /there twice/],
+      ],
+    ],
     ['a list', [], [['', /must be an object: \{"<project>"/]]],
     ['an id that no project has', { 'Not One': good }, [['/Not One', /no id of a project/]]],
     ['nothing', { a: {} }, [['/a', /"keys", "keys_file" and "service", or with "former"/]]],

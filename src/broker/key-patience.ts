@@ -22,7 +22,11 @@ export async function keysAwayMs(world: World, view: RefreshView): Promise<numbe
   );
   const late = world.sleep(patienceMs, patience.signal).then(() => 0);
   const toldMs = await Promise.race([ready, late]).finally(() => patience.abort());
-  if (toldMs === undefined) return undefined;
+  return toldMs === undefined ? undefined : keysPauseMs(world, view, toldMs);
+}
+
+/** The milliseconds after which a refresh is looked at again whose keys are away. `toldMs`: how long to wait at least. */
+export function keysPauseMs(world: Pick<World, 'random'>, view: RefreshView, toldMs: number): number {
   const chance = world.random(2).readUInt16BE(0) / 65_536;
   return putOffMs(view, Math.max(usualWaitMs, toldMs) * (1 + chance / 4), chance);
 }

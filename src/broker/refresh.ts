@@ -1,9 +1,9 @@
-import { type ErrorCode, errorTable, GrantryError } from '../protocol/errors.ts';
-import { keysAwayMs } from './key-patience.ts';
+import { type ErrorCode, errorTable, GrantryError, isGrantryError } from '../protocol/errors.ts';
+import { keysAwayMs, keysPauseMs } from './key-patience.ts';
 import type { ConnectionRecord } from './records.ts';
 import { type Attempt, attemptRefresh, putOffWhileDown } from './refresh-attempt.ts';
 import { type RefreshOutcome, settled } from './refresh-outcome.ts';
-import { prospectOf } from './refresh-plan.ts';
+import { type Prospect, prospectOf } from './refresh-plan.ts';
 import type { DueRefresh, RefreshTarget, RefreshView, Store } from './store.ts';
 import { tracked } from './under-way.ts';
 import type { World } from './world.ts';
@@ -93,16 +93,35 @@ export type Turn = { kind: 'go'; release(): void } | { kind: 'later'; ms: number
  *
  * @param takeTurn asks for a turn at the host, which has a share of this process only
  */
-export async function refreshDue(world: World, due: DueRefresh, takeTurn: (host: string) => Promise<Turn>): Promise<number | undefined> {
+export async function refreshDue(world: World, due: DueRefresh, takeTurn: TakeTurn): Promise<number | undefined> {
   const view = await world.store.refreshes.read(due.connection_id);
   if (view === undefined || view.connection.token_version !== due.token_version || !isDue(view) || isLeased(view)) return undefined;
   const awayMs = await keysAwayMs(world, view);
-  if (awayMs !== undefined) {
-    world.meter.putOff('keys_away');
-    await world.store.refreshes.postpone(due, awayMs);
-    return awayMs;
+  if (awayMs !== undefined) return keysAway(world, due, awayMs);
+  let missing: unknown;
+  const noted = (error: unknown): never => {
+    missing = error;
+    throw error;
+  };
+  try {
+    const prospect = await prospectOf(world, view).catch(noted);
+    return await refreshInTurn(world, due, { ...prospect, plan: () => prospect.plan().catch(noted) }, takeTurn);
+  } catch (error) {
+    // What the row is sealed with may be another data key than the one that seals now. Nothing was sent.
+    if (error !== missing || !isGrantryError(error, 'unavailable')) throw error;
+    return keysAway(world, due, keysPauseMs(world, view, (error.details.retryAfterS ?? 0) * 1000));
   }
-  const prospect = await prospectOf(world, view);
+}
+
+async function keysAway(world: World, due: DueRefresh, ms: number): Promise<number> {
+  world.meter.putOff('keys_away');
+  await world.store.refreshes.postpone(due, ms);
+  return ms;
+}
+
+type TakeTurn = (host: string) => Promise<Turn>;
+
+async function refreshInTurn(world: World, due: DueRefresh, prospect: Prospect, takeTurn: TakeTurn): Promise<number | undefined> {
   const down = await putOffWhileDown(world, prospect);
   if (down !== undefined) return postponed(world, due, down);
   const turn: Turn = prospect.caller === undefined ? { kind: 'go', release() {} } : await takeTurn(prospect.caller.host);

@@ -137,6 +137,34 @@ test('a job whose project’s service hangs leaves its slot, and is due again la
   });
 });
 
+test('a job whose connection is sealed with a former data key, which the service cannot unwrap now, is no failed one either: it is due again later', async () => {
+  const { served: id } = ids;
+  const state = async () =>
+    (
+      await whole.sql<{ due: boolean; failure_count: number }>(
+        'select refresh_due_at <= now() as due, failure_count from connections where id = $1',
+        [id],
+      )
+    )[0];
+  const [due] = await whole.sql<{ connection_id: string; token_version: number }>(
+    `update connections set refresh_due_at = now() - interval '1 second' where id = $1 returning id as connection_id, token_version`,
+    [id],
+  );
+  if (due === undefined) throw new Error('no connection');
+  await whole.sql(`update data_keys set retired_at = now() where project_id = 'served'`);
+  const takeTurn = async () => ({ kind: 'go' as const, release() {} });
+  await restarted(async ({ broker: { world } }) => {
+    await world.seal.ready('served');
+    kms.switches.fault = { kind: 'down' };
+    expect(await refreshDue(world, due, takeTurn)).toBeGreaterThanOrEqual(5_000);
+    expect(await state()).toEqual({ due: false, failure_count: 0 });
+    kms.switches.fault = { kind: 'none' };
+    await whole.sql(`update connections set refresh_due_at = now() - interval '1 second' where id = $1`, [id]);
+    expect(await refreshDue(world, due, takeTurn)).toBeUndefined();
+    expect(await state()).toEqual({ due: false, failure_count: 0 });
+  });
+});
+
 test('a start is refused with another ring, or a file with a fault; and not for a project whose key was taken out', async () => {
   const none = async () => {};
   await write({ ringed: JSON.parse(generateKeyRing()), served: served() });
