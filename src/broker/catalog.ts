@@ -53,7 +53,17 @@ export async function findProvider(world: World, project: string, id: string): P
   return definition && { definition, version: null };
 }
 
-/** The same; throws `not_found`. */
+/** The same; undefined too when it would be refused today, such as by a rule that came later. */
+export async function findSoundProvider(world: World, project: string, id: string): Promise<Provider | undefined> {
+  try {
+    return await findProvider(world, project, id);
+  } catch (error) {
+    if (isGrantryError(error, 'invalid_definition')) return undefined;
+    throw error;
+  }
+}
+
+/** The same as findProvider; throws `not_found`. */
 export async function getProvider(world: World, project: string, id: string): Promise<Provider> {
   const provider = await findProvider(world, project, id);
   if (provider === undefined) throw new GrantryError('not_found');

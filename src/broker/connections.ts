@@ -198,7 +198,13 @@ export async function setConnectionMetadata(world: World, project: string, id: s
 
 /** True when the provider can be told that a connection ends; a definition, method or integration that is gone is no reason to keep it. */
 async function canRevoke(world: World, { project_id, provider_id, method: name }: ConnectionRecord): Promise<boolean> {
-  const methods = (await findProvider(world, project_id, provider_id))?.definition.methods ?? {};
+  const provider = await findProvider(world, project_id, provider_id).catch((error: unknown) => {
+    if (isGrantryError(error, 'invalid_definition')) return 'refused' as const;
+    throw error;
+  });
+  // One that would be refused today may be mended before the provider is given up.
+  if (provider === 'refused') return true;
+  const methods = provider?.definition.methods ?? {};
   const method = Object.hasOwn(methods, name) ? methods[name] : undefined;
   return method !== undefined && 'revocation_endpoint' in method && method.revocation_endpoint !== undefined;
 }

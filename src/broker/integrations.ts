@@ -2,7 +2,7 @@ import { clientNeeds } from '../protocol/client-authentication.ts';
 import { completeInputs, hasOpenHost } from '../protocol/definition/inputs.ts';
 import type { Definition, Method } from '../protocol/definition/schema.ts';
 import { type Fault, GrantryError } from '../protocol/errors.ts';
-import { findProvider, methodOf, type Provider } from './catalog.ts';
+import { findProvider, findSoundProvider, methodOf, type Provider } from './catalog.ts';
 import { openSecrets, sealSecrets } from './client-secrets.ts';
 import { openIntegrationInputs } from './grant-context.ts';
 import { resumeWaiting } from './misconfigured.ts';
@@ -96,7 +96,7 @@ function checkInputs(world: World, definition: Definition, method: Method, given
 
 /** An integration whose definition or method is gone meanwhile is shown all the same: it may have to be deleted. */
 async function present(world: World, record: IntegrationRecord): Promise<Integration> {
-  const provider = await findProvider(world, record.project_id, record.provider_id);
+  const provider = await findSoundProvider(world, record.project_id, record.provider_id);
   const secretCount =
     record.further_secrets_sealed === null ? Number(record.client_secret_sealed !== null) : (await openSecrets(world, record)).length;
   if (provider === undefined || !Object.hasOwn(provider.definition.methods, record.method))

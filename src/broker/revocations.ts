@@ -29,11 +29,11 @@ async function tell(
   connection: ConnectionRecord | undefined,
 ): Promise<'revoked' | 'impossible' | 'reconnected' | { afterS: number }> {
   if (connection !== undefined && connection.token_version >= row.token_version) return 'reconnected';
-  const integration = await world.store.integrations.get(row.project_id, row.integration_id);
-  const provider = integration && (await findProvider(world, row.project_id, integration.provider_id));
-  if (integration === undefined || provider === undefined) return 'impossible';
   const at = { project_id: row.project_id, id: row.connection_id };
   try {
+    const integration = await world.store.integrations.get(row.project_id, row.integration_id);
+    const provider = integration && (await findProvider(world, row.project_id, integration.provider_id));
+    if (integration === undefined || provider === undefined) return 'impossible';
     const inputs = await openInputs(world, connectionInputsPlace(at), row.inputs_sealed);
     const credential = await openCredential(world, {
       ...at,
@@ -55,7 +55,8 @@ async function tell(
   } catch (error) {
     if (!isGrantryError(error)) throw error;
     world.log.warn({ connection: row.connection_id, code: error.code }, 'revocation failed');
-    return error.retryable ? { afterS: Math.min(longestWaitS, error.details.retryAfterS ?? 0) } : 'impossible';
+    // A definition that would be refused today may be mended.
+    return error.retryable || error.code === 'invalid_definition' ? { afterS: Math.min(longestWaitS, error.details.retryAfterS ?? 0) } : 'impossible';
   }
 }
 

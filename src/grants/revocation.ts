@@ -1,5 +1,6 @@
 import { type ClientAuthentication, clientAuthentication, secretValue } from '../protocol/client-authentication.ts';
 import type { Credential, CredentialFields } from '../protocol/credential.ts';
+import type { Door } from '../protocol/door.ts';
 import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { GrantContext } from '../protocol/grant.ts';
 import { expandHeaders, nameParameters } from '../protocol/parameters.ts';
@@ -18,25 +19,32 @@ const gone = new Set(['invalid_token', 'invalid_grant', 'token_revoked', 'token_
 
 /**
  * Ends an authorization at the provider (RFC 7009 section 2.1, or the definition's way): the refresh token where there is one, and then the
- * access token, which a provider should end with it and need not. A token that the provider no longer knows is a success, and so is one
- * that it does not end by itself once its refresh token is gone.
+ * access token, which a provider should end with it and need not. A token that the provider no longer knows is a success. The second
+ * request is made whatever came of the first, and what comes of it changes nothing: the grant stands or falls with the refresh token.
  * Throws `unsupported` when the provider has no such endpoint, `provider_unavailable`, `invalid_client`, `provider_error`, and the door's.
  */
 export async function revokeCredential(ctx: GrantContext<TokenMethod>, credential: Credential): Promise<void> {
   const fields = credential.reveal();
-  const [first, ...further] = standardParameters(ctx.method, fields);
-  await revoke(ctx, fields, first);
-  for (const params of further) {
-    await revoke(ctx, fields, params).catch((error: unknown) => {
-      if (!isGrantryError(error) || error.retryable) throw error;
-    });
-  }
+  const [first, further] = standardParameters(ctx.method, fields);
+  const outcome = await revoke(ctx, fields, first).catch((error: unknown) => ({ error }));
+  if (outcome !== undefined && (further === undefined || !isGrantryError(outcome.error) || outcome.error.retryable)) throw outcome.error;
+  if (further === undefined) return;
+  await revoke({ ...ctx, door: aside(ctx.door) }, fields, further).catch((error: unknown) => {
+    if (!isGrantryError(error)) throw error;
+  });
+  if (outcome !== undefined) throw outcome.error;
 }
+
+/** Nothing depends on what comes back. */
+const aside =
+  (door: Door): Door =>
+  (request) =>
+    door({ ...request, answerBody: 'ignored' });
 
 type Parameters = Readonly<Record<string, string>>;
 
 /** What each request says by the RFC. A definition that says its own way has one request, and so has an endpoint that is told no parameters. */
-function standardParameters({ revocation }: TokenMethod, { refresh_token, access_token }: CredentialFields): readonly [Parameters, ...Parameters[]] {
+function standardParameters({ revocation }: TokenMethod, { refresh_token, access_token }: CredentialFields): readonly [Parameters, Parameters?] {
   if (revocation.params !== undefined) return [{}];
   const access = { token: access_token, token_type_hint: 'access_token' };
   if (refresh_token === undefined) return [access];

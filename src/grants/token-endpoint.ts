@@ -78,9 +78,21 @@ function mergePointers(response: TokenResponseMap, own: TokenMethod['refresh']['
   return Object.assign({ ...response }, Object.fromEntries(Object.entries(own).filter(([, pointer]) => pointer !== undefined)));
 }
 
+const isSameOrigin = (one: string, other: string): boolean => new URL(one).origin === new URL(other).origin;
+
 /**
- * The method's client authentication for one request to `url`; an assertion names the issuer, or exactly that URL, as its audience,
- * unless the definition names another.
+ * Whom an assertion that is sent to `url` is for: the audience that the definition names, at the host of the token endpoint; else the issuer,
+ * at the issuer's own host; else exactly that URL. Whoever is sent one can use it nowhere else (audience injection).
+ */
+function assertionAudience(ctx: GrantContext<TokenMethod>, { url, named }: { url: string; named: string | undefined }): string {
+  const { method } = ctx;
+  if (named !== undefined) return isSameOrigin(url, endpointUrl(ctx, method.token_endpoint)) ? named : url;
+  const issuer = optionalEndpointUrl(ctx, method.grant === 'credential_exchange' ? undefined : method.issuer);
+  return issuer !== undefined && isSameOrigin(url, issuer) ? issuer : url;
+}
+
+/**
+ * The method's client authentication for one request to `url`.
  *
  * @param how instead of the method's own way
  * @param scope what is asked for, for an assertion that holds it
@@ -96,10 +108,7 @@ export async function authenticateClient(
   const values = { ...templateValues(ctx), scope };
   const assertion = await clientAssertion(client, {
     issuer: expandText(issuer, values),
-    audience:
-      audience === undefined
-        ? (optionalEndpointUrl(ctx, method.grant === 'credential_exchange' ? undefined : method.issuer) ?? url)
-        : expandText(audience, values),
+    audience: assertionAudience(ctx, { url, named: audience === undefined ? undefined : expandText(audience, values) }),
     claims: Object.fromEntries(expandParameters(claims, values)),
     now: now(),
     jti: random(16),

@@ -1,5 +1,4 @@
 import { exportJWK, generateKeyPair, jwtVerify } from 'jose';
-import { GrantryProblem } from '../../src/client/client.ts';
 import { type Attack, stopped, succeeded, type Verdict } from './attack.ts';
 import type { Stage } from './stage.ts';
 
@@ -19,12 +18,7 @@ async function injects(stage: Stage, more: (honest: Addresses & { issuer: string
     ...{ grant: 'authorization_code', ...addresses, token_endpoint_auth_method: 'private_key_jwt' },
     ...more({ ...addresses, issuer }),
   };
-  try {
-    await stage.define(JSON.stringify({ id, name: 'Half evil', methods: { web } }));
-  } catch (error) {
-    if (error instanceof GrantryProblem) return stopped(`when it is defined: ${error.code}`);
-    throw error;
-  }
+  await stage.define(JSON.stringify({ id, name: 'Half evil', methods: { web } }));
   await stage.root.call('POST', '/v1/integrations', { body: { id, provider: id, client_id: 'app', private_key_jwk } });
   const body = { integration: id, end_user: { id: 'u1' }, import: { access_token: 'at', refresh_token: 'rt' } };
   const made = await stage.root.call<{ id: string }>('POST', '/v1/connections', { body });
@@ -49,12 +43,12 @@ export const audienceInjection: Attack[] = [
   },
   {
     name: 'audience injection: a definition that names the honest issuer has its revocation elsewhere',
-    falls: [['one origin for an audience']],
+    falls: [['audience is the addressee']],
     run: (stage) => injects(stage, ({ issuer }) => ({ issuer, revocation_endpoint: `${stage.evil.url}/revoke` })),
   },
   {
     name: 'audience injection: a definition that names the honest issuer has its token endpoint elsewhere',
-    falls: [['one origin for an audience']],
+    falls: [['audience is the addressee']],
     run: (stage) => injects(stage, ({ issuer }) => ({ issuer, token_endpoint: `${stage.evil.url}/token` })),
   },
 ];

@@ -247,9 +247,9 @@ export const defences = {
     what: 'a queue that holds what is not ours, or is told to stand still, is emptied and filled again from Postgres',
     edits: [
       {
-        file: 'src/jobs/queues.ts',
-        snippet: 'if (!spoiled.seen && !(await isHeld(redis, prefix))) return false;',
-        without: 'if (OFF || (!spoiled.seen && !(await isHeld(redis, prefix)))) return false;',
+        file: 'src/jobs/spoiled.ts',
+        snippet: 'if (!isRaised && !(await isHeld(redis, prefix))) return false;',
+        without: 'if (OFF || (!isRaised && !(await isHeld(redis, prefix)))) return false;',
       },
     ],
   },
@@ -391,16 +391,11 @@ export const defences = {
   'audience is the addressee': {
     what: 'an assertion names the one server that it is sent to',
     edits: [
-      { file: 'src/grants/token-endpoint.ts', snippet: 'method.issuer) ?? url)', without: 'method.issuer) ?? (OFF ? method.token_endpoint : url))' },
-    ],
-  },
-  'one origin for an audience': {
-    what: 'a definition that would have an assertion for one server sent to another is refused',
-    edits: [
       {
-        file: 'src/protocol/definition/assertion-audience.ts',
-        snippet: 'if (!signs(method)) return [];',
-        without: 'if (OFF || !signs(method)) return [];',
+        file: 'src/grants/token-endpoint.ts',
+        snippet: 'return issuer !== undefined && isSameOrigin(url, issuer) ? issuer : url;',
+        without:
+          'return OFF ? (issuer ?? endpointUrl(ctx, method.token_endpoint)) : issuer !== undefined && isSameOrigin(url, issuer) ? issuer : url;',
       },
     ],
   },

@@ -111,7 +111,8 @@ test(`of ${floodSize} callbacks of one address, ${allowed} are looked up in a mi
   const flooding = flood(scene.url, floodSize, fromOne).finally(() => {
     isOver = true;
   });
-  while (!isOver || beside.length < 20) beside.push(await honestCallMs());
+  // Fewer than a key may make in a minute.
+  while ((!isOver && beside.length < 2_000) || beside.length < 20) beside.push(await honestCallMs());
   const answered = await flooding;
   const times = (share: number) => (quantile(beside, share) / quantile(calm, share)).toFixed(1);
   console.log(

@@ -80,6 +80,26 @@ test('a provider that asks to wait is not asked again before, and after an hour 
   await world.sql('delete from revocations');
 });
 
+test('a definition that is refused today keeps a revocation waiting for one that holds, and not for ever', async () => {
+  const definition = as().definition.replace('"sandbox-as"', '"soon-refused"');
+  await world.root.call('PUT', '/v1/providers/soon-refused', { body: definition });
+  const body = { id: 'soon-refused', provider: 'soon-refused', ...as().client };
+  const { redirect_uri } = await world.root.call<{ redirect_uri: string }>('POST', '/v1/integrations', { body });
+  as().registerRedirectUri(redirect_uri);
+  const given = { access_token: 'tok', refresh_token: 'ref' };
+  const made = await world.root.call<{ id: string }>('POST', '/v1/connections', {
+    body: { integration: 'soon-refused', end_user: { id: 'u1' }, import: given },
+  });
+  id = made.id;
+  await world.sql(`update provider_versions set version = 2, definition = '{"id": "soon-refused"}' where provider_id = 'soon-refused'`);
+  await remove();
+  await expect.poll(() => world.logged.some((line) => line.includes('revocation failed') && line.includes(id))).toBe(true);
+  expect(await waiting()).toBe(1);
+  await world.sql(`update revocations set attempts = 30, next_attempt_at = now() - interval '1 second' where connection_id = $1`, [id]);
+  await keepHouse(world.broker.world);
+  expect(await waiting()).toBe(0);
+});
+
 test('an integration stays until the provider was told of what was deleted', async () => {
   const body = { id: 'passing', provider: 'sandbox-as', ...as().client };
   const { redirect_uri } = await world.root.call<{ redirect_uri: string }>('POST', '/v1/integrations', { body });

@@ -208,6 +208,7 @@ describe('the doctor', () => {
         database: 'failed',
         redis: 'ok',
         keys: 'warning',
+        project_keys: 'warning',
       });
     } finally {
       await beside.query(`alter database ${beside.escapeIdentifier(name)} allow_connections true`);

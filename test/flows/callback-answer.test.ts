@@ -281,6 +281,32 @@ describe('the integration between start and callback', () => {
     await scene.expectFailed(link, 'exchange_failed');
   });
 
+  test('had its provider refused by a rule that came later: the flow ends, and its server is sent nothing', async () => {
+    const as = scene.providers.authorizationServer;
+    await scene.define(JSON.stringify({ ...JSON.parse(as.definition), id: 'refused' }));
+    await scene.integrate(as, { id: 'refused', provider: 'refused' });
+    const { link, calls, answer } = await changedBetween('refused', () =>
+      scene.sql(`update provider_versions set version = 2, definition = '{"id": "refused"}' where provider_id = 'refused'`),
+    );
+    expect([answer.status, calls]).toEqual([303, 0]);
+    await scene.expectFailed(link, 'exchange_failed');
+  });
+
+  test('had what its definition says of a host changed: the same', async () => {
+    const as = scene.providers.authorizationServer;
+    const { port } = new URL(as.url);
+    const regional = (host: string) => {
+      const definition = JSON.parse(as.definition.replaceAll(as.url, `http://{host}:${port}`));
+      const inputs = { region: { label: 'Region', choices: { here: { sets: { host } } }, default: 'here', asked_of: 'integration' } };
+      return scene.define(JSON.stringify({ ...definition, id: 'regional', inputs }));
+    };
+    await regional('127.0.0.1');
+    await scene.integrate(as, { id: 'regional', provider: 'regional' });
+    const { link, calls } = await changedBetween('regional', () => regional('127.0.0.2'));
+    expect(calls).toBe(0);
+    await scene.expectFailed(link, 'exchange_failed');
+  });
+
   test.each(['issuer', 'token_endpoint', 'revocation_endpoint'])('had its %s alone moved to another server: the same', async (name) => {
     const { link, calls } = await redefine(`moved-${name.replaceAll('_', '-')}`, (text) => {
       const definition = JSON.parse(text);

@@ -238,3 +238,17 @@ describe('auth token', () => {
     ).toMatchObject({ account: 'ada', status: 'active' });
   });
 });
+
+// The last one: that provider knows one redirect URI at a time.
+test('a definition that is moved while the end user is asked: what was obtained is not lost', async () => {
+  const { phonegap } = scene.providers;
+  const define = (definition: string) => scene.define(JSON.stringify({ ...JSON.parse(definition), id: 'moving' }));
+  await define(phonegap.definition);
+  await scene.integrate(phonegap, { id: 'moving', provider: 'moving' });
+  const { callback, browser, link } = await scene.untilCallback('moving');
+  const asked = await browser.open(callback.href);
+  await define(phonegap.definition.replaceAll(phonegap.url, 'http://127.0.0.1:9'));
+  const done = await asked.submit({}, 'confirm');
+  expect(done.status).toBe(200);
+  await scene.connectionOf(link);
+});

@@ -121,6 +121,22 @@ test('a flow that works: every step, and nothing that stays', async () => {
   expect(await scene.row(made)).toMatchObject({ pending_sealed: null, answer_sealed: null, inputs_sealed: null, connection_id: null });
 });
 
+test('a provider that ended the access token with the refresh token, and says so with an error: the test has passed', async () => {
+  const { counters, switches } = scene.providers.authorizationServer;
+  const before = counters.revocations;
+  const refusal = { kind: 'refuse', error: 'unsupported_token_type', status: 400 } as const;
+  const made = await make('as');
+  Object.defineProperty(switches, 'revocationFault', {
+    configurable: true,
+    get: () => (counters.revocations > before ? refusal : { kind: 'none' }),
+    set: () => {},
+  });
+  await walk(made).finally(() => Object.defineProperty(switches, 'revocationFault', { value: { kind: 'none' }, writable: true, enumerable: true }));
+  const trace = await read(made);
+  expect(trace).toMatchObject({ outcome: 'passed', error: null });
+  expect(trace.steps.filter(({ step }) => step === 'revocation').map(({ answer }) => answer?.status)).toContain(400);
+});
+
 test('declined at the provider', async () => {
   const made = await make('as');
   const done = await walk(made, 'Deny');

@@ -1,11 +1,13 @@
 import type { IntegrationRecord, LinkRecord } from '../../src/broker/records.ts';
 import type { Links, Store } from '../../src/broker/store.ts';
+import type { Definition } from '../../src/protocol/definition/schema.ts';
 
 /** A model of what a flow asks of the Postgres store between its start and its exchange. One method is one atomic step. */
 export type FlowStore = {
   store: Store;
   links: Map<string, LinkRecord>;
   integrations: Map<string, IntegrationRecord>;
+  providers: Map<string, Definition>;
   /** Codes that were seen, each with the link that it was seen in first. */
   ledger: Map<string, string>;
 };
@@ -71,11 +73,18 @@ function flowLinks(links: FlowStore['links'], now: () => Date): Partial<Links> {
 export function createFlowStore(now: () => Date): FlowStore {
   const links = new Map<string, LinkRecord>();
   const integrations = new Map<string, IntegrationRecord>();
+  const providers = new Map<string, Definition>();
   const ledger = new Map<string, string>();
   // What is not here is not asked for before the exchange has succeeded, and would be missed with a crash.
   const store = {
     links: flowLinks(links, now),
     integrations: { get: async (_project: string, id: string) => integrations.get(id), setStatus: async () => true },
+    providers: {
+      async current(project_id: string, provider_id: string) {
+        const definition = providers.get(provider_id);
+        return definition && { project_id, provider_id, version: 1, definition };
+      },
+    },
     projects: { get: async () => undefined },
     ledger: {
       async record(hash: Buffer, link: string) {
@@ -85,5 +94,5 @@ export function createFlowStore(now: () => Date): FlowStore {
       },
     },
   } as unknown as Store;
-  return { store, links, integrations, ledger };
+  return { store, links, integrations, providers, ledger };
 }

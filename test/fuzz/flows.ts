@@ -204,7 +204,8 @@ async function begun(world: World, model: FlowStore, variant: Variant, n: number
   const definition = parseDefinitionValue({ id: 'acme', name: 'Acme', methods: { web: methods[variant] } }, { allowPrivateHosts: false });
   const integration = integrationOf(variant);
   const client_secret_sealed = await world.seal.seal(integrationPlace(integration, 'client_secret'), clientSecret);
-  model.integrations.set(variant, { ...integration, client_secret_sealed });
+  model.integrations.set(variant, { ...integration, provider_id: variant, client_secret_sealed });
+  model.providers.set(variant, definition);
   const token = newSecret(world);
   const id = `lnk_${n}`;
   model.links.set(id, {

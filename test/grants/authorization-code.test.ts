@@ -293,7 +293,10 @@ describe('two providers over HTTP', () => {
       headers: { Authorization: 'Bearer at-1' },
     });
     await authorizationCode.revoke?.(ctx, credential);
-    expect(Object.fromEntries(new URLSearchParams(seen.at(-1)?.body))).toEqual({ token: 'rt-1', token_type_hint: 'refresh_token' });
+    expect(seen.slice(-2).map(({ body }) => Object.fromEntries(new URLSearchParams(body)))).toEqual([
+      { token: 'rt-1', token_type_hint: 'refresh_token' },
+      { token: 'at-1', token_type_hint: 'access_token' },
+    ]);
     expect(seen.at(-1)?.authorization).toMatch(/^Basic /);
   });
 

@@ -1,4 +1,4 @@
-import { exportJWK, generateKeyPair, jwtVerify } from 'jose';
+import { decodeJwt, exportJWK, generateKeyPair, jwtVerify } from 'jose';
 import { expect, test } from 'vitest';
 import { authorizationCode } from '../../src/grants/authorization-code.ts';
 import { clientAssertion } from '../../src/grants/client-assertion.ts';
@@ -30,7 +30,7 @@ async function keyPair(alg = 'ES256') {
 
 test.each(['ES256', 'RS256', 'PS512', 'EdDSA'])('%s: one minute, one use, one audience', async (alg) => {
   const { publicKey, private_key_jwk } = await keyPair(alg);
-  const { door, sent } = scriptedDoor(json({ access_token: 'at' }), json({ access_token: 'at' }), { status: 200 });
+  const { door, sent } = scriptedDoor(json({ access_token: 'at' }), json({ access_token: 'at' }), { status: 200 }, { status: 200 });
   const client = { client_id: 'client', client_secret: 'secret', private_key_jwk };
   const ctx = contextFor('authorization_code', method, { client, door });
   await authorizationCode.refresh?.(ctx, credential);
@@ -55,6 +55,27 @@ test.each(['ES256', 'RS256', 'PS512', 'EdDSA'])('%s: one minute, one use, one au
     jtis.add(payload.jti);
   }
   expect(jtis.size).toBe(3);
+});
+
+test('an audience that the definition names is for its own host alone: anybody else gets one for exactly the address that is called', async () => {
+  const { private_key_jwk } = await keyPair();
+  const elsewhere = { revocation_endpoint: 'https://evil.acme.org/r', refresh: { endpoint: 'https://evil.acme.org/t' } };
+  const audienceOf = async (more: Record<string, unknown>, step: 'refresh' | 'revoke') => {
+    const { door, sent } = scriptedDoor(json({ access_token: 'at' }), json({}));
+    const ctx = contextFor('authorization_code', { ...method, ...more }, { client: { client_id: 'client', private_key_jwk }, door });
+    await authorizationCode[step]?.(ctx, credential);
+    return decodeJwt(formOf(sent[0])['client_assertion'] ?? '').aud;
+  };
+  const issuer = 'https://as.acme.com/tenant';
+  const client_assertion = { audience: 'https://id.acme.com' };
+  expect(await audienceOf({ issuer }, 'refresh')).toBe(issuer);
+  expect(await audienceOf({ issuer, ...elsewhere }, 'refresh')).toBe('https://evil.acme.org/t');
+  expect(await audienceOf({ issuer, ...elsewhere }, 'revoke')).toBe('https://evil.acme.org/r');
+  expect(await audienceOf({ issuer: 'https://honest.acme.org' }, 'refresh')).toBe(endpoints.token_endpoint);
+  expect(await audienceOf({ client_assertion }, 'refresh')).toBe('https://id.acme.com');
+  expect(await audienceOf({ client_assertion }, 'revoke')).toBe('https://id.acme.com');
+  expect(await audienceOf({ client_assertion, ...elsewhere }, 'refresh')).toBe('https://evil.acme.org/t');
+  expect(await audienceOf({ client_assertion, ...elsewhere }, 'revoke')).toBe('https://evil.acme.org/r');
 });
 
 test('keys that may not sign', async () => {

@@ -49,10 +49,18 @@ test('then the access token: a provider should end it with the refresh token, an
   ]);
 });
 
-test('an access token that the provider does not end by itself is no failure; one that it could not end now is', async () => {
+test('what comes of the access token changes nothing', async () => {
   const unsupported = { status: 400, body: '{"error":"unsupported_token_type"}' };
   expect(await revoke({}, [ok, unsupported])).toHaveLength(2);
-  await expect(revoke({}, [ok, { status: 503, body: '' }])).rejects.toMatchObject({ code: 'provider_unavailable' });
+  expect(await revoke({}, [ok, { status: 503, body: '' }])).toHaveLength(2);
+  const refused = { status: 400, body: '{"error":"invalid_request"}' };
+  // A provider that no longer knows the refresh token, and says so in words of its own, may have kept the access token.
+  const { door, sent } = scriptedDoor(refused, ok);
+  const ctx = contextFor('authorization_code', base, { door });
+  await expect(authorizationCode.revoke?.(ctx, new Credential({ ...fields, refresh_token: 'rt' }))).rejects.toMatchObject({ code: 'provider_error' });
+  expect(sent).toHaveLength(2);
+  // While it cannot answer at all, both are told later.
+  await expect(revoke({}, [{ status: 503, body: '' }])).rejects.toMatchObject({ code: 'provider_unavailable' });
 });
 
 test('an endpoint that is told no parameters, or has parameters of its own, is called once', async () => {

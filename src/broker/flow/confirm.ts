@@ -74,8 +74,9 @@ async function returnCredential(
   try {
     await giveBack(world, await linkContext(world, link, inputs), new Credential(fields));
   } catch (error) {
-    // The integration is gone meanwhile: there is nobody to give it back as.
+    // The integration is gone meanwhile, or the server is no longer its provider's: there is nobody to give it back as, or to.
     if (!isGrantryError(error, 'conflict')) throw error;
+    world.log.warn({ link: link.id, integration: link.integration_id, cause: error.details.detail }, 'an unused credential could not be given back');
   }
 }
 

@@ -1,8 +1,8 @@
 import { methodOrigins } from '../../protocol/definition/origins.ts';
-import type { Method } from '../../protocol/definition/schema.ts';
+import type { Definition, Method } from '../../protocol/definition/schema.ts';
 import { GrantryError } from '../../protocol/errors.ts';
 import type { GrantContext, Pending } from '../../protocol/grant.ts';
-import { findProvider, methodOf } from '../catalog.ts';
+import { findSoundProvider, methodOf } from '../catalog.ts';
 import { getIntegrationOf, grantContext, openClient } from '../grant-context.ts';
 import { eventsOf } from '../links.ts';
 import { linkInputsPlace, linkPlace } from '../places.ts';
@@ -38,27 +38,30 @@ export async function openBegun(world: World, link: LinkRecord): Promise<Begun |
  * reason. Throws `conflict`.
  */
 async function checkServers(world: World, link: LinkRecord, { provider_id, method }: IntegrationRecord): Promise<void> {
-  const today = await findProvider(world, link.project_id, provider_id);
-  const known = today?.definition.methods;
-  const servers = known !== undefined && Object.hasOwn(known, method) && known[method] !== undefined ? methodOrigins(known[method]) : new Map();
-  if ([...methodOrigins(linkMethod(link))].every(([place, server]) => servers.get(place) === server)) return;
+  const today = (await findSoundProvider(world, link.project_id, provider_id))?.definition;
+  const servers = today !== undefined && Object.hasOwn(today.methods, method) ? originsOf(today, method) : new Map();
+  if ([...originsOf(link.snapshot.definition, link.snapshot.method)].every(([place, server]) => servers.get(place) === server)) return;
   throw new GrantryError('conflict', { detail: 'The provider definition names other servers than when the link was made.' });
 }
 
+const originsOf = (definition: Definition, name: string) => methodOrigins(definition, methodOf(definition, name).method);
+
 /**
  * What the grant of a link is given: the definition as it was when the link was made, and our registration as it is. A test is watched.
- * Throws `conflict` when the integration is gone, is another app now, or its definition names other servers.
+ * Throws `conflict` when the integration is gone, is another app now, or its definition names other servers; `as_they_were`: whoever asks sends them
+ * nothing of ours.
  */
 export async function linkContext(
   world: World,
   link: LinkRecord,
   inputs: Record<string, string>,
+  servers: 'as_today' | 'as_they_were' = 'as_today',
 ): Promise<{ ctx: GrantContext; integration: IntegrationRecord; trace: Trace | undefined }> {
   const integration = await getIntegrationOf(world, link.project_id, link.integration_id);
   if (integration.client_id !== link.snapshot.client_id) {
     throw new GrantryError('conflict', { detail: 'The client registration was changed after the link was made.' });
   }
-  await checkServers(world, link, integration);
+  if (servers === 'as_today') await checkServers(world, link, integration);
   const client = await openClient(world, integration);
   const ctx = grantContext(world, { definition: link.snapshot.definition, method: link.snapshot.method, client, inputs });
   if (link.purpose !== 'test') return { ctx, integration, trace: undefined };

@@ -83,7 +83,7 @@ async function exchange(world: World, link: LinkRecord, continuation: Continuati
   const filled = continuation.kind === 'callback' ? continuation.filled : undefined;
   const inputs = continuation.kind === 'direct' ? continuation.inputs : { ...begun?.inputs, ...filled };
   const ageMs = continuation.kind === 'credential' ? ageSince(world, new Date(continuation.sentAt)) : ageFromNow(world);
-  const prepared = await linkContext(world, link, inputs);
+  const prepared = await linkContext(world, link, inputs, continuation.kind === 'credential' ? 'as_they_were' : 'as_today');
   const { integration, trace } = prepared;
   const save = (ctx: GrantContext, credential: Credential, account: string | undefined) =>
     saveConnection(world, { link, integration, ctx, credential, inputs, account, ageMs });

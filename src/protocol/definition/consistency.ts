@@ -1,5 +1,4 @@
 import { isScope } from '../scopes.ts';
-import { audienceFaults } from './assertion-audience.ts';
 import type { Path } from './faults.ts';
 import type { Method } from './schema.ts';
 
@@ -115,7 +114,6 @@ function tokenMethodFaults(method: Extract<Method, { token: unknown }>, path: Pa
       'There is no revocation_endpoint.',
     ),
     ...assertionFaults(method, [...path, 'client_assertion']),
-    ...audienceFaults(method, path),
     ...keptSecretFaults(response.keep, [...path, 'response', 'keep'], {
       access_token: response.access_token,
       refresh_token: response.refresh_token,

@@ -32,6 +32,9 @@ const responseTypes: Readonly<Record<'authorization' | 'token', ReadonlySet<stri
   token: new Set(['code', 'refresh_token']),
 };
 
+/** RFC 6749 section 4.5: a grant of somebody's own is an absolute URI; those of the IETF are in the list. Some have made the password grant one as well. */
+const isOwnGrant = (value: string): boolean => /^[a-z][a-z0-9+.-]*:[^{}\s]+$/i.test(value) && !/^urn:ietf:|passw/i.test(value);
+
 /** However a provider spells it: `grantType`, `Grant-Type`. */
 const plainly = (name: string): string => name.replace(/[^a-z]/gi, '').toLowerCase();
 const names: Readonly<Record<string, string>> = { granttype: 'grant_type', responsetype: 'response_type' };
@@ -43,14 +46,23 @@ type Allowed = { grant_type: ReadonlySet<string>; response_type: ReadonlySet<str
 const nothing: ReadonlySet<string> = new Set();
 const authorization: Allowed = { grant_type: nothing, response_type: responseTypes.authorization };
 const token: Allowed = { grant_type: atToken, response_type: responseTypes.token };
+/** No call with a credential asks for a grant. */
+const calling: Allowed = { grant_type: nothing, response_type: nothing };
 const revocation: Allowed = { grant_type: atRevocation, response_type: nothing };
 
 function valueFault([name, value]: readonly [string, string], at: Path, allowed: Allowed): Found[] {
   const kind = kindOf(name);
   if (kind === undefined) return [];
   const values = kind === 'grant_type' ? allowed.grant_type : allowed.response_type;
-  if (values.has(value)) return [];
-  return [[at, values.size === 0 ? `${name} has no place here: leave it out.` : `${name} may be ${among(values)}; no other grant is used.`]];
+  if (values.has(value) || (values === atToken && isOwnGrant(value))) return [];
+  return [
+    [
+      at,
+      values.size === 0
+        ? `${name} has no place here: leave it out.`
+        : `${name} may be ${among(values)}${values === atToken ? ', or an absolute URI (RFC 6749 section 4.5)' : ''}; no other grant is used.`,
+    ],
+  ];
 }
 
 /** Fixed parameters, those that stand in the address itself, and other parameters that are given the name. */
@@ -70,6 +82,16 @@ function requestFaults(
   ];
 }
 
+/** The same for a call of the API. */
+export function callFaults({ form = {}, json, path }: { form?: Texts | undefined; json?: unknown; path: string }, at: Path): Found[] {
+  const members = typeof json === 'object' && json !== null ? Object.entries(json) : [];
+  return [
+    ...Object.entries(form).flatMap((pair) => valueFault(pair, [...at, 'form', pair[0]], calling)),
+    ...members.flatMap(([name, value]) => valueFault([name, String(value)], [...at, 'json', name], calling)),
+    ...[...new URLSearchParams(path.split(/\?(.*)/s)[1] ?? '')].flatMap((pair) => valueFault(pair, [...at, 'path'], calling)),
+  ];
+}
+
 /** What is wrong with the kinds of grant that a method's requests name, as paths and sentences. */
 export function grantTypeFaults(method: Method, path: Path): Found[] {
   const found: Found[] = [];
@@ -79,6 +101,12 @@ export function grantTypeFaults(method: Method, path: Path): Found[] {
     found.push([[...path, 'scopes', 'param'], `Scopes must not be sent as ${method.scopes.param}.`]);
   if (method.grant === 'authorization_code')
     look({ ...method.authorization, endpoint: method.authorization_endpoint }, 'authorization', ['authorization_endpoint'], authorization);
+  // Calls with a credential ask for no grant.
+  const calls: [Path, { form?: Texts | undefined; json?: unknown; path: string } | undefined][] = [
+    ...method.after.map((call, index): [Path, typeof call] => [[...path, 'after', index], call]),
+    [[...path, 'api', 'probe'], method.api?.probe ?? undefined],
+  ];
+  for (const [at, call] of calls) if (call !== undefined) found.push(...callFaults(call, at));
   if (!('token' in method)) return found;
   look({ ...method.token, endpoint: method.token_endpoint }, 'token', ['token_endpoint'], token);
   look(method.refresh, 'refresh', ['refresh', 'endpoint'], token);

@@ -3,7 +3,7 @@ import { type Fault, isGrantryError } from '../errors.ts';
 import { templateNames } from '../template.ts';
 import { apiOf } from './api.ts';
 import { isOpenHost, optionsOf, templateInputs } from './choices.ts';
-import { pointerOf } from './faults.ts';
+import { type Path, pointerOf } from './faults.ts';
 import { matchesPattern } from './pattern.ts';
 import type { Definition, Input, Method } from './schema.ts';
 import { apiPlaces, methodPlaces } from './variables.ts';
@@ -56,7 +56,9 @@ export function bases({ api }: Pick<Definition, 'api'>, methods: readonly Method
     ...methods.flatMap((method) => [...methodPlaces(method, []), ...apiPlaces(apiOf({ api }, method), [method], [])]),
     ...apiPlaces(api, methods, []),
   ];
-  return new Set(places.flatMap(({ kind, template }) => (kind === 'url' ? (/^\{([^{}]+)\}./.exec(template)?.[1] ?? []) : [])));
+  // What is called of an API is written behind its base.
+  const rest = (path: Path) => (path.at(-1) === 'base_url' ? '/' : '');
+  return new Set(places.flatMap(({ kind, template, path }) => (kind === 'url' ? (/^\{([^{}]+)\}./.exec(template + rest(path))?.[1] ?? []) : [])));
 }
 
 /** Why a value of a URL cannot be gone on behind; undefined when it can. */

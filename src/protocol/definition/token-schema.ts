@@ -90,7 +90,9 @@ export const clientAssertion = z
       .default('client_assertion')
       .describe('client_secret: the JWT stands where a secret would, without client_assertion_type.'),
     issuer: template.default('{client_id}').describe('iss; sub is the client id in any case.'),
-    audience: template.optional().describe('aud; without it the issuer of the method, or the address that is called.'),
+    audience: template
+      .optional()
+      .describe('aud, at the host of the token endpoint; without it the issuer of the method, at its own host, else the address that is called.'),
     claims: z.record(name, template).default({}).describe('Further claims; {scope} is what is asked for.'),
   })
   .optional()

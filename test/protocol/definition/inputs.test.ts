@@ -70,6 +70,8 @@ describe('completeInputs', () => {
     const check = (broken: ReturnType<typeof tree>) => faultsOf(() => parseDefinitionValue(broken, { allowPrivateHosts: false }));
     expect(check(put(tree(), '/inputs/server/example', given.server))).toEqual([{ pointer: '/inputs/server/example', detail }]);
     expect(check(put(tree(), '/methods/web/token_endpoint', '{server}'))).toEqual([]);
+    const based = put(put(sample(), '/api/base_url', '{server}'), '/inputs/server/example', given.server);
+    expect(check(based)).toEqual([{ pointer: '/inputs/server/example', detail }]);
   });
 
   it('does not take inherited members for given values', () => {
