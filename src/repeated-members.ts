@@ -1,5 +1,5 @@
-/** Strings, with what tells names of members from values, and the signs of the structure. */
-const parts = /("[^"\\]*(?:\\.[^"\\]*)*")\s*(:)?|[{}[\],]/g;
+/** Strings, with what tells names of members from values, and the signs of the structure. One without an end reaches to the end, so that nothing is looked at twice. */
+const parts = /("[^"\\]*(?:\\.[^"\\]*)*"?)\s*(:)?|[{}[\],]/g;
 
 /** A collection that is not closed yet, and the step to what is in it now; `names`: of an object, so far. */
 type Level = { names: Set<string> | undefined; step: string | number };
