@@ -13,12 +13,13 @@ import type { World } from './world.ts';
 
 type Row = Pick<ConnectionRecord, 'project_id' | 'id' | 'token_version'>;
 
-/** Whatever lifetime an answer names, nothing is refreshed by itself more often than this; who asks for a token that has ended is not held back. */
+/** What would be due again within so many seconds is not worth to be kept fresh: it is refreshed by itself at this pace. Who asks for a token that has ended is not held back. */
+const tooSoonS = 4;
 const leastSpacingS = 30;
 
 /**
  * Seconds after the request at which a refresh is due: before the end by min(300 s, 10 % of the lifetime), spread by up to half of that, and
- * never before 30 s. Null: never.
+ * after 30 s where that would be within 4 s. Null: never.
  */
 export function dueInS(method: Method, fields: CredentialFields, random: (bytes: number) => Buffer): number | null {
   if (!canRefresh(method, fields)) return null;
@@ -31,7 +32,9 @@ export function dueInS(method: Method, fields: CredentialFields, random: (bytes:
   }
   if (refresh?.keep_alive !== undefined) ends.push(durationS(refresh.keep_alive));
   if (fields.refreshLifetimeS !== null) ends.push(fields.refreshLifetimeS * 0.9);
-  return ends.length === 0 ? null : Math.max(leastSpacingS, Math.min(...ends));
+  if (ends.length === 0) return null;
+  const dueS = Math.min(...ends);
+  return dueS < tooSoonS ? leastSpacingS : dueS;
 }
 
 /** How many milliseconds ago the request was sent that brought a credential; asked for when it is saved. */
