@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { grantFor } from '../grants/index.ts';
 import { Credential } from '../protocol/credential.ts';
-import type { Method } from '../protocol/definition/schema.ts';
+import { apiOf } from '../protocol/definition/api.ts';
+import type { Definition, Method } from '../protocol/definition/schema.ts';
 import { keptNames } from '../protocol/definition/variables.ts';
 import { type Fault, GrantryError, isGrantryError } from '../protocol/errors.ts';
+import { isPresentable } from '../protocol/present.ts';
 import { isTokenText } from '../protocol/token-text.ts';
 import { readAccount } from './account.ts';
 import { findProvider, methodOf } from './catalog.ts';
@@ -59,12 +61,18 @@ function methodFor(integration: IntegrationRecord, methods: Readonly<Record<stri
 const leastImportedLifetimeS = 3_600;
 
 /** Tokens that were obtained elsewhere, as a credential of this method, and when they can be taken to have been issued. */
-function imported(method: Method, given: ImportedCredential, now: Date): { credential: Credential; sentAt: Date } {
+function imported(
+  { definition, method }: { definition: Definition; method: Method },
+  given: ImportedCredential,
+  now: Date,
+): { credential: Credential; sentAt: Date } {
   const faults: Fault[] = [];
   for (const field of ['access_token', 'refresh_token', 'oauth_token_secret'] as const) {
     const value = given[field];
     if (value !== undefined && !isTokenText(value)) faults.push({ pointer: `/import/${field}`, detail: 'Must be visible ASCII without spaces.' });
   }
+  if (!isPresentable(apiOf(definition, method), given.access_token))
+    faults.push({ pointer: '/import/access_token', detail: 'Cannot stand in the path of a call, where this provider wants it.' });
   const signs = method.grant === 'oauth1' && method.response.api_key === undefined;
   if (signs && given.oauth_token_secret === undefined) faults.push({ pointer: '/import/oauth_token_secret', detail: 'Is needed for OAuth 1.0a.' });
   if (!signs && given.oauth_token_secret !== undefined)
@@ -119,7 +127,7 @@ export async function createConnection(world: World, project: string, body: Conn
   let account: string | undefined;
   try {
     if ('import' in body) {
-      const given = imported(method, body.import, world.now());
+      const given = imported(ctx, body.import, world.now());
       credential = given.credential;
       ageMs = ageSince(world, given.sentAt);
     } else {

@@ -73,8 +73,27 @@ export type Token = {
   scopes: string[];
   missing_scopes: string[];
   extras: Record<string, string>;
-  present: { in: 'header' | 'query'; name: string; value: string } | null;
+  /** Null: each call has to be signed (`POST /v1/connections/{id}/sign`). */
+  present: Presentation | null;
 };
+
+/** The credential as the provider wants it. In the path, `value` stands between the API's base address and the path of the call. */
+export type Presentation = { in: 'header' | 'query'; name: string; value: string } | { in: 'path'; value: string };
+
+/** A call of the provider's API with the credential: `path` begins with a slash and may have a query. */
+export function presentedCall(
+  present: Presentation,
+  { base, path }: { base: string; path: string },
+): { url: string; headers: Record<string, string> } {
+  switch (present.in) {
+    case 'header':
+      return { url: base + path, headers: { [present.name]: present.value } };
+    case 'query':
+      return { url: `${base}${path}${path.includes('?') ? '&' : '?'}${new URLSearchParams({ [present.name]: present.value })}`, headers: {} };
+    case 'path':
+      return { url: base + present.value + path, headers: {} };
+  }
+}
 
 /** The answer with its whole body: a connection may break in either. */
 async function exchanged(url: URL, request: RequestInit): Promise<{ response: Response; text: string }> {

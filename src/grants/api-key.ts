@@ -1,8 +1,9 @@
 import { Credential } from '../protocol/credential.ts';
+import { apiOf } from '../protocol/definition/api.ts';
 import type { ApiKeyMethod } from '../protocol/definition/schema.ts';
 import { GrantryError } from '../protocol/errors.ts';
 import type { Grant } from '../protocol/grant.ts';
-import { presentRequest } from '../protocol/present.ts';
+import { isPresentable, presentRequest } from '../protocol/present.ts';
 import { expandText } from '../protocol/template.ts';
 import { templateValues } from '../protocol/template-values.ts';
 import { isTokenText } from '../protocol/token-text.ts';
@@ -13,6 +14,8 @@ export const apiKey: Grant<ApiKeyMethod> = {
     const value = expandText(ctx.method.value, templateValues(ctx));
     if (!isTokenText(value))
       throw new GrantryError('invalid_request', { detail: 'The API key is empty or holds characters that no header can carry.' });
+    if (!isPresentable(apiOf(ctx.definition, ctx.method), value))
+      throw new GrantryError('invalid_request', { detail: 'The API key cannot stand in the path of a call, where this provider wants it.' });
     const credential = new Credential({
       kind: 'api_key',
       access_token: value,

@@ -1,4 +1,5 @@
 import { Credential, type CredentialFields } from '../protocol/credential.ts';
+import { apiOf } from '../protocol/definition/api.ts';
 import type { OAuth1Method } from '../protocol/definition/schema.ts';
 import type { DoorResponse } from '../protocol/door.ts';
 import { durationS } from '../protocol/duration.ts';
@@ -13,7 +14,7 @@ import { rsaPrivateKey, type SigningKey } from '../protocol/oauth1/signature.ts'
 import { freshNonce, type SignableRequest, type Signing, signRequest } from '../protocol/oauth1/signer.ts';
 import { nameParameters } from '../protocol/parameters.ts';
 import { pointerValue } from '../protocol/pointer.ts';
-import { presentRequest } from '../protocol/present.ts';
+import { isPresentable, presentRequest } from '../protocol/present.ts';
 import { withQuery } from '../protocol/query.ts';
 import { joinScopes } from '../protocol/scopes.ts';
 import { expandText } from '../protocol/template.ts';
@@ -77,7 +78,7 @@ async function finish(ctx: Context, pending: Pending, callback: CallbackAnswer):
   return new Credential({
     ...(response.api_key === undefined
       ? { kind: 'oauth1', access_token: token, token_type: 'oauth1', secret: tokenSecret }
-      : apiKeyOf(pointerValue(document, response.api_key))),
+      : apiKeyOf(ctx, pointerValue(document, response.api_key))),
     scopes: pending.scopes,
     lifetimeS: lifetimeOf(response, document, sentAt),
     refreshLifetimeS: null,
@@ -85,8 +86,9 @@ async function finish(ctx: Context, pending: Pending, callback: CallbackAnswer):
   });
 }
 
-function apiKeyOf(value: unknown): Pick<CredentialFields, 'kind' | 'access_token' | 'token_type'> {
-  if (!isTokenText(value)) throw new GrantryError('bad_provider_answer', { detail: 'The answer holds no key where the definition says.' });
+function apiKeyOf({ definition, method }: Context, value: unknown): Pick<CredentialFields, 'kind' | 'access_token' | 'token_type'> {
+  if (!isTokenText(value) || !isPresentable(apiOf(definition, method), value))
+    throw new GrantryError('bad_provider_answer', { detail: 'The answer holds no key where the definition says.' });
   return { kind: 'api_key', access_token: value, token_type: 'api_key' };
 }
 

@@ -1,5 +1,6 @@
 import { assertionAsSecret, type ClientAuthentication, clientAuthentication, secretValue } from '../protocol/client-authentication.ts';
 import type { CredentialFields } from '../protocol/credential.ts';
+import { apiOf } from '../protocol/definition/api.ts';
 import type {
   AuthorizationCodeMethod,
   ClientAuthenticationMethod,
@@ -7,8 +8,10 @@ import type {
   CredentialExchangeMethod,
   TokenResponseMap,
 } from '../protocol/definition/schema.ts';
+import { GrantryError } from '../protocol/errors.ts';
 import type { GrantContext } from '../protocol/grant.ts';
 import { expandHeaders, expandParameters, nameParameters } from '../protocol/parameters.ts';
+import { isPresentable } from '../protocol/present.ts';
 import { expandText } from '../protocol/template.ts';
 import { templateValues } from '../protocol/template-values.ts';
 import { parseTokenAnswer } from '../protocol/token-answer.ts';
@@ -65,7 +68,16 @@ export async function requestToken(
   const answer = await door(request);
   const refused = refusedBy401[method.grant];
   const response = mergePointers(method.response, to?.response ?? {});
-  return parseTokenAnswer(answer, { response, separator: method.scopes.separator, requested, sentAt, refused, held: standard['refresh_token'] });
+  const fields = parseTokenAnswer(answer, {
+    response,
+    separator: method.scopes.separator,
+    requested,
+    sentAt,
+    refused,
+    held: standard['refresh_token'],
+  });
+  if (isPresentable(apiOf(ctx.definition, method), fields.access_token)) return fields;
+  throw new GrantryError('bad_provider_answer', { detail: 'The answer holds a token that cannot stand in the path of a call.' });
 }
 
 /** 128 random bits for one request, where one of its templates names them. */

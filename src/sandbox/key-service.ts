@@ -7,7 +7,7 @@ import { type Listener, listen } from './listener.ts';
 import { boundedMap } from './memory.ts';
 import type { SandboxProvider } from './provider.ts';
 
-/** A service that its users reach with an API key (`X-Api-Key`), or with user name and password (RFC 7617). */
+/** A service that its users reach with an API key (in `X-Api-Key`, or in the path behind `bot`), or with user name and password (RFC 7617). */
 
 export type KeyServiceSwitches = { fault: Fault };
 export type KeyServiceCounters = { requests: number; api_ok: number };
@@ -22,13 +22,15 @@ export type SandboxKeyService = SandboxProvider<KeyServiceSwitches, KeyServiceCo
 };
 
 function definitionOf(url: string): string {
+  const inputs = { api_key: { label: 'API key', secret: true, pattern: '^[A-Za-z0-9_-]{16,64}$' } };
   const definition: DefinitionInput = {
     id: 'sandbox-keys',
     name: 'Sandbox key service',
     categories: ['sandbox'],
     api: { base_url: `${url}/api`, token: { in: 'header', name: 'X-Api-Key', scheme: '' }, probe: { method: 'GET', path: '/me' }, account: '/id' },
     methods: {
-      key: { grant: 'api_key', inputs: { api_key: { label: 'API key', secret: true, pattern: '^[A-Za-z0-9_-]{16,64}$' } } },
+      key: { grant: 'api_key', inputs },
+      bot: { grant: 'api_key', inputs, api: { token: { in: 'path', prefix: 'bot' } } },
       basic: { grant: 'basic', inputs: { username: { label: 'User name' }, password: { label: 'Password', secret: true } } },
     },
   };
@@ -65,8 +67,9 @@ export async function startKeyService(): Promise<{ provider: SandboxKeyService; 
     const { pathname } = targetOf(request, url);
     counters.requests += 1;
     await withFault(takeFault(switches, 'fault'), { request, response, later }, () => {
-      if (pathname !== '/api/me' && pathname !== '/basic/me') return answerJson(response, 404, { error: 'not_found' });
-      const owner = ownerByPassword(request) ?? (pathname === '/api/me' ? ownerByKey(request) : undefined);
+      const [, inPath] = /^\/api\/bot([^/]+)\/me$/.exec(pathname) ?? [];
+      if (inPath === undefined && pathname !== '/api/me' && pathname !== '/basic/me') return answerJson(response, 404, { error: 'not_found' });
+      const owner = ownerByPassword(request) ?? (pathname === '/api/me' ? ownerByKey(request) : keys.get(inPath ?? ''));
       if (owner === undefined) return answerJson(response, 401, { error: 'unauthorized' }, { 'www-authenticate': 'Basic realm="sandbox"' });
       counters.api_ok += 1;
       answerJson(response, 200, { id: owner, name: owner });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { presentedCall } from '../../src/client/client.ts';
 import { createBrowser } from '../../src/sandbox/browser.ts';
 import { problemOf, startWholeSandbox } from '../harness/broker.ts';
 import { connect, type Whole, withAuthorizationServer } from './connected.ts';
@@ -19,6 +20,8 @@ beforeAll(async () => {
   await world.root.call('PUT', '/v1/providers/sandbox-keys', { body: keyService.definition });
   await world.root.call('POST', '/v1/integrations', { body: { id: 'keys', provider: 'sandbox-keys' } });
   ids.api_key = await connection({ integration: 'keys', grant: 'api_key', inputs: { api_key: keyService.issueKey('ada') } });
+  await world.root.call('POST', '/v1/integrations', { body: { id: 'bots', provider: 'sandbox-keys', method: 'bot' } });
+  ids.path = await connection({ integration: 'bots', grant: 'api_key', inputs: { api_key: keyService.issueKey('ada') } });
   ids.basic = await connection({ integration: 'keys', grant: 'basic', inputs: { username: 'ada', password: keyService.issuePassword('ada') } });
   await world.root.call('PUT', '/v1/providers/sandbox-phonegap', { body: phonegap.definition });
   const { client_id, client_secret } = phonegap.client;
@@ -42,11 +45,12 @@ const apis = (): Record<string, string> => {
     oauth2: `${authorizationServer.url}/api/me`,
     api_key: `${keyService.url}/api/me`,
     basic: `${keyService.url}/api/me`,
+    path: `${keyService.url}/api/me`,
     query: `${phonegap.url}/api/v1/me`,
     oauth1: `${nexmo.url}/api/me`,
   };
 };
-const kinds = ['oauth2', 'api_key', 'basic', 'query', 'oauth1'];
+const kinds = ['oauth2', 'api_key', 'basic', 'query', 'path', 'oauth1'];
 type Signed = { url: string; headers: Record<string, string> };
 const sign = (kind: string, body: object) => world.root.call<Signed>('POST', `/v1/connections/${ids[kind]}/sign`, { body });
 
@@ -72,6 +76,7 @@ test('each kind is handed out in its own form', async () => {
     expires_at: null,
     present: { in: 'query', name: 'access_token', value: handed.query?.access_token },
   });
+  expect(handed.path).toMatchObject({ token_type: 'api_key', present: { in: 'path', value: `/bot${handed.path?.access_token}` } });
   expect(handed.oauth1).toMatchObject({
     token_type: 'oauth1',
     oauth_token: expect.any(String),
@@ -89,6 +94,15 @@ describe.each(kinds)('%s', (kind) => {
     const answer = await fetch(url, { headers });
     expect([answer.status, await answer.json()]).toEqual([200, expect.objectContaining({ id: 'ada' })]);
     expect(JSON.stringify([url, headers])).not.toContain(consumerSecret);
+  });
+
+  test('opens the API for a worker that has the token answer alone', async () => {
+    const { present } = await world.root.getToken(ids[kind] ?? '');
+    if (present === null) return expect(kind).toBe('oauth1');
+    const url = apis()[kind] ?? '';
+    const call = presentedCall(present, { base: url.slice(0, -'/me'.length), path: '/me' });
+    const answer = await fetch(call.url, { headers: call.headers });
+    expect([answer.status, await answer.json()]).toEqual([200, expect.objectContaining({ id: 'ada' })]);
   });
 
   test('is proved by the probe', async () => {
@@ -143,6 +157,21 @@ test('an OAuth 1.0a signature covers the form, as a list or as an object', async
     body: new URLSearchParams([['a', '9']]),
   });
   expect(changed.status).toBe(401);
+});
+
+test('a token in the path: only below the base, and no imported one that cannot stand there', async () => {
+  const { url } = world.sandbox.providers.keyService;
+  for (const beside of [`${url}/other/me`, `${url}/api/../me`, `${url}/apis/me`])
+    expect(await problemOf(sign('path', { method: 'GET', url: beside }))).toMatchObject({
+      code: 'invalid_request',
+      problem: { detail: expect.stringContaining('api.base_url'), errors: [{ pointer: '/url' }] },
+    });
+  const inputs = { api_key: world.sandbox.providers.keyService.issueKey('ada') };
+  const odd = { integration: 'bots', end_user: { id: 'u1' }, import: { access_token: '..' }, inputs };
+  expect(await problemOf(world.root.call('POST', '/v1/connections', { body: odd }))).toMatchObject({
+    code: 'invalid_request',
+    problem: { errors: [{ pointer: '/import/access_token' }] },
+  });
 });
 
 test('a token that the provider has ended is refused by the probe', async () => {

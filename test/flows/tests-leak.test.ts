@@ -11,6 +11,7 @@ const secrets = {
   client: mark('client'),
   further: mark('further'),
   access: mark('access').replace(/[+~]/g, '.'),
+  inner: mark('inner'),
   refresh: mark('refresh').replace(/[+~]/g, '.'),
   tokenSecret: mark('token-secret').replace(/[+~]/g, '.'),
   code: mark('code'),
@@ -67,7 +68,7 @@ function document(received: string): Record<string, unknown> {
     kept: Buffer.from(secrets.client).toString('base64'),
     received,
     [secrets.client]: 'as a name',
-    ...(format === 'json' ? { nested: { deep: [{ received }], ...echoes } } : {}),
+    ...(format === 'json' ? { nested: { deep: [{ received, inner: secrets.inner }], ...echoes } } : {}),
     ...echoes,
   };
 }
@@ -115,6 +116,20 @@ const methods: Record<string, { method: Record<string, unknown>; fields?: Record
   basic: { method: web({ token_endpoint_auth_method: 'client_secret_basic' }) },
   json: { method: web({ token: { format: 'json' } }) },
   query: { method: web({ token: { format: 'query', method: 'GET' } }) },
+  'in-path': {
+    method: web({
+      api: { token: { in: 'path', prefix: 'bot' } },
+      after: [{ path: '/me' }],
+      revocation: { format: 'none', authentication: 'access_token' },
+      // The token is not where the standard has it.
+      response: { within: '/nested/deep/0', access_token: '/inner', token_type: 'none', keep: { kept: '/kept' } },
+      revocation_endpoint: '{url}/api/revoke',
+    }),
+  },
+  'short-in-path': {
+    method: { grant: 'api_key', inputs: { api_key: key }, api: { token: { in: 'path', prefix: 'bot' } } },
+    fields: { api_key: 's3c.t' },
+  },
   renamed: { method: web({ token: { rename: { client_secret: 'app_key', code: 'grant' } } }) },
   failing: { method: web({ token_endpoint: '{url}/failing' }) },
   form: { method: web({ response: { format: 'form', token_type_required: false } }), format: 'form' },

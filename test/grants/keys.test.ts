@@ -30,6 +30,11 @@ describe('api_key', () => {
       url: 'https://api.acme.com/me?a=1&key=k-1',
       headers: {},
     });
+    const api = { base_url: 'https://api.acme.com', token: { in: 'path', prefix: 'bot' }, headers: { 'X-App': 'a' } };
+    expect((await present('api_key', { api_key: 'k/1' }, { api })).presented).toEqual({
+      url: 'https://api.acme.com/botk%2F1/me?key=old&a=1',
+      headers: { 'X-App': 'a' },
+    });
     expect((await present('api_key', inputs, { method: { value: 'token={api_key}' } })).fields).toMatchObject({
       kind: 'api_key',
       access_token: 'token=k-1',
@@ -40,6 +45,23 @@ describe('api_key', () => {
 
   test.each(['', 'a b', 'a\r\nx: y', 'a\0', 'clé'])('%o could not be sent', async (api_key) => {
     await expect(present('api_key', { api_key })).rejects.toMatchObject({ code: 'invalid_request' });
+  });
+
+  test.each(['.', '..'])('%o could not be sent in a path, and anywhere else', async (api_key) => {
+    const api = { base_url: 'https://api.acme.com', token: { in: 'path', prefix: 'bot' } };
+    await expect(present('api_key', { api_key }, { api })).rejects.toMatchObject({
+      code: 'invalid_request',
+      message: expect.stringContaining('path'),
+    });
+    expect((await present('api_key', { api_key })).presented.headers['Authorization']).toBe(`Bearer ${api_key}`);
+  });
+
+  test('in a path, not of an address beside the base', async () => {
+    const api = { base_url: 'https://api.acme.com/v2', token: { in: 'path' } };
+    await expect(present('api_key', { api_key: 'k-1' }, { api })).rejects.toMatchObject({
+      code: 'invalid_request',
+      details: { errors: [{ pointer: '/url' }] },
+    });
   });
 
   test('without its input', async () => {

@@ -96,6 +96,10 @@ test("the definition's way: method, address, body and authentication", async () 
   const [bearer] = await revoke({ revocation: { format: 'none', authentication: 'access_token' } }, ok);
   expect(bearer).toEqual({ method: 'POST', url: base.revocation_endpoint, headers: { accept: 'application/json', Authorization: 'Bearer at' } });
 
+  const inPath = { base_url: 'https://as.acme.com', token: { in: 'path', prefix: 'bot' } };
+  const [placed] = await revoke({ api: inPath, revocation: { format: 'none', authentication: 'access_token' } }, ok);
+  expect(placed).toEqual({ method: 'POST', url: 'https://as.acme.com/botat/revoke', headers: { accept: 'application/json' } });
+
   const [bare] = await revoke({ revocation: { authentication: 'none', format: 'query', method: 'GET', params: { token: '{access_token}' } } }, ok);
   expect(bare).toEqual({ method: 'GET', url: `${base.revocation_endpoint}?token=at`, headers: { accept: 'application/json' } });
 });

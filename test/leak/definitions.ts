@@ -48,6 +48,11 @@ export const sound: Readonly<Record<string, Method>> = {
     refresh: { how: 'exchange_current', endpoint: '{at}/second', params: { first: '{access_token}' } },
   }),
   user: web(),
+  'in-path': web({
+    api: { token: { in: 'path', prefix: 'bot' } },
+    after: [{ path: '/me' }],
+    revocation: { format: 'none', authentication: 'access_token' },
+  }),
   tenant: web({ inputs: { tenant_secret: { ...secretInput('Tenant'), asked_of: 'integration' } }, token: { params: { tenant: '{tenant_secret}' } } }),
   machine: { grant: 'client_credentials', token_endpoint: '{at}/token', revocation_endpoint: '{at}/revoke' },
   oauth1,

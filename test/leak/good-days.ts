@@ -51,7 +51,7 @@ async function liveOf(stage: Stage, owner: string): Promise<string> {
         : await connect(stage, owner, { fields });
   await use(stage, owner, id);
   // What comes of a secret the second time does not depend on how it is sent.
-  if (['post', 'oauth1', 'phonegap', 'keys'].includes(owner)) {
+  if (['post', 'oauth1', 'phonegap', 'keys', 'in-path'].includes(owner)) {
     await connect(stage, owner, { fields: fieldsOf(stage, owner), link: { connection_id: id, return_url: `${stage.talker.url}/return/site` } });
     const tested = await walk(stage, owner, { fields: fieldsOf(stage, owner), test: true });
     await root.call('GET', `/v1/integrations/${owner}/tests/${tested.link.id}`);
@@ -118,7 +118,7 @@ export async function playGoodDays(stage: Stage): Promise<Record<string, string>
     withoutBrowser(stage, 'login', 'basic', fieldsOf(stage, 'login')),
     withoutBrowser(stage, 'exchange', 'credential_exchange', fieldsOf(stage, 'exchange')),
   ]);
-  for (const owner of ['basic', 'public', 'phonegap', 'oauth1', 'rsa', 'exchange', 'keys'])
+  for (const owner of ['basic', 'public', 'phonegap', 'oauth1', 'rsa', 'exchange', 'keys', 'in-path'])
     await stage.root.call('DELETE', `/v1/connections/${ids[owner]}`);
   await until(
     () => stage.talker.heard.filter(({ text }) => text.includes('/revoke')).length,

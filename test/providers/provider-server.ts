@@ -47,7 +47,8 @@ function isMadeBy(template: string | undefined, url: string): boolean {
 
 /** The call after the exchange that it is, if it was not made already: the probe may have the same address. */
 function callAfter({ definition, method, recorded }: Playing, url: string): Method['after'][number] | undefined {
-  const base = (apiOf(definition, method).base_url ?? '').replace(/\/+$/, '');
+  const { base_url, token } = apiOf(definition, method);
+  const base = (base_url ?? '').replace(/\/+$/, '') + (token.in === 'path' ? `/${token.prefix ?? ''}{token}` : '');
   const call = method.after.find(({ path }) => isMadeBy(path.startsWith('/') ? base + path : path, url));
   return recorded.some((each) => each.step === afterStep && each.url === url) ? undefined : call;
 }

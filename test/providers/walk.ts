@@ -1,5 +1,6 @@
 import { createHmac, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
+import { type Presentation, presentedCall } from '../../src/client/client.ts';
 import { clientNeeds } from '../../src/protocol/client-authentication.ts';
 import { apiOf } from '../../src/protocol/definition/api.ts';
 import { chosenValues } from '../../src/protocol/definition/choices.ts';
@@ -27,7 +28,7 @@ type Token = {
   extras: Record<string, string>;
   scopes: string[];
   missing_scopes: string[];
-  present: { in: string; name: string; value: string } | null;
+  present: Presentation | null;
 };
 /** `once`: in all that a provider gives only once. */
 type Run = { definition: Definition; name: string; method: Method; once: string; inputs: Record<string, string> };
@@ -109,7 +110,7 @@ async function walkOne(
   if (apiOf(definition, method).probe !== undefined && isProbed(definition, name)) {
     expect(await root.call('POST', `/v1/connections/${connection}/probe`)).toMatchObject({ outcome: 'works' });
   }
-  const presentation = await present(broker, run, { connection, extras: first.extras });
+  const presentation = await present(broker, run, { connection, token: first });
   if (renews(method)) {
     server.enter('refresh');
     const { last_error } = await root.call<{ last_error: unknown }>('POST', `/v1/connections/${connection}/refresh`);
@@ -224,20 +225,19 @@ const filled = (template: string, definition: Definition, method: Method, values
   expandText(template, { client_id: client.client_id, ...chosenValues({ ...definition.inputs, ...method.inputs }, values), ...values });
 
 /** A call of the provider's API, as a worker would be told to make it. */
-async function present(
-  { root }: TestBroker,
-  run: Run,
-  { connection, extras }: { connection: string; extras: Record<string, string> },
-): Promise<string> {
+async function present({ root }: TestBroker, run: Run, { connection, token }: { connection: string; token: Token }): Promise<string> {
   const { definition, method } = run;
   if (method.grant === 'oauth1' && method.signature_method === 'PLAINTEXT')
     return 'API call\n  not signed for workers: a PLAINTEXT signature is the secret itself';
-  const kept = Object.fromEntries(Object.entries(extras).map(([name, value]) => [`extras.${name}`, value]));
+  const kept = Object.fromEntries(Object.entries(token.extras).map(([name, value]) => [`extras.${name}`, value]));
   const base = apiOf(definition, method).base_url ?? 'https://api.provider-sandbox.com';
-  const url = `${filled(base, definition, method, { ...run.inputs, ...kept }).replace(/\/+$/, '')}/call`;
+  const at = filled(base, definition, method, { ...run.inputs, ...kept }).replace(/\/+$/, '');
+  const url = `${at}/call`;
   const request = await root.call<{ url: string; headers: Record<string, string> }>('POST', `/v1/connections/${connection}/sign`, {
     body: { method: 'GET', url },
   });
+  // The same from the token answer alone, where more than a header says who calls.
+  if (token.present?.in === 'path') expect(request.url).toBe(presentedCall(token.present, { base: at, path: '/call' }).url);
   const headers = Object.fromEntries(Object.entries(request.headers).map(([name, value]) => [name.toLowerCase(), value]));
   return written('API call', { method: 'GET', url: request.url, headers, body: '' }, []);
 }

@@ -96,7 +96,7 @@ async function refresh({ trace, ctx }: Test, credential: Credential): Promise<Cr
   }
   const next = await attempt(trace, 'refresh', async () => grantFor(ctx.method).refresh?.(ctx, credential));
   if (next === undefined) return credential;
-  learnCredential(trace.masks, next.reveal());
+  learnCredential(trace.masks, ctx, next.reveal());
   await trace.note({ step: 'refresh', outcome: 'ok', what: 'The refresh brought a credential that can be used.' });
   return next;
 }
@@ -129,10 +129,9 @@ async function giveBack({ trace, ctx }: Test, credential: Credential): Promise<v
     await trace.note({ step: 'revocation', outcome: 'ok', what: 'The provider has ended the credential, and it is forgotten here.' });
 }
 
-/** Goes through the rest of a test and ends its link. */
+/** Goes through the rest of a test, whose trace knows the secrets of the credential, and ends its link. */
 export async function endTest(world: World, { trace, link, ctx }: Test, credential: Credential): Promise<Tested | Failed> {
   const test = { trace, link, ctx };
-  learnCredential(trace.masks, credential.reveal());
   await noteUnderstood(test, credential.reveal());
   await probe(test, credential);
   const next = await refresh(test, credential);

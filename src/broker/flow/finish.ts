@@ -14,7 +14,7 @@ import { newSecret, sha256 } from '../secrets.ts';
 import type { World } from '../world.ts';
 import { type Begun, type Failed, failLink, linkContext, linkMethod, openBegun } from './context.ts';
 import { endTest, type Tested } from './end-test.ts';
-import { learnPending } from './trace.ts';
+import { learnCredential, learnPending } from './trace.ts';
 
 /** What is left to do when everything about the answer has been checked. */
 export type Continuation =
@@ -103,6 +103,8 @@ async function exchange(world: World, link: LinkRecord, continuation: Continuati
     throw error;
   });
   const { ctx } = obtained;
+  // Before anything is sent with it: a token may stand in an address.
+  if (trace !== undefined) learnCredential(trace.masks, ctx, obtained.credential.reveal());
   const credential = await learnMore(world, ctx, obtained.credential);
   if (trace !== undefined) return endTest(world, { trace, link, ctx }, credential);
   const account = await readAccount(ctx, credential);

@@ -1,7 +1,9 @@
 import type { CredentialFields } from '../../protocol/credential.ts';
+import { apiOf } from '../../protocol/definition/api.ts';
 import type { Door } from '../../protocol/door.ts';
 import { isGrantryError } from '../../protocol/errors.ts';
 import type { GrantContext, Pending } from '../../protocol/grant.ts';
+import { presentationOf } from '../../protocol/present.ts';
 import { adviceFor } from '../../protocol/trace/advice.ts';
 import type { Masks } from '../../protocol/trace/masks.ts';
 import { masksOf } from '../../protocol/trace/public.ts';
@@ -84,8 +86,12 @@ export function learnPending(masks: Masks, { codeVerifier, requestToken, request
   masks.learn('request token secret', requestTokenSecret);
 }
 
-export function learnCredential(masks: Masks, { kind, access_token, refresh_token, secret }: CredentialFields): void {
+export function learnCredential(masks: Masks, { definition, method }: GrantContext, fields: CredentialFields): void {
+  const { kind, access_token, refresh_token, secret } = fields;
   if (kind !== 'basic') masks.learn('access_token', access_token);
   masks.learn('refresh_token', refresh_token);
   masks.learn(kind === 'basic' ? 'password' : 'token secret', secret);
+  // In a path it is one word with what stands before it.
+  const presentation = presentationOf(apiOf(definition, method), fields);
+  if (presentation?.in === 'path') masks.learn('access_token', presentation.value.slice(1));
 }

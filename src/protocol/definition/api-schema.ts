@@ -25,7 +25,10 @@ const apiFields = {
   base_url: url,
   token: z
     .strictObject({
-      in: z.enum(['header', 'query']).default('header').describe('Where the API wants the token.'),
+      in: z
+        .enum(['header', 'query', 'path'])
+        .default('header')
+        .describe('Where the API wants the token. path: as a segment of its own, behind base_url and before the path of the call.'),
       name: param.default('Authorization').describe('Of the header or the query parameter.'),
       scheme: z
         .string()
@@ -33,6 +36,12 @@ const apiFields = {
         .regex(/^[!-~]*$/, 'no spaces')
         .default('Bearer')
         .describe('Empty: the bare token.'),
+      prefix: z
+        .string()
+        .max(40)
+        .regex(/^[A-Za-z0-9._~-]+$/, 'letters, digits and . _ ~ -')
+        .optional()
+        .describe('What stands before the token in its segment of the path, as bot.'),
     })
     .describe('How a credential is presented.'),
   headers: headers.describe('What each call needs besides.'),

@@ -11,6 +11,7 @@ import { bases } from './inputs.ts';
 import { nearest } from './nearest.ts';
 import { parameterFaults } from './parameters.ts';
 import type { Api, Definition, Input, Method } from './schema.ts';
+import { tokenCallFaults, tokenPlaceFaults } from './token-place.ts';
 import { urlTemplateDetails } from './url-template.ts';
 import { apiPlaces, methodPlaces, type Place } from './variables.ts';
 
@@ -69,6 +70,7 @@ function apiFaults(api: Api, methods: Definition['methods'], path: Path): Fault[
   const bodies = [probe?.json, probe?.form].filter((body) => body !== undefined).length;
   return [
     ...(header && !/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(token.name) ? [fault([...path, 'token', 'name'], 'Is not a header name.')] : []),
+    ...tokenPlaceFaults(api, path).map(([at, detail]) => fault(at, detail)),
     ...headerFaults(headers, [...path, 'headers'], taken),
     ...headerFaults(probe?.headers ?? {}, [...path, 'probe', 'headers'], [...taken, ...(bodies > 0 ? ['content-type'] : [])]),
     ...(bodies > 0 && probe?.method !== 'POST' ? [fault([...path, 'probe', 'method'], 'A probe with a body must be a POST.')] : []),
@@ -164,6 +166,7 @@ export function definitionFaults(definition: Definition, options: Options): Faul
           ...grantTypeFaults(method, path),
           ...consistencyFaults(method, path),
           ...callbackInputFaults(method, inputs, path),
+          ...tokenCallFaults(definition, method, path),
         ].map(([at, detail]) => fault(at, detail)),
       ];
     }),

@@ -3,7 +3,7 @@ import { namesOtherAudience } from './assertion-audience.ts';
 import { isOpenHost } from './choices.ts';
 import { type Path, pointerOf } from './faults.ts';
 import { declaredInputs } from './inputs.ts';
-import type { Definition, Method } from './schema.ts';
+import type { Api, Definition, Method } from './schema.ts';
 import { methodPlaces } from './variables.ts';
 
 /** What is allowed and still worth a second look, each by a stable code. */
@@ -96,10 +96,18 @@ function tokenWarnings(method: Extract<Method, { token: unknown }>, path: Path):
   ];
 }
 
+const tokenWarning = (token: Api['token'] | undefined, path: Path): Found => [
+  token !== undefined && token.in !== 'header',
+  [...path, 'token', 'in'],
+  'token_in_url',
+  'The token travels in the URL of each call, where servers and proxies write it down. Say header if the provider takes it.',
+];
+
 function methodWarnings(definition: Definition, method: Method, path: Path): Found[] {
   const named = new Set(methodPlaces(method, []).flatMap(({ kind, template }) => (kind === 'url' ? templateNames(template) : [])));
   const separator = 'scopes' in method ? method.scopes.separator : ' ';
   return [
+    tokenWarning(method.api?.token, [...path, 'api']),
     ...(method.grant === 'authorization_code' ? codeWarnings(method, path) : []),
     ...(method.grant === 'oauth1' ? oauth1Warnings(method, path) : []),
     ...('token' in method ? tokenWarnings(method, path) : []),
@@ -130,12 +138,7 @@ export function warningsOf(definition: Definition, base?: Definition): Warning[]
       `${base?.name} has ended its service. Extend another one, or write the definition out.`,
     ],
     [documentation === undefined, [], 'no_documentation', 'Nobody can check these facts. Give the address of the provider’s documentation.'],
-    [
-      api.token.in === 'query',
-      ['api', 'token', 'in'],
-      'token_in_url',
-      'The token travels in the URL of each call, where servers and proxies write it down. Say header if the provider takes it.',
-    ],
+    tokenWarning(api.token, ['api']),
     [
       api.probe === undefined,
       ['api'],

@@ -1,4 +1,4 @@
-import { type GrantryClient, GrantryProblem, type Token } from '../../client/client.ts';
+import { type GrantryClient, GrantryProblem, presentedCall, type Token } from '../../client/client.ts';
 import type { People, Seen } from './person.ts';
 import type { Report } from './report.ts';
 import type { Stage } from './stage.ts';
@@ -46,11 +46,10 @@ async function connected({ stage, report, connections }: Play, link: { id: strin
 }
 
 /** Uses a token as a worker does: at the provider's own API. */
-async function useAt({ report }: Play, api: string, token: Token): Promise<void> {
+async function useAt({ report }: Play, api: { base: string; path: string }, token: Token): Promise<void> {
   expectThat(token.present !== null, 'this token has to be signed for each request');
-  const { in: where, name, value } = token.present;
-  const url = where === 'query' ? `${api}?${new URLSearchParams({ [name]: value })}` : api;
-  const answer = await fetch(url, { headers: where === 'header' ? { [name]: value } : {} });
+  const { url, headers } = presentedCall(token.present, api);
+  const answer = await fetch(url, { headers });
   expectThat(answer.status === 200, `the provider's API answered ${answer.status}`);
   report.done(`the worker's token opens the provider's API: ${(await answer.text()).slice(0, 60).trim()}`);
 }
@@ -85,7 +84,7 @@ export const scenes: readonly Scene[] = [
       report.step(`the person is shown "${done.title}"`);
       const id = await connected(play, link, 'authorization_code, PKCE');
       const first = await token(stage.worker, id, { minTtlS: 10 });
-      await useAt(play, `${as.url}/api/me`, first);
+      await useAt(play, { base: `${as.url}/api`, path: '/me' }, first);
       const second = await token(stage.worker, id, { force: true });
       expectThat(first.access_token !== second.access_token && as.counters.refresh_ok === 1, 'the token was not refreshed exactly once');
       report.done('a forced refresh rotated the refresh token; the provider counts one refresh and no reuse');
@@ -173,7 +172,7 @@ export const scenes: readonly Scene[] = [
       report.step(`without a state the person is asked: "${asked.title}"`);
       await asked.press('Yes, connect it');
       const id = await connected(play, link, 'authorization_code, no state');
-      await useAt(play, `${phonegap.url}/api/v1/me`, await token(stage.worker, id));
+      await useAt(play, { base: `${phonegap.url}/api/v1`, path: '/me' }, await token(stage.worker, id));
       await person.close();
 
       await integrationFor(play, { id: 'phonegap-token', provider: 'sandbox-phonegap', method: 'auth_token', ...phonegap.client });
@@ -254,7 +253,7 @@ export const scenes: readonly Scene[] = [
       report.step(`a key that cannot be one: "${faulty.title}"`);
       await faulty.press('Connect ', { api_key: keyService.issueKey('ada') });
       const id = await connected(play, link, 'api_key');
-      await useAt(play, `${keyService.url}/api/me`, await token(stage.worker, id));
+      await useAt(play, { base: `${keyService.url}/api`, path: '/me' }, await token(stage.worker, id));
       await person.close();
 
       const end_user = { id: 'ada', organization_id: 'acme' };
@@ -267,7 +266,7 @@ export const scenes: readonly Scene[] = [
       await add('basic', { integration: 'keys', grant: 'basic', inputs: { username: 'ada', password: keyService.issuePassword('ada') } });
       await integrationFor(play, { id: 'machine', provider: 'sandbox-as', method: 'machine', ...as.client });
       const machine = await add('client_credentials', { integration: 'machine', grant: 'client_credentials' });
-      await useAt(play, `${as.url}/api/me`, await token(stage.worker, machine));
+      await useAt(play, { base: `${as.url}/api`, path: '/me' }, await token(stage.worker, machine));
       await add('authorization_code, imported', {
         integration: 'web',
         import: { access_token: 'from-elsewhere', expires_at: new Date(Date.now() + 3_600_000).toISOString(), scopes: ['read'] },

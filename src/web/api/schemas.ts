@@ -435,7 +435,10 @@ export const tokenQuery = z.strictObject({
     .default('false')
     .transform((text) => text === 'true' || text === '1'),
 });
-const presentation = z.object({ in: z.enum(['header', 'query']), name: z.string(), value: z.string() });
+const presentation = z.discriminatedUnion('in', [
+  z.object({ in: z.enum(['header', 'query']), name: z.string(), value: z.string() }),
+  z.object({ in: z.literal('path'), value: z.string().describe("Between the API's base address and the path of the call, as /bot123:abc.") }),
+]);
 export const token = z
   .object({
     connection_id: z.string(),

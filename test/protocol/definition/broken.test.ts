@@ -491,6 +491,24 @@ const broken: [what: string, text: string, pointer: string, detail: string][] = 
     'Must be one of HMAC-SHA1, HMAC-SHA256, RSA-SHA1, PLAINTEXT.',
   ],
   [
+    'token in path, in another word',
+    changed(['/api', { base_url: 'https://a.com', token: { in: 'url' } }]),
+    '/api/token/in',
+    'Must be one of header, query, path.',
+  ],
+  [
+    'token in path, with slashes',
+    changed(['/api', { base_url: 'https://a.com', token: { in: 'path', prefix: '/bot' } }]),
+    '/api/token/prefix',
+    'letters, digits and . _ ~ - …',
+  ],
+  [
+    'token in path, without a base',
+    changed(['/api', { token: { in: 'path' } }]),
+    '/api/token/in',
+    'A token in the path stands behind api.base_url: give that.',
+  ],
+  [
     'api_key no input',
     JSON.stringify({ id: 'a', name: 'A', methods: { k: { grant: 'api_key' } } }),
     '/methods/k/value',
