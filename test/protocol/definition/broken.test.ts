@@ -500,7 +500,7 @@ const broken: [what: string, text: string, pointer: string, detail: string][] = 
     'token in path, with slashes',
     changed(['/api', { base_url: 'https://a.com', token: { in: 'path', prefix: '/bot' } }]),
     '/api/token/prefix',
-    'letters, digits and . _ ~ - …',
+    'Must be: letters, digits and . _ ~ -.',
   ],
   [
     'token in path, without a base',
