@@ -191,7 +191,11 @@ test.each(Object.entries(methods))(
     const rows = await scene.sql<{ text: string }>('select step::text as text from test_steps where link_id = $1', [made.id]);
     const links = await scene.sql<{ text: string }>('select to_jsonb(l)::text as text from connect_links l where id = $1', [made.id]);
     const told = [JSON.stringify(trace), ...rows.map(({ text }) => text), ...links.map(({ text }) => text)].join('\n');
-    const found = [...Object.entries(secrets), ...(state === '' ? [] : [['state', state] as const])].flatMap(([name, value]) =>
+    const given = [
+      ['state', state],
+      ['key', fields.api_key ?? ''],
+    ] as const;
+    const found = [...Object.entries(secrets), ...given.filter(([, value]) => value !== '')].flatMap(([name, value]) =>
       needles(value)
         .filter((needle) => told.includes(needle))
         .map((needle) => `${name}: ${needle}`),
