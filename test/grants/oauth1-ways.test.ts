@@ -89,6 +89,13 @@ test('a key that is not there', async () => {
   await expect(finished({ api_key: '/key' }, 'oauth_token=t&oauth_token_secret=s')).rejects.toMatchObject({ code: 'bad_provider_answer' });
 });
 
+test('a key that cannot stand in the path, where the API wants it', async () => {
+  const { door } = scriptedDoor({ body: 'oauth_token=t&oauth_token_secret=..' });
+  const api = { base_url: 'https://api.acme.com', token: { in: 'path' } };
+  const ctx = contextFor('oauth1', { ...endpoints, response: { api_key: '/oauth_token_secret' } }, { door, api });
+  await expect(oauth1.finish(ctx, pending, callback)).rejects.toMatchObject({ code: 'bad_provider_answer' });
+});
+
 const revocable = { ...endpoints, revocation_endpoint: 'https://api.acme.com/tokens/{access_token}', revocation: { method: 'DELETE' } };
 
 test('revoked by a signed call; a token that is gone already is a success', async () => {

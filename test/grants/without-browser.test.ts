@@ -106,3 +106,19 @@ test('a header line cannot be broken by an input', async () => {
   await expect(clientCredentials.start(ctx, input)).rejects.toMatchObject({ code: 'invalid_request' });
   expect(sent).toHaveLength(0);
 });
+
+test('a token that cannot stand in the path, where the API wants it, is no token', async () => {
+  const api = { base_url: 'https://api.acme.com', token: { in: 'path' } };
+  for (const [access_token, answered] of [
+    ['..', 'refused'],
+    ['a/..', 'taken'],
+  ]) {
+    const { door } = scriptedDoor(json({ access_token }));
+    const ctx = contextFor('client_credentials', { token_endpoint: 'https://as.acme.com/t' }, { door, api });
+    const started = clientCredentials.start(ctx, input).then(
+      () => 'taken',
+      ({ code }) => (code === 'bad_provider_answer' ? 'refused' : code),
+    );
+    expect([access_token, await started]).toEqual([access_token, answered]);
+  }
+});
