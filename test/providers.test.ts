@@ -50,7 +50,7 @@ describe('the shipped providers', () => {
     const open = [...providers.values()].filter((definition) => Object.values(definition.methods).some((each) => hasOpenHost(definition, each)));
     expect(open.map(({ id }) => id).sort()).toEqual(
       (
-        'amazoncognito arcgis-enterprise auth0 authelia authentik bitrix24 clerk cloudfoundry cognito coupa databricks frappe fusionauth generic-oauth2 gitea gitlab ' +
+        'arcgis-enterprise auth0 authelia authentik bitrix24 clerk cloudfoundry cognito coupa databricks frappe fusionauth generic-oauth2 gitea gitlab ' +
         'instructure jira jumpcloud keycloak kinde logto mastodon mattermost mediawiki nextcloud okta osso pocketid propelauth salesforce ' +
         'surfconext tailscale usos workday zitadel'
       ).split(' '),
