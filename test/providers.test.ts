@@ -34,6 +34,11 @@ describe('the shipped providers', () => {
     expect(withGrant('client_credentials', 'api_key', 'basic').length).toBeGreaterThanOrEqual(40);
   });
 
+  it('have names of their own: nobody is there twice', () => {
+    const names = [...providers.values()].map(({ name }) => name.toLowerCase());
+    expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
+  });
+
   it.each(ids)('%s is clean YAML that editors check against the schema', async (id) => {
     const text = await readFile(`${dir}${id}.yaml`, 'utf8');
     expect(text.startsWith('# yaml-language-server: $schema=./schema.json\n')).toBe(true);
