@@ -31,7 +31,11 @@ export function pairsOf(given: readonly string[] | undefined): Record<string, st
   return Object.fromEntries(pairs);
 }
 
-export const id = (text: string): string => encodeURIComponent(text);
+/** An id as a part of a path. Throws UsageError for what would lead to another path. */
+export function id(text: string): string {
+  if (/^\.{0,2}$/.test(text)) throw new UsageError(`"${text}" is no id.`);
+  return encodeURIComponent(text);
+}
 
 /** A whole number from `least` on, or undefined when it was not given. Throws UsageError. */
 export function numberOf(option: string, given: string | undefined, least = 1): number | undefined {
@@ -42,8 +46,4 @@ export function numberOf(option: string, given: string | undefined, least = 1): 
 }
 
 /** Options with which a list may be cut short. */
-export const mostOf = ({ limit }: { limit?: string }): number => {
-  const most = limit === undefined ? Infinity : Number(limit);
-  if (!(most >= 1)) throw new UsageError('--limit must be a number from 1 on.');
-  return most;
-};
+export const mostOf = ({ limit }: { limit?: string }): number => numberOf('--limit', limit) ?? Infinity;

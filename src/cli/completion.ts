@@ -1,24 +1,47 @@
-import type { Command } from 'commander';
-import { UsageError } from './outcome.ts';
+import { Argument, type Command, type Option } from 'commander';
 
 /** Completion scripts for shells, made from the commands themselves. */
 
-type Words = { path: string; words: string[] };
+type Place = {
+  path: readonly string[];
+  /** Commands, and the values that an argument may have. */
+  names: readonly string[];
+  options: readonly string[];
+};
 
-/** After which words which other ones may come. */
-function wordsOf(command: Command, path: readonly string[] = []): Words[] {
-  const own = command.commands.map((each) => each.name());
-  const options = command.options.flatMap(({ long }) => (long === undefined || long === null ? [] : [long]));
-  return [{ path: path.join(' '), words: [...own, ...options] }, ...command.commands.flatMap((each) => wordsOf(each, [...path, each.name()]))];
+const longOf = ({ long }: Option): string[] => (long === undefined || long === null ? [] : [long]);
+
+/** After which commands which words may come; the options of the whole command line may come anywhere. */
+function placesOf(command: Command, everywhere: readonly string[], path: readonly string[] = []): Place[] {
+  const choices = command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []);
+  const names = [...command.commands.map((each) => each.name()), ...choices];
+  const options = [...new Set([...command.options.flatMap(longOf), ...everywhere])];
+  return [{ path, names, options }, ...command.commands.flatMap((each) => placesOf(each, everywhere, [...path, each.name()]))];
 }
 
-function bash(all: readonly Words[]): string {
-  const cases = all.map(({ path, words }) => `    "${path}") words="${words.join(' ')}" ;;`);
+/** Options after which a value comes, which is no command. */
+const withValue = (command: Command): string[] => [
+  ...new Set([...command.options.filter(({ required }) => required).flatMap(longOf), ...command.commands.flatMap(withValue)]),
+];
+
+function bash(program: Command): string {
+  const places = placesOf(program, [...program.options.flatMap(longOf), '--help']);
+  const cases = places.map(({ path, names, options }) => `    "${path.join(' ')}") words="${[...names, ...options].join(' ')}" ;;`);
+  const known = places.filter(({ path }) => path.length > 0).map(({ path }) => `"${path.join(' ')}"`);
   return `_grantry() {
-  local path="" word words=""
+  local path="" word words="" value=""
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    [[ $word == -* ]] || path="\${path:+$path }$word"
+    if [[ -n $value ]]; then value=""; continue; fi
+    case "$word" in
+      ${withValue(program).join('|')}) value=1 ;;
+      -*) ;;
+      *) case "\${path:+$path }$word" in
+        ${known.join('|')}) path="\${path:+$path }$word" ;;
+      esac ;;
+    esac
   done
+  COMPREPLY=()
+  if [[ -n $value ]]; then return; fi
   case "$path" in
 ${cases.join('\n')}
   esac
@@ -28,29 +51,31 @@ complete -o default -F _grantry grantry
 `;
 }
 
-const zsh = (all: readonly Words[]): string => `#compdef grantry
+const zsh = (program: Command): string => `#compdef grantry
+(( $+functions[compdef] )) || { autoload -U compinit && compinit }
 autoload -U +X bashcompinit && bashcompinit
-${bash(all)}`;
+${bash(program)}`;
 
-function fish(all: readonly Words[]): string {
-  const lines = all.map(({ path, words }) => {
-    const seen = path.split(' ').filter((word) => word !== '');
-    const condition = seen.length === 0 ? '__fish_use_subcommand' : seen.map((word) => `__fish_seen_subcommand_from ${word}`).join('; and ');
-    return `complete -c grantry -f -n '${condition}' -a '${words.join(' ')}'`;
+function fish(program: Command): string {
+  const lines = placesOf(program, [...program.options.flatMap(longOf), '--help']).flatMap(({ path, names, options }) => {
+    const seen = path.length === 0 ? ['__fish_use_subcommand'] : path.map((word) => `__fish_seen_subcommand_from ${word}`);
+    const unseen = path.length === 0 || names.length === 0 ? [] : [`not __fish_seen_subcommand_from ${names.join(' ')}`];
+    return [
+      ...(names.length === 0 ? [] : [`complete -c grantry -f -n '${[...seen, ...unseen].join('; and ')}' -a '${names.join(' ')}'`]),
+      `complete -c grantry -n '${seen.join('; and ')}' -a '${options.join(' ')}'`,
+    ];
   });
   return `${lines.join('\n')}\n`;
 }
 
-const shells: Readonly<Record<string, (all: readonly Words[]) => string>> = { bash, zsh, fish };
+const shells: Readonly<Record<string, (program: Command) => string>> = { bash, zsh, fish };
 
 export function completionCommand(program: Command): void {
   program
     .command('completion')
     .description('prints a completion script: eval "$(grantry completion bash)"')
-    .argument('<shell>', Object.keys(shells).join(', '))
+    .addArgument(new Argument('<shell>').choices(Object.keys(shells)))
     .action((shell: string) => {
-      const script = Object.hasOwn(shells, shell) ? shells[shell] : undefined;
-      if (script === undefined) throw new UsageError(`"${shell}" must be one of ${Object.keys(shells).join(', ')}.`);
-      process.stdout.write(script(wordsOf(program)));
+      process.stdout.write(shells[shell]?.(program) ?? '');
     });
 }

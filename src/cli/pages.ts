@@ -1,4 +1,4 @@
-import type { CallOptions, GrantryClient } from '../client/client.ts';
+import { type CallOptions, type GrantryClient, UnreadableAnswer } from '../client/client.ts';
 
 type Page = { data: Record<string, unknown>[]; next_cursor: string | null };
 
@@ -12,6 +12,7 @@ export async function* entriesOf(
   let seen = 0;
   for (let cursor: string | undefined; ; ) {
     const page = await client.call<Page>('GET', path, { query: { ...query, limit: Math.min(perPage, most - seen), cursor } });
+    if (!Array.isArray(page.data)) throw new UnreadableAnswer(path);
     for (const entry of page.data) {
       yield entry;
       seen += 1;

@@ -16,13 +16,16 @@ export class GrantryProblem extends Error {
   /** Seconds after which a retry makes sense. */
   readonly retryAfterS: number | undefined;
   readonly problem: Readonly<Record<string, unknown>>;
+  /** What was called: `/v1/...`. */
+  readonly path: string;
 
-  constructor(status: number, problem: Readonly<Record<string, unknown>>, retryAfterS: number | undefined) {
+  constructor(status: number, problem: Readonly<Record<string, unknown>>, retryAfterS: number | undefined, path = '') {
     super(String(problem.detail ?? problem.title ?? `HTTP ${status}`));
     this.status = status;
     this.code = String(problem.code ?? 'unknown');
     this.retryAfterS = retryAfterS;
     this.problem = problem;
+    this.path = path;
   }
 }
 
@@ -35,6 +38,15 @@ export class BrokerUnreachable extends Error {
   }
 }
 
+/** What answered is not Grantry: no JSON where Grantry answers with JSON, or such that is broken. The address is most likely another server's. */
+export class UnreadableAnswer extends Error {
+  override readonly name = 'UnreadableAnswer';
+
+  constructor(url: string) {
+    super(`What answers at ${url} is not Grantry.`);
+  }
+}
+
 export type CallOptions = {
   body?: unknown;
   query?: Readonly<Record<string, string | number | boolean | undefined>>;
@@ -43,10 +55,15 @@ export type CallOptions = {
   contentType?: string;
   /** What the answer should be written in; one that is not JSON comes as text. */
   accept?: string;
+  /** Milliseconds after which nobody is waited for any more; without, those of `fetch`: five minutes. */
+  timeoutMs?: number;
 };
 
 export type GrantryClient = {
-  /** Any call of the API; the parsed answer, undefined for 204. Throws GrantryProblem, BrokerUnreachable. */
+  /**
+   * Any call of the API; the parsed answer, undefined for 204. Throws GrantryProblem (with the code `unknown` where the words are not Grantry's, and
+   * for a redirect, which is not followed), BrokerUnreachable, UnreadableAnswer, and TypeError for a key or a project that no header can hold.
+   */
   call<T = unknown>(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, options?: CallOptions): Promise<T>;
   createConnectLink(link: {
     integration: string;
@@ -96,23 +113,54 @@ export function presentedCall(
 }
 
 /** The answer with its whole body: a connection may break in either. */
-async function exchanged(url: URL, request: RequestInit): Promise<{ response: Response; text: string }> {
+async function exchanged(request: Request): Promise<{ response: Response; text: string }> {
   try {
-    const response = await fetch(url, request);
+    const response = await fetch(request);
     return { response, text: await response.text() };
   } catch (error) {
-    throw new BrokerUnreachable(url.origin, error);
+    throw new BrokerUnreachable(new URL(request.url).origin, error);
   }
+}
+
+/** The media type alone. */
+const typeOf = (response: Response): string => (response.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+
+/** undefined: it is none. */
+function parsed(text: string): { value: unknown } | undefined {
+  try {
+    return { value: JSON.parse(text) };
+  } catch {
+    return undefined;
+  }
+}
+
+function problemOf(response: Response, text: string, path: string): GrantryProblem {
+  const answer = typeOf(response).includes('json') ? parsed(text)?.value : undefined;
+  const location = response.headers.get('location');
+  const told = typeof answer === 'object' && answer !== null ? { ...answer } : {};
+  const after = Number(response.headers.get('retry-after') ?? Number.NaN);
+  return new GrantryProblem(
+    response.status,
+    location === null ? told : { ...told, location },
+    Number.isFinite(after) ? after : undefined, // what stands in front of a broker may name a date
+    path,
+  );
 }
 
 export function createGrantryClient({ baseUrl, apiKey, project }: GrantryClientOptions): GrantryClient {
   let base = baseUrl;
   while (base.endsWith('/')) base = base.slice(0, -1);
-  async function call<T>(method: string, path: string, { body, query, idempotencyKey, contentType, accept }: CallOptions = {}): Promise<T> {
+  async function call<T>(
+    method: string,
+    path: string,
+    { body, query, idempotencyKey, contentType, accept, timeoutMs }: CallOptions = {},
+  ): Promise<T> {
     const url = new URL(base + path);
     for (const [name, value] of Object.entries(query ?? {})) if (value !== undefined) url.searchParams.set(name, String(value));
-    const { response, text } = await exchanged(url, {
+    const request = new Request(url, {
       method,
+      redirect: 'manual', // a POST would come there as a GET, and the key where it does not belong
+      ...(timeoutMs !== undefined && { signal: AbortSignal.timeout(timeoutMs) }),
       headers: {
         authorization: `Bearer ${apiKey}`,
         ...(project !== undefined && { 'grantry-project': project }),
@@ -122,16 +170,12 @@ export function createGrantryClient({ baseUrl, apiKey, project }: GrantryClientO
       },
       ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
     });
-    const isJson = (response.headers.get('content-type') ?? '').includes('json');
-    const answer: unknown = text === '' ? undefined : isJson ? JSON.parse(text) : text;
-    if (!response.ok) {
-      const after = response.headers.get('retry-after');
-      throw new GrantryProblem(
-        response.status,
-        typeof answer === 'object' && answer !== null ? { ...answer } : {},
-        after === null ? undefined : Number(after),
-      );
-    }
+    const { response, text } = await exchanged(request);
+    if (!response.ok) throw problemOf(response, text, path);
+    if (text === '') return undefined as T;
+    if (accept !== undefined && accept === typeOf(response)) return text as T;
+    const answer = accept === undefined && typeOf(response) === 'application/json' ? parsed(text)?.value : undefined;
+    if (typeof answer !== 'object' || answer === null) throw new UnreadableAnswer(url.origin);
     return answer as T;
   }
   return {

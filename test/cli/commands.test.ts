@@ -1,11 +1,15 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createBrowser } from '../../src/sandbox/browser.ts';
 import { connect, type Whole, withAuthorizationServer } from '../broker/connected.ts';
 import { startWholeSandbox } from '../harness/broker.ts';
+import { serveHttp } from '../outside/local-servers.ts';
 import { openProgram, type Program, type Ran } from './program.ts';
 
 let world: Whole;
@@ -65,7 +69,7 @@ describe('definitions', () => {
     expect(err).toMatch(/^invalid_definition: .*\n {2}\/nme {2}\S/);
     expect((await grantry(`provider add ${broken}`)).code).toBe(1);
     const missing = await grantry(`provider validate ${join(dir, 'nowhere.yaml')}`);
-    expect([missing.code, missing.err]).toEqual([2, `${join(dir, 'nowhere.yaml')} cannot be read.\n`]);
+    expect([missing.code, missing.err]).toEqual([2, `${join(dir, 'nowhere.yaml')} cannot be read: there is no such file.\n`]);
   });
 
   test('are drafted from what a server publishes', async () => {
@@ -99,12 +103,16 @@ describe('integrations, links and connections', () => {
     );
     expect(await json('integration show mine')).toMatchObject({ client_secret_count: 2 });
 
-    const link = program.start(['link', 'create', 'mine', '--end-user', 'eve', '--wait'], { GRANTRY_URL: world.url, GRANTRY_API_KEY: key() });
-    const url = await link.said(/http\S+\/connect\/\S+/);
+    const link = program.start(['link', 'create', 'mine', '--end-user', 'eve', '--wait', '--json'], {
+      GRANTRY_URL: world.url,
+      GRANTRY_API_KEY: key(),
+    });
+    // A program has to know the link before there is a result.
+    const { url } = JSON.parse(await link.said(/^\{.+\}$/m));
     await (await createBrowser().open(url)).submit();
     const waited = await link.ended;
     expect(waited.code).toBe(0);
-    const id = /connection_id +(con_\w+)/.exec(waited.out)?.[1] ?? '';
+    const id: string = JSON.parse(waited.out).connection_id;
 
     expect((await grantry('connection list --end-user eve')).out).toMatch(new RegExp(`^${id} +mine +eve +active`, 'm'));
     expect(await json(`connection show ${id}`)).toMatchObject({ id, status: 'active' });
@@ -124,7 +132,8 @@ describe('integrations, links and connections', () => {
     await (await createBrowser().open(url)).submit();
     const { code, out, err } = await test.ended;
     expect([code, out]).toEqual([0, 'The integration works.\n']);
-    expect(err).toMatch(/^ok +token: /m);
+    expect(err).toMatch(/^ok +token: .+\n +POST http.+\n +HTTP 200: \/access_token \(text\)/m);
+    expect(err).toMatch(/^ok +understood: .+\n +token_type: bearer/m);
   });
 
   test('an export holds all of it and no secret', async () => {
@@ -224,6 +233,32 @@ describe('the doctor', () => {
     expect(checks.at(-1)?.advice).toContain('root key');
   });
 
+  test('a broker that takes its time has no clock that is wrong, and a proxy may leave the date out', async () => {
+    let isDated = true;
+    const slow = await serveHttp((request, response) => {
+      response.sendDate = isDated;
+      const answer = { '/healthz': { status: 'ok' }, '/v1/diagnostics': { checks: [], public_url: 'http://127.0.0.1:1' } }[request.url ?? ''] ?? {};
+      const late = request.url === '/readyz' && isDated ? 6_000 : 0; // longer than clocks may be apart
+      void sleep(late).then(() => response.setHeader('content-type', 'application/json').end(JSON.stringify(answer)));
+    });
+    const url = { GRANTRY_URL: `http://127.0.0.1:${slow.port}/` };
+    try {
+      expect((await outcomesOf(url)).outcomes).toEqual({ broker: 'ok', readiness: 'ok', clock: 'ok', 'public address': 'failed' });
+      isDated = false;
+      const { checks } = await outcomesOf(url);
+      expect(checks.find(({ check }) => check === 'clock')).toMatchObject({ outcome: 'warning', what: 'The answer has no Date.' });
+    } finally {
+      await slow.close();
+    }
+  });
+
+  test('where something else answers, says what', async () => {
+    const page = await serveHttp((_, response) => void response.setHeader('content-type', 'text/html').end('<h1>Welcome</h1>'));
+    const { code, out } = await grantry('doctor', { env: { GRANTRY_URL: `http://127.0.0.1:${page.port}` } });
+    await page.close();
+    expect([code, out]).toEqual([1, expect.stringMatching(/^FAILED +broker: What answers at \S+ is no broker: HTTP 200/)]);
+  });
+
   test('where nobody answers, says so', async () => {
     const { code, out } = await grantry('doctor', { env: { GRANTRY_URL: 'http://127.0.0.1:1' } });
     expect(code).toBe(1);
@@ -242,8 +277,12 @@ describe('what ends a command otherwise', () => {
     ['a command that there is not', 'provider lst', {}, 2, /Did you mean list\?/],
     ['an argument too few', 'provider show', {}, 2, /missing required argument 'id'/],
     ['a pair that is none', 'link create as --end-user a --input x', {}, 2, /"x" must be name=value/],
-    ['a number that is none', 'connection list --limit many', {}, 2, /--limit must be a number/],
-    ['what there is not', 'connection show con_nothing', {}, 1, /^not_found: /],
+    ['a number that is none', 'connection list --limit many', {}, 2, /--limit must be a whole number/],
+    ['what there is not', 'connection show con_nothing', {}, 1, /^not_found: There is no connection "con_nothing" here\.\n$/],
+    ['a token of what there is not', 'connection token con_01m8knb1kq1dwwy9cf7qtzr27p', {}, 1, /^not_found: There is no connection "con_\w+" here/],
+    ['a version that there is not', 'provider rollback sandbox-as 9', {}, 1, /^not_found: There is no such version of a definition of your own/],
+    ['a version that is none', 'provider rollback acme two', {}, 2, /^The version must be a whole number from 1 on/],
+    ['nothing to change', 'project update default', {}, 2, /^There is nothing to change/],
   ])('%s', async (_, args, env, code, words) => {
     const ran = await grantry(args, { env });
     expect([ran.code, ran.out]).toEqual([code, '']);
@@ -253,6 +292,8 @@ describe('what ends a command otherwise', () => {
   test('with --json a program reads the problem', async () => {
     const { code, err } = await grantry('--json connection show con_nothing');
     expect([code, JSON.parse(err)]).toEqual([1, expect.objectContaining({ code: 'not_found', status: 404 })]);
+    const wrong = await grantry('connection show --json');
+    expect([wrong.code, JSON.parse(wrong.err)]).toEqual([2, { code: 'usage', detail: "missing required argument 'id'" }]);
   });
 });
 
@@ -261,16 +302,28 @@ test('what a help names is an option', async () => {
   expect(out.match(/--keep-old[\w-]*/g)).toEqual(['--keep-old-file', '--keep-old-file']);
 });
 
-test('completion scripts know the commands', async () => {
+const shell = promisify(execFile);
+
+test('completion scripts know the commands, whatever stands between them', async () => {
   const script = (await grantry('completion bash')).out;
-  const { out } = await new Promise<Ran>((resolve) => {
-    void import('node:child_process').then(({ execFile }) =>
-      execFile('bash', ['-c', `${script}\nCOMP_WORDS=(grantry connection re); COMP_CWORD=2; _grantry; echo "\${COMPREPLY[@]}"`], (_, text, err) =>
-        resolve({ code: 0, out: text, err }),
-      ),
-    );
-  });
-  expect(out.trim()).toBe('refresh revoke');
-  expect((await grantry('completion fish')).out).toContain("__fish_seen_subcommand_from connection' -a 'list show token");
+  const cases = [
+    ['connection', 're'],
+    ['--project', 'connection', 'key', 're'],
+    ['provider', 'show', 'github', '--hi'],
+    ['--json', 'export', 'p'],
+    ['connection', 'list', '--status', ''],
+  ].map(
+    (words) => `COMP_WORDS=(grantry ${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length}; _grantry; echo "\${COMPREPLY[@]}"`,
+  );
+  const { stdout } = await shell('bash', ['-c', [script, ...cases].join('\n')]);
+  expect(stdout.split('\n').slice(0, -1)).toEqual(['refresh revoke', 'revoke', '--history', 'providers', '']);
+  expect((await grantry('completion fish')).out).toContain("__fish_seen_subcommand_from list show token refresh probe revoke events' -a 'list show");
   expect((await grantry('completion tcsh')).code).toBe(2);
+});
+
+test('what cannot be written is no success; a reader that has seen enough is', async () => {
+  const run = (line: string) =>
+    shell('bash', ['-c', line], { env: { PATH: process.env.PATH, NODE: process.execPath, CLI: join(inject('dist'), 'cli.js') } });
+  await expect(run('"$NODE" "$CLI" completion bash > /dev/full')).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('ENOSPC') });
+  expect((await run('"$NODE" "$CLI" completion bash | true; echo ${PIPESTATUS[0]}')).stdout).toBe('0\n');
 });

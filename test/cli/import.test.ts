@@ -118,7 +118,7 @@ test('what is done in one project, or at one broker, is not done in the next', a
 test('when the broker goes away and stays away, it is told how far the import came', async () => {
   const input = join(dir, 'away.jsonl');
   const report = join(dir, 'away.report.jsonl');
-  const count = 400;
+  const count = 120;
   await writeFile(input, Array.from({ length: count }, (_, n) => lineOf(5000 + n)).join('\n'));
   const sockets = new Set<Socket>();
   const line = createServer((socket) => {
@@ -163,4 +163,65 @@ test('what makes no sense is refused before anything is sent', async () => {
     code: 2,
     err: expect.stringContaining('--concurrency'),
   });
+});
+
+test('an import that is broken off says how it goes on, and goes on so', async () => {
+  const input = join(dir, 'broken-off.jsonl');
+  const report = `${input}.report.jsonl`;
+  await writeFile(input, Array.from({ length: 100 }, (_, n) => lineOf(6000 + n)).join('\n'));
+  const running = program.start(['import', input, '--concurrency', '1'], env());
+  while ((await reportOf(report)).length < 5) await sleep(5);
+  running.child.kill('SIGINT');
+  const { code, out, err } = await running.ended;
+  expect([code, out]).toEqual([130, '']);
+  expect(err).toContain('Run the same command again');
+  expect((await program.run(['import', input], env())).code).toBe(0);
+  expect((await users()).filter((id) => /^user-60\d\d$/.test(id))).toHaveLength(100);
+});
+
+test('definitions come back as they were exported; what has no secrets in it is said to have none', async () => {
+  const yaml = '# ours\nid: moved\nname: Moved\nmethods: { key: { grant: api_key, inputs: { api_key: { label: K, secret: true } } } }\n';
+  await world.root.call('PUT', '/v1/providers/moved', { body: yaml, contentType: 'application/yaml' });
+  const { out: exported } = await program.run(['export', 'providers'], env());
+  await world.root.call('DELETE', '/v1/providers/moved');
+  const input = join(dir, 'moved.jsonl');
+  const others = ['{"kind":"connection","id":"con_1"}', '{"kind":"integration","id":"as"}', '{"kind":"provider"}', '[]', '"x"'];
+  await writeFile(
+    input,
+    [
+      ...exported
+        .trim()
+        .split('\n')
+        .filter((line) => line.includes('"moved"')),
+      ...others,
+    ].join('\n'),
+  );
+  const { code, out, err } = await program.run(['import', input], env());
+  expect([code, out]).toEqual([1, expect.stringContaining('1 imported, 0 done before, 5 failed.')]);
+  expect(err).toMatch(/^line 2: invalid_line: .*its tokens have to stand in "import"/m);
+  expect(err).toMatch(/^line 3: invalid_line: .*grantry integration add/m);
+  expect(err).toMatch(/^line 4: invalid_line: A provider needs "id" and "yaml"/m);
+  expect(err).toMatch(/^line 6: invalid_json: /m);
+  expect(await world.root.call('GET', '/v1/providers/moved', { accept: 'application/yaml' })).toBe(yaml);
+  expect((await program.run(['import', input], env())).out).toContain('0 imported, 1 done before, 5 failed.');
+});
+
+test('of a file with nothing but failures the first ones are told; a report that cannot be written is said before anything is sent', async () => {
+  const input = join(dir, 'none.json');
+  await writeFile(
+    input,
+    JSON.stringify(
+      Array.from({ length: 30 }, (_, n) => ({ n })),
+      null,
+      0,
+    ).replaceAll('},', '},\n'),
+  );
+  const { code, err } = await program.run(['import', input], env());
+  expect(code).toBe(1);
+  expect(err.match(/^line \d+: /gm)).toHaveLength(20);
+  expect(err).toContain(`More failed; all of them are in ${input}.report.jsonl.`);
+  await writeFile(input, lineOf(7001));
+  const refused = await program.run(['import', input, '--report', join(dir, 'no', 'where')], env());
+  expect(refused).toMatchObject({ code: 2, out: '', err: expect.stringContaining('The report cannot be written to') });
+  expect((await users()).includes('user-7001')).toBe(false);
 });

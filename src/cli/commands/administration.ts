@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { id, work } from '../command.ts';
+import { id, numberOf, work } from '../command.ts';
+import { UsageError } from '../outcome.ts';
 import { fieldsOf, tableOf } from '../output.ts';
 import { listOf } from '../pages.ts';
 
@@ -35,9 +36,10 @@ export function keyCommands(program: Command): void {
     .command('rotate')
     .description('a key that takes the place of this one; its text is shown this once')
     .argument('<id>')
-    .option('--overlap <seconds>', 'how long the old key works too (a day)', Number)
+    .option('--overlap <seconds>', 'how long the old key works too (a day)')
     .action(
-      work<[string, { overlap?: number }]>(async ({ client, out }, name, { overlap }) => {
+      work<[string, { overlap?: string }]>(async ({ client, out }, name, { overlap: given }) => {
+        const overlap = numberOf('--overlap', given, 0);
         const body = { ...(overlap !== undefined && { overlap }) };
         const made = await client.call<{ id: string; key: string }>('POST', `/v1/api-keys/${id(name)}/rotate`, { body });
         out.note(`${made.id} takes the place of ${name}: keep the key now, it is not shown again.`);
@@ -116,6 +118,7 @@ export function projectCommands(program: Command): void {
     .action(
       work<[string, { name?: string; returnUrl?: string[] }]>(async ({ client, out }, name, { name: title, returnUrl }) => {
         const body = { ...(title !== undefined && { name: title }), ...(returnUrl !== undefined && { return_urls: returnUrl }) };
+        if (Object.keys(body).length === 0) throw new UsageError('There is nothing to change: give --name or --return-url.');
         const found = await client.call<Record<string, unknown>>('PATCH', `/v1/projects/${id(name)}`, { body });
         out.result(found, () => fieldsOf(found, fields));
       }),

@@ -1,12 +1,11 @@
-import { createReadStream, createWriteStream } from 'node:fs';
-import { access } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
+import { createWriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Command } from 'commander';
 import type { CallOptions, GrantryClient } from '../../client/client.ts';
 import { type AuditRow, auditRow, readHead, type Verdict, verifyChain } from '../audit-chain.ts';
 import { mostOf, type Work, work } from '../command.ts';
+import { linesOf } from '../lines.ts';
 import { FailedWork, UsageError } from '../outcome.ts';
 import { createOutput, type Output, tableOf } from '../output.ts';
 import { entriesOf, listOf } from '../pages.ts';
@@ -56,13 +55,12 @@ async function exportAll({ client, out }: Work, { file, from, to }: ExportOption
   });
 }
 
-async function* linesOf(file: string): AsyncGenerator<AuditRow | undefined> {
-  const input = file === '-' ? process.stdin : createReadStream(file, 'utf8');
-  for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
-    if (line.trim() === '') continue;
+async function* rowsIn(file: string): AsyncGenerator<AuditRow | undefined> {
+  for await (const { text } of linesOf(file)) {
+    if (text?.trim() === '') continue;
     let parsed: unknown;
     try {
-      parsed = JSON.parse(line);
+      parsed = JSON.parse(text ?? '');
     } catch {
       parsed = undefined;
     }
@@ -80,13 +78,6 @@ function told({ rows, first, last }: Verdict): string {
   if (last === null) return 'The log is empty.';
   const from = first === 1 ? '' : ` It begins with row ${first}: what was before is not looked at.`;
   return `${rows} rows, unbroken, up to ${last.seq}:${last.hash}.${from}`;
-}
-
-async function readable(file: string): Promise<void> {
-  if (file === '-') return;
-  await access(file).catch(() => {
-    throw new UsageError(`${file} cannot be read.`);
-  });
 }
 
 async function verify(
@@ -149,8 +140,7 @@ export function auditCommands(program: Command): void {
       const { file, head: noted } = options;
       if (file === undefined)
         return work<[VerifyOptions]>(({ client, out }) => verify(out, wholeLog(client), { noted, whole: true }))(options, command);
-      await readable(file);
       const out = createOutput(command.optsWithGlobals<GlobalOptions>().json === true);
-      return verify(out, linesOf(file), { noted, whole: false });
+      return verify(out, rowsIn(file), { noted, whole: false });
     });
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { id, mostOf, work } from '../command.ts';
+import { id, mostOf, numberOf, work } from '../command.ts';
 import { fieldsOf, tableOf } from '../output.ts';
 import { listOf } from '../pages.ts';
 
@@ -26,7 +26,11 @@ export function connectionCommands(program: Command): void {
         const all = await listOf(client, '/v1/connections', query, mostOf(options));
         const rows = all.map((each) => ({ ...each, end_user: (each.end_user as { id: string }).id }));
         out.result(all, () =>
-          tableOf(rows, ['id', 'integration', 'end_user', 'status', 'expires_at', 'failing_since'], 'There are no connections like that.'),
+          tableOf(
+            rows,
+            ['id', 'integration', 'end_user', 'status', 'expires_at', 'failing_since', 'missing_scopes'],
+            'There are no connections like that.',
+          ),
         );
       }),
     );
@@ -50,7 +54,7 @@ export function connectionCommands(program: Command): void {
     .action(
       work<[string, { minTtl?: string; force?: boolean }]>(async ({ client, out }, name, { minTtl, force }) => {
         const token = await client.call<{ access_token?: string; oauth_token?: string; password?: string }>('GET', path(name, '/token'), {
-          query: { min_ttl: minTtl, ...(force === true && { force }) },
+          query: { min_ttl: numberOf('--min-ttl', minTtl, 0), ...(force === true && { force }) },
         });
         out.result(token, () => token.access_token ?? token.oauth_token ?? token.password ?? '');
       }),

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import { BrokerUnreachable, GrantryProblem } from '../../client/client.ts';
 import { type Work, work } from '../command.ts';
 import { FailedWork } from '../outcome.ts';
 import { fieldsOf, tableOf } from '../output.ts';
+import { askPatiently } from '../patience.ts';
 import { createProgress } from '../progress.ts';
 
 type Rotation = {
@@ -69,18 +69,9 @@ function shownState({ provider, master_key, master_keys, data_keys, rotation, da
 
 const everyMs = 1_000;
 
-/** A broker that is away for a moment, or asks to wait, holds up nothing: the rotation goes on without us. */
-async function readPatiently({ client }: Work): Promise<Rotation | null> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return (await client.call<State>('GET', '/v1/encryption')).rotation;
-    } catch (error) {
-      const passing = error instanceof BrokerUnreachable || (error instanceof GrantryProblem && (error.status === 429 || error.status >= 500));
-      if (!passing || tries === 30) throw error;
-      await sleep(error instanceof GrantryProblem && error.retryAfterS !== undefined ? error.retryAfterS * 1000 : everyMs);
-    }
-  }
-}
+/** The rotation goes on also while nobody answers. */
+const readPatiently = async ({ client }: Work): Promise<Rotation | null> =>
+  (await askPatiently(() => client.call<State>('GET', '/v1/encryption'))).rotation;
 
 async function follow(on: Work, begun: Rotation): Promise<Rotation> {
   const bar = createProgress(on.json, '{bar} {value}/{total} rows, {phase}', { phase: phases[begun.phase] });

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { openBrowser } from '../browser.ts';
-import { numberOf, pairsOf, work } from '../command.ts';
+import { id, numberOf, pairsOf, work } from '../command.ts';
 import { FailedWork } from '../outcome.ts';
 import { fieldsOf } from '../output.ts';
+import { askPatiently } from '../patience.ts';
 
 type CreateOptions = {
   endUser: string;
@@ -55,9 +56,9 @@ export function linkCommands(program: Command): void {
         });
         if (options.open === true && !(await openBrowser(made.url))) out.note('No browser could be opened here: open the link yourself.');
         if (options.wait !== true) return out.result(made, () => made.url);
-        out.note(made.url);
+        out.ahead({ id: made.id, url: made.url }, made.url);
         for (;;) {
-          const now = await client.getConnectLink(made.id);
+          const now = await askPatiently(() => client.getConnectLink(made.id));
           if (ended.includes(now.status)) {
             out.result(now, () => fieldsOf({ status: now.status, connection_id: now.connection_id, missing_scopes: now.missing_scopes }));
             if (now.status !== 'connected')
@@ -74,8 +75,8 @@ export function linkCommands(program: Command): void {
     .argument('<id>')
     .action(
       work<[string]>(async ({ client, out }, name) => {
-        const found = await client.getConnectLink(name);
-        out.result(found, () => fieldsOf({ ...found }));
+        const found = await client.call<Record<string, unknown>>('GET', `/v1/connect-links/${id(name)}`);
+        out.result(found, () => fieldsOf(found));
       }),
     );
 }

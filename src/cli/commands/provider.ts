@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
-import { id, mostOf, work } from '../command.ts';
-
+import { id, mostOf, numberOf, work } from '../command.ts';
 import { tableOf } from '../output.ts';
 import { listOf } from '../pages.ts';
-import { readText } from '../secret.ts';
+import { readInput } from '../secret.ts';
 import { followTest } from './test-trace.ts';
 
 type Warning = { pointer: string; code: string; detail: string };
@@ -59,6 +58,7 @@ export function providerCommands(program: Command): void {
     .action(
       work<[string, { version?: string; history?: boolean }]>(async ({ client, out, json }, provider, { version, history }) => {
         const path = `/v1/providers/${id(provider)}`;
+        const number = numberOf('--version', version);
         if (history === true) {
           const versions = await listOf(client, `${path}/versions`);
           const rows = versions.map((each) => ({ ...each, made_by: (each.made_by as { name: string } | null)?.name }));
@@ -66,7 +66,7 @@ export function providerCommands(program: Command): void {
             tableOf(rows, ['version', 'current', 'made_by', 'created_at'], 'There are no versions: the definition is a shipped one.'),
           );
         }
-        const from = version === undefined ? path : `${path}/versions/${id(version)}`;
+        const from = number === undefined ? path : `${path}/versions/${number}`;
         if (json) return out.result(await client.call('GET', from), () => '');
         const text = await client.call<string>('GET', from, { accept: 'application/yaml' });
         out.result(text, () => text.trimEnd());
@@ -80,7 +80,7 @@ export function providerCommands(program: Command): void {
     .option('--requests', 'show the requests')
     .action(
       work<[string, { requests?: boolean }]>(async ({ client, out }, file, { requests }) => {
-        const answer = await client.call<Validation>('POST', '/v1/providers/validate', { body: readText(file), ...yaml });
+        const answer = await client.call<Validation>('POST', '/v1/providers/validate', { body: await readInput(file), ...yaml });
         out.result(answer, () => {
           const shown = answer.methods.flatMap((method) => [
             `  ${method.id} (${method.grant})`,
@@ -97,7 +97,7 @@ export function providerCommands(program: Command): void {
     .argument('<file>', 'YAML or JSON; - for standard input')
     .action(
       work<[string]>(async ({ client, out }, file) => {
-        const body = readText(file);
+        const body = await readInput(file);
         // The broker reads the id; validating first tells all faults at once.
         const { id: name } = await client.call<Validation>('POST', '/v1/providers/validate', { body, ...yaml });
         const stored = await client.call<{ version: number; warnings: Warning[] }>('PUT', `/v1/providers/${id(name)}`, { body, ...yaml });
@@ -112,9 +112,8 @@ export function providerCommands(program: Command): void {
     .argument('<version>')
     .action(
       work<[string, string]>(async ({ client, out }, provider, version) => {
-        const stored = await client.call<{ version: number }>('POST', `/v1/providers/${id(provider)}/rollback`, {
-          body: { version: Number(version) },
-        });
+        const body = { version: numberOf('The version', version) };
+        const stored = await client.call<{ version: number }>('POST', `/v1/providers/${id(provider)}/rollback`, { body });
         out.result(stored, () => `${provider} is as version ${version} was; this is version ${stored.version}.`);
       }),
     );
