@@ -164,7 +164,10 @@ async function findIntegration(
 
 /** Removes an own definition; the shipped one of the same id, if any, holds again. Throws `not_found`, or `conflict` while integrations need it. */
 export async function removeProvider(world: World, project: string, id: string): Promise<void> {
-  if ((await world.store.providers.current(project, id)) === undefined) throw new GrantryError('not_found');
+  if ((await world.store.providers.current(project, id)) === undefined)
+    throw new GrantryError('not_found', {
+      ...(world.shipped.has(id) && { detail: `The definition "${id}" is a shipped one: only definitions of your own can be removed.` }),
+    });
   const left = world.shipped.get(id)?.methods ?? {};
   const user = await findIntegration(world, project, ({ provider_id, method }) => provider_id === id && !Object.hasOwn(left, method));
   if (user !== undefined) throw new GrantryError('conflict', { detail: `The integration "${user.id}" uses this definition.` });

@@ -39,6 +39,12 @@ async function attempt(world: World, url: string, issuer: string): Promise<Attem
   } catch (error) {
     if (isGrantryError(error, 'address_refused')) throw refusedIssuer(error.message);
     if (isGrantryError(error, 'bad_provider_answer')) return { faults: [{ pointer: '', detail: error.message }] };
+    if (isGrantryError(error, 'provider_unreachable', 'no_answer'))
+      throw new GrantryError(error.code, {
+        ...error.details,
+        detail: `${new URL(url).host} cannot be reached, or does not answer in full.`,
+        cause: error,
+      });
     throw error;
   }
 }
@@ -64,8 +70,18 @@ type Existing = { provider: Provider | undefined; notes: string[] };
 const refusedNote = (id: string) =>
   `The definition "${id}" would be refused today, so nothing was compared with it: GET /v1/providers/${id} says what is wrong in it.`;
 
+async function namedProvider(world: World, project: string, id: string): Promise<Provider> {
+  try {
+    return await getProvider(world, project, id);
+  } catch (error) {
+    if (!isGrantryError(error, 'not_found')) throw error;
+    const detail = `There is no provider "${id}" to compare with.`;
+    throw new GrantryError('not_found', { detail, errors: [{ pointer: '/provider', detail }], cause: error });
+  }
+}
+
 async function existingFor(world: World, project: string, { issuer, provider }: Asked): Promise<Existing> {
-  if (provider !== undefined) return { provider: await getProvider(world, project, provider), notes: [] };
+  if (provider !== undefined) return { provider: await namedProvider(world, project, provider), notes: [] };
   const { providers, refused } = await allProviders(world, project);
   const found = providers.find(({ definition }) =>
     Object.values(definition.methods).some((method) => 'issuer' in method && method.issuer === issuer),

@@ -59,7 +59,7 @@ export type Version = Held & { record: ProviderVersionRecord };
 async function recordOf(world: World, project: string, id: string, version: string): Promise<ProviderVersionRecord> {
   const number = versionOf(version);
   const record = number === undefined ? undefined : await world.store.providers.version(project, id, number);
-  if (record === undefined) throw new GrantryError('not_found');
+  if (record === undefined) throw new GrantryError('not_found', { detail: 'There is no such version of a definition of your own.' });
   return record;
 }
 

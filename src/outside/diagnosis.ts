@@ -67,7 +67,7 @@ export async function diagnoseKeys(provider: KeyProvider, store: Pick<DataKeySto
   try {
     stored = await store.canary();
   } catch {
-    return { check, outcome: 'warning', what: 'The keys could not be tried: Postgres does not answer.' };
+    return { check, outcome: 'warning', what: 'The keys could not be tried: Postgres does not answer.', advice: 'Mend the database first.' };
   }
   let current: string;
   try {

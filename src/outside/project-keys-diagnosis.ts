@@ -59,6 +59,13 @@ export async function diagnoseProjectKeys(provider: KeyProvider, own: OwnKeys, {
       }),
     ];
   } catch {
-    return [{ check, outcome: 'warning', what: 'The master keys of projects could not be tried: Postgres does not answer.' }];
+    return [
+      {
+        check,
+        outcome: 'warning',
+        what: 'The master keys of projects could not be tried: Postgres does not answer.',
+        advice: 'Mend the database first.',
+      },
+    ];
   }
 }

@@ -93,7 +93,7 @@ export function parseOutsideUrl(text: string, { allowPrivateHosts }: { allowPriv
   const refuse = (detail: string) => new GrantryError('address_refused', { detail });
   if (/[^\u0021-\u007e]|\\/.test(text)) throw refuse('The address holds characters that do not belong in a URL: encode them, as %20 for a space.');
   // `https:host` and `https:///host` are read as https://host by some and as a path by others.
-  if (!/^[a-z]+:\/\/[^/]/i.test(text) || !URL.canParse(text)) throw refuse('The address is not an absolute URL.');
+  if (!/^[a-z]+:\/\/[^/]/i.test(text) || !URL.canParse(text)) throw refuse('The address is not an absolute URL, as in https://login.acme.com.');
   const url = new URL(text);
   const authority = text.split(/[/?#]/, 3)[2] ?? '';
   if (authority.includes('@')) throw refuse('The address must not hold a user name or password: leave out what stands before @.');

@@ -25,7 +25,7 @@ export const errorTable = {
   idempotency_conflict: { status: 409, retryable: true, title: 'A request with this Idempotency-Key is still running.' },
   idempotency_mismatch: { status: 422, retryable: false, title: 'This Idempotency-Key was used for another request.' },
   unsupported: { status: 422, retryable: false, title: 'This provider or grant cannot do that.' },
-  payload_too_large: { status: 413, retryable: false, title: 'The body is too large.' },
+  payload_too_large: { status: 413, retryable: false, title: 'The body is larger than 64 KiB.' },
   unsupported_media_type: { status: 415, retryable: false, title: 'This content type is not understood.' },
   reauthorization_required: { status: 409, retryable: false, title: 'The end user has to connect again.' },
   misconfigured: { status: 409, retryable: false, title: 'The provider refuses our client registration.' },

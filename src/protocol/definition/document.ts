@@ -53,7 +53,8 @@ function compose(text: string): Document {
   const tokens = syntaxOf(text, lines);
   const composer = new Composer({ version: '1.2', schema: 'core', uniqueKeys: true, stringKeys: true, resolveKnownTags: false });
   const [document, ...rest] = [...composer.compose(tokens)];
-  if (document === undefined || rest.length > 0) throw refuse('The text must hold one document. Send one definition, without --- in between.');
+  if (document === undefined) throw refuse('The text is empty. Write a definition: id, name, methods.');
+  if (rest.length > 0) throw refuse('The text must hold one document. Send one definition, without --- in between.');
   const problems = [...document.errors, ...document.warnings];
   if (problems.length === 0) return document;
   throw invalidDefinition(

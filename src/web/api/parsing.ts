@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { pointerOf } from '../../protocol/definition/faults.ts';
 import { type Fault, GrantryError } from '../../protocol/errors.ts';
 import { isStorableText } from './json-body.ts';
+import { sentenceFor } from './sentences.ts';
 
 /** Bodies and queries through their zod schemas; what is wrong comes back as faults with RFC 6901 pointers, all at once. */
 
@@ -34,7 +35,7 @@ function refused(what: 'body' | 'query', errors: readonly Fault[]): GrantryError
 
 /** A body that has been read. Throws `invalid_request`. */
 export function parseBody<T>(schema: z.ZodType<T>, value: unknown): T {
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, { error: sentenceFor });
   if (result.success) return result.data;
   throw refused('body', faultsOf(result.error));
 }
@@ -49,7 +50,7 @@ export function parseQuery<T>(schema: z.ZodType<T>, query: URLSearchParams): T {
     else if (values[0] === '') odd.set(name, 'Must not be empty.');
     else if (!isStorableText(values[0] ?? '')) odd.set(name, 'Must not hold NUL or half of a surrogate pair.');
   }
-  const result = schema.safeParse(Object.fromEntries(names.map((name) => [name, query.get(name)])));
+  const result = schema.safeParse(Object.fromEntries(names.map((name) => [name, query.get(name)])), { error: sentenceFor });
   const found = result.success ? [] : faultsOf(result.error);
   const unknown = new Set(found.filter(({ detail }) => detail === 'There is no such field.').map(({ pointer }) => pointer));
   const own = [...odd].map(([name, detail]) => ({ pointer: pointerOf([name]), detail })).filter(({ pointer }) => !unknown.has(pointer));

@@ -415,7 +415,7 @@ const broken: [what: string, text: string, pointer: string, detail: string][] = 
   ['extends number', changed(['/extends', 7]), '/extends', 'Must be a text (in YAML, put it in quotes).'],
   ['null', 'null', '', 'Must be a mapping of fields: …'],
   ['list', '- a', '', 'Must be a mapping of fields: …'],
-  ['empty', '', '', 'The text must hold one document. Send one definition, without --- in between.'],
+  ['empty', '', '', 'The text is empty. Write a definition: id, name, methods.'],
   ['text', 'acme', '', 'Must be a mapping of fields: …'],
   ['dup', 'id: a\nname: A\nid: b', '', 'Line 3, column 1: Map keys must be unique. Keep one of them.'],
   ['tab', 'id: a\n\tname: A', '', 'Line 2, column 1: Tabs are not allowed as indentation. Use spaces.'],

@@ -34,7 +34,7 @@ describe('readDocument', () => {
     ['duplicate keys in JSON', '{"a":{"b":1,"b":2}}', 'Map keys must be unique'],
     ['keys that are no texts', '? [x]\n: 1', 'all keys must be strings'],
     ['two documents', 'a: 1\n---\nb: 2', 'The text must hold one document.'],
-    ['no document', '', 'The text must hold one document.'],
+    ['no document', '', 'The text is empty.'],
     ['broken syntax', 'a: [1', 'Line 1'],
     ['tabs as indentation', 'a:\n\tb: 1', 'Tabs are not allowed as indentation'],
     ['__proto__', '{"__proto__": {"polluted": true}}', '/__proto__ This name is not allowed.'],
