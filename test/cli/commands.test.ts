@@ -47,7 +47,7 @@ describe('definitions', () => {
   test('are found, shown, checked, stored, rolled back and removed', async () => {
     const listed = await grantry('provider list github');
     expect(listed.out.split('\n')[0]).toMatch(/^ID +NAME +SOURCE +STATUS +METHODS$/);
-    expect(listed.out).toMatch(/^github +GitHub +shipped +live +web:authorization_code$/m);
+    expect(listed.out).toMatch(/^github +GitHub +shipped +live +web:authorization_code\b/m);
     expect((await grantry('provider show github')).out).toContain('authorization_endpoint: https://github.com/login/oauth/authorize');
 
     const sound = await file('acme.yaml', acme());
