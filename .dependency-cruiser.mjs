@@ -90,7 +90,7 @@ export default {
     home('yaml', ['src/protocol/definition/document.ts']),
     home('ipaddr.js', ['src/protocol/address.ts']),
     home('preact-render-to-string', ['src/web/pages/render.tsx']),
-    home('jose', ['src/outside/key-ring.ts', 'src/grants/client-assertion.ts']),
+    home('jose', ['src/outside/key-ring.ts', 'src/grants/signed-jwt.ts']),
     home('pg', ['src/outside/']),
     home('drizzle-orm', ['src/outside/']),
     home('pino', ['src/outside/']),

@@ -43,14 +43,12 @@ export function presentCredential(ctx: GrantContext, credential: Credential, req
   };
 }
 
-/** Throws `invalid_client` when the registration has no secret to sign with. */
+/** Throws `invalid_client` when the registration has nothing to sign with. */
 function withSignature(ctx: GrantContext, credential: Credential, { url, form = [] }: ApiRequest): string {
   const { sign, token } = contextApi(ctx);
   if (sign === undefined) return url;
-  const { client_secret: secret } = ctx.client;
-  if (secret === undefined) throw new GrantryError('invalid_client', { detail: 'Calls are signed, and the integration has no client secret.' });
   const accessToken = credential.reveal().access_token;
-  return signUrl(url, sign, { secret, accessToken, form, now: ctx.now(), ...(token.in === 'query' && { tokenParam: token.name }) });
+  return signUrl(url, sign, { client: ctx.client, accessToken, form, now: ctx.now(), ...(token.in === 'query' && { tokenParam: token.name }) });
 }
 
 function withMissing(url: string, params: readonly [string, string][]): string {

@@ -40,7 +40,7 @@ export type ConnectionBody = {
   metadata?: Record<string, unknown> | undefined;
   scopes?: string[] | undefined;
 } & (
-  | { grant: 'client_credentials' | 'credential_exchange' | 'api_key' | 'basic'; inputs?: Record<string, string> | undefined }
+  | { grant: 'client_credentials' | 'jwt_bearer' | 'credential_exchange' | 'api_key' | 'basic'; inputs?: Record<string, string> | undefined }
   | { import: ImportedCredential; inputs?: Record<string, string> | undefined }
 );
 

@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { grantFor } from '../grants/index.ts';
 import { clientNeeds } from '../protocol/client-authentication.ts';
 import { optionsOf } from '../protocol/definition/choices.ts';
@@ -26,6 +26,7 @@ const placeholder = {
   code: 'CODE',
   access_token: 'ACCESS_TOKEN',
   refresh_token: 'REFRESH_TOKEN',
+  application_token: 'APPLICATION_TOKEN',
 };
 
 /** An answer as the definition describes it, so that the flow goes on. */
@@ -35,9 +36,9 @@ function cannedAnswer(method: Method): DoorResponse {
   }
   if (!('response' in method)) return { status: 200, headers: {}, body: '{}' };
   const answer: Record<string, unknown> = {};
-  const put = (inner: string, value: unknown) => {
+  const put = (inner: string, value: unknown, within = method.response.within ?? '') => {
     if (!inner.startsWith('/')) return;
-    const pointer = `${method.response.within ?? ''}${inner}`;
+    const pointer = `${within}${inner}`;
     const path = pointer
       .slice(1)
       .split('/')
@@ -59,6 +60,9 @@ function cannedAnswer(method: Method): DoorResponse {
     if (response.token_types[0] !== undefined) put(pointers.token_type ?? response.token_type, response.token_types[0]);
   }
   if (response.success !== undefined) put(response.success.pointer, response.success.equals);
+  const application = method.application_token?.response;
+  if (application !== undefined) put(application.access_token, placeholder.application_token, '');
+  if (application?.success !== undefined) put(application.success.pointer, application.success.equals, '');
   const kept = [response.keep, ...method.after.map(({ keep }) => keep)].flatMap((keep) => Object.entries(keep));
   for (const [name, pointer] of kept)
     put(pointer, /ur[il]|domain|host|endpoint/.test(name) ? 'https://api.provider.example.com' : name.toUpperCase());
@@ -75,6 +79,7 @@ const secretParts: [RegExp, string][] = [
   [/CLIENT_SECRET/g, '<client_secret>'],
   [/REFRESH_TOKEN/g, '<refresh_token>'],
   [/ACCESS_TOKEN/g, '<access_token>'],
+  [/APPLICATION_TOKEN/g, '<application_token>'],
   [/OAUTH_TOKEN_SECRET/g, '<token secret>'],
   [/((?:code_verifier|state|code_challenge|oauth_nonce|oauth_timestamp|nonce)=)[A-Za-z0-9._~-]+/g, '$1<fresh>'],
   [/(oauth_signature=")[^"]+/g, '$1<signature>'],
@@ -83,12 +88,23 @@ const secretParts: [RegExp, string][] = [
 ];
 const mask = (text: string): string => secretParts.reduce((masked, [pattern, word]) => masked.replace(pattern, word), text);
 
-/** A key that nobody has, so that what is signed can be shown. */
-function placeholderKey(method: Method): Record<string, unknown> {
-  const { privateKey } =
-    method.grant === 'oauth1' ? generateKeyPairSync('rsa', { modulusLength: 2048 }) : generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  return { ...privateKey.export({ format: 'jwk' }), kid: 'KEY', ...(method.grant !== 'oauth1' && { alg: 'ES256' }) };
+/** Keys that nobody has, so that what is signed can be shown; the costly one is made once. */
+const makeKey = (namedCurve: string) => generateKeyPairSync('ec', { namedCurve }).privateKey;
+let rsaKey: KeyObject | undefined;
+function makeRsaKey(): KeyObject {
+  rsaKey ??= generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+  return rsaKey;
 }
+
+/** As the integration would have it. */
+function placeholderKey(method: Method): Record<string, unknown> {
+  if (method.grant === 'oauth1') return { ...makeRsaKey().export({ format: 'jwk' }), kid: 'KEY' };
+  const isRsa = 'token' in method && method.token.sign !== undefined;
+  return { ...(isRsa ? makeRsaKey() : makeKey('P-256')).export({ format: 'jwk' }), kid: 'KEY', alg: isRsa ? 'RS256' : 'ES256' };
+}
+
+/** As the end user would give it. */
+const placeholderPem = () => makeRsaKey().export({ format: 'pem', type: 'pkcs8' }).toString();
 
 async function runMethod(world: World, definition: Definition, name: string, method: Method): Promise<DryRun> {
   const requests: ShownRequest[] = [];
@@ -110,9 +126,10 @@ async function runMethod(world: World, definition: Definition, name: string, met
   };
   const declared = declaredInputs(definition, method);
   const examples = Object.fromEntries(
-    Object.entries(declared).map(([input, { example, default: given, host, url, secret, ...listed }]) => [
+    Object.entries(declared).map(([input, { example, default: given, host, url, secret, private_key, ...listed }]) => [
       input,
-      example ??
+      (private_key ? placeholderPem() : undefined) ??
+        example ??
         given ??
         optionsOf(listed)?.[0] ??
         (url ? `https://provider.example.com/${input}` : host ? 'provider.example.com' : secret ? `<${input}>`.replace(/[<>]/g, '') : 'example'),

@@ -68,10 +68,16 @@ function clientFaults(method: Method, { client_id, client_secrets, private_key_j
     faults.push({ pointer: '/client_secrets', detail: 'This method sends no client secret, so there is nothing to try in order.' });
   const needs = clientNeeds(method);
   if (method.grant === 'api_key' || method.grant === 'basic') return faults;
-  if (method.grant !== 'credential_exchange' || method.token_endpoint_auth_method !== 'none') need('client_id');
+  if (namesClient(method)) need('client_id');
   if (needs.key) need('private_key_jwk');
   if (needs.secret) need('client_secret');
   return faults;
+}
+
+/** A credential that the end user hands over may be all that a request holds. */
+function namesClient(method: Method): boolean {
+  if (!('token' in method) || method.token_endpoint_auth_method !== 'none') return true;
+  return method.grant !== 'credential_exchange' && !(method.grant === 'jwt_bearer' && method.assertion.key !== undefined);
 }
 
 const privateMembers: Record<string, string> = { RSA: 'd', EC: 'd', OKP: 'd' };

@@ -62,7 +62,14 @@ export async function createLink(
     throw fault('/verification', 'This integration asks for the verification of the user.');
 
   const { given, missing, faults } = await completeGiven(world, { integration, definition: provider.definition, method, given: body.inputs ?? {} });
-  if (faults.length > 0) throw new GrantryError('invalid_request', { detail: 'The inputs are not valid.', errors: faults });
+  const unsaid = missing
+    .filter(({ input }) => input.asked_of === 'caller')
+    .map(({ name, input }) => ({
+      pointer: `/inputs/${name}`,
+      detail: `${input.label} has to come with the link: no page asks the end user for it.`,
+    }));
+  const errors = [...faults, ...unsaid];
+  if (errors.length > 0) throw new GrantryError('invalid_request', { detail: 'The inputs are not valid.', errors });
 
   if (body.return_url !== undefined) {
     const registered = (await world.store.projects.get(project))?.return_urls ?? [];

@@ -39,6 +39,7 @@ function spokenTime(text: unknown): string | undefined {
 const ways: Readonly<Record<string, string>> = {
   imported: 'It was brought over from another system.',
   client_credentials: 'It was made by a program, without a browser.',
+  jwt_bearer: 'It was made by a program, without a browser.',
   credential_exchange: 'It was made by a program, without a browser.',
   api_key: 'It was made with a key that the customer has from the provider.',
   basic: 'It was made with a user name and a password of the customer.',

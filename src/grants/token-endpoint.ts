@@ -6,22 +6,25 @@ import type {
   ClientAuthenticationMethod,
   ClientCredentialsMethod,
   CredentialExchangeMethod,
+  JwtBearerMethod,
   TokenResponseMap,
 } from '../protocol/definition/schema.ts';
 import { GrantryError } from '../protocol/errors.ts';
 import type { GrantContext } from '../protocol/grant.ts';
 import { expandHeaders, expandParameters, nameParameters } from '../protocol/parameters.ts';
 import { isPresentable } from '../protocol/present.ts';
+import { signatureOf } from '../protocol/signers.ts';
 import { expandText } from '../protocol/template.ts';
 import { templateValues } from '../protocol/template-values.ts';
 import { parseTokenAnswer } from '../protocol/token-answer.ts';
 import { tokenRequest } from '../protocol/token-request.ts';
+import { requestApplicationToken } from './application-token.ts';
 import { clientAssertion } from './client-assertion.ts';
 import { endpointUrl, optionalEndpointUrl } from './endpoint.ts';
 import { sentRedirectUri } from './redirect-uri.ts';
 
 /** The methods that have a token endpoint. */
-export type TokenMethod = AuthorizationCodeMethod | ClientCredentialsMethod | CredentialExchangeMethod;
+export type TokenMethod = AuthorizationCodeMethod | ClientCredentialsMethod | JwtBearerMethod | CredentialExchangeMethod;
 
 export type TokenCall = {
   /** Address, method, format and the answer's fields, where they are not those of the first request. */
@@ -37,7 +40,12 @@ export type TokenCall = {
 };
 
 /** Whom a 401 refuses that does not say why: what the request proves, the end user's own credential, our registration, or both. */
-const refusedBy401 = { credential_exchange: 'invalid_grant', client_credentials: 'invalid_client', authorization_code: 'either' } as const;
+const refusedBy401 = {
+  credential_exchange: 'invalid_grant',
+  client_credentials: 'invalid_client',
+  jwt_bearer: 'either',
+  authorization_code: 'either',
+} as const;
 
 /**
  * One request to the token endpoint and what its answer holds; lifetimes count from the moment before it is sent.
@@ -54,6 +62,7 @@ export async function requestToken(
     redirect_uri: sentRedirectUri(ctx, ctx.redirectUri ?? ''),
     nonce: nonceOf(ctx, params, method.token.headers),
     ...templateValues(ctx),
+    ...(await requestApplicationToken(ctx)),
     ...values,
   };
   const authentication = await authenticateClient(ctx, { url: endpoint, how: to?.token_endpoint_auth_method, scope: values['scope'] });
@@ -61,12 +70,14 @@ export async function requestToken(
     method: to?.method ?? method.token.method,
     endpoint,
     format: to?.format ?? method.token.format,
-    params: nameParameters({ ...standard, ...authentication.params }, { ...naming, params, values: all }),
+    params: signed(ctx, endpoint, nameParameters({ ...standard, ...authentication.params }, { ...naming, params, values: all })),
     headers: { ...expandHeaders(method.token.headers, { ...all, ...secretValue(method.token.headers, ctx.client) }), ...authentication.headers },
   });
   const sentAt = now();
   const answer = await door(request);
-  const refused = refusedBy401[method.grant];
+  // A key of the end user's that comes alone proves nothing of us.
+  const isHers = method.grant === 'jwt_bearer' && method.assertion.key !== undefined && method.token_endpoint_auth_method === 'none';
+  const refused = isHers ? 'invalid_grant' : refusedBy401[method.grant];
   const response = mergePointers(method.response, to?.response ?? {});
   const fields = parseTokenAnswer(answer, {
     response,
@@ -78,6 +89,15 @@ export async function requestToken(
   });
   if (isPresentable(apiOf(ctx.definition, method), fields.access_token)) return fields;
   throw new GrantryError('bad_provider_answer', { detail: 'The answer holds a token that cannot stand in the path of a call.' });
+}
+
+/** The parameters and, where the definition says `token.sign`, the signature over them and over the query of the address. */
+function signed({ method, client, now }: GrantContext<TokenMethod>, endpoint: string, params: Map<string, string>): Map<string, string> {
+  const { sign } = method.token;
+  if (sign === undefined) return params;
+  const { pathname, searchParams } = new URL(endpoint);
+  const pairs = [...new Map([...searchParams, ...params])];
+  return new Map([...params, ...signatureOf(sign, { path: pathname, pairs, client, now: now() })]);
 }
 
 /** 128 random bits for one request, where one of its templates names them. */
@@ -96,7 +116,7 @@ const isSameOrigin = (one: string, other: string): boolean => new URL(one).origi
  * Whom an assertion that is sent to `url` is for: the audience that the definition names, at the host of the token endpoint; else the issuer,
  * at the issuer's own host; else exactly that URL. Whoever is sent one can use it nowhere else (audience injection).
  */
-function assertionAudience(ctx: GrantContext<TokenMethod>, { url, named }: { url: string; named: string | undefined }): string {
+export function assertionAudience(ctx: GrantContext<TokenMethod>, { url, named }: { url: string; named: string | undefined }): string {
   const { method } = ctx;
   if (named !== undefined) return isSameOrigin(url, endpointUrl(ctx, method.token_endpoint)) ? named : url;
   const issuer = optionalEndpointUrl(ctx, method.grant === 'credential_exchange' ? undefined : method.issuer);

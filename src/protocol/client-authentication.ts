@@ -2,6 +2,7 @@ import type { ClientAuthenticationMethod, Method } from './definition/schema.ts'
 import { GrantryError } from './errors.ts';
 import { encodeForm } from './form.ts';
 import type { ClientRegistration } from './grant.ts';
+import { signatureNeeds } from './signers.ts';
 import { templateNames } from './template.ts';
 
 /** What one authentication method adds to a request: never more than one of them (RFC 6749 section 2.3). */
@@ -60,16 +61,19 @@ export function clientNeeds(method: Method): { secret: boolean; key: boolean } {
     case 'oauth1':
       return { secret: method.signature_method !== 'RSA-SHA1', key: method.signature_method === 'RSA-SHA1' };
     default: {
-      const { token_endpoint_auth_method: first, refresh, token, revocation } = method;
+      const { token_endpoint_auth_method: first, refresh, token, revocation, application_token } = method;
       const used = [first, refresh.token_endpoint_auth_method];
+      const signedWith = token.sign === undefined ? undefined : signatureNeeds(token.sign);
       const secret = used.some((each) => each === 'client_secret_basic' || each === 'basic_raw' || each === 'client_secret_post');
       return {
         secret:
           secret ||
+          application_token !== undefined ||
+          signedWith === 'secret' ||
           namesSecret(token.headers) ||
           namesSecret(revocation.headers) ||
           (method.revocation_endpoint !== undefined && revocation.authentication === 'client_secret_basic'),
-        key: used.includes('private_key_jwt'),
+        key: used.includes('private_key_jwt') || signedWith === 'key' || (method.grant === 'jwt_bearer' && method.assertion.key === undefined),
       };
     }
   }

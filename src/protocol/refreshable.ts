@@ -9,6 +9,7 @@ export function refreshHow(method: Method): RefreshHow {
     case 'authorization_code':
       return method.refresh.how ?? 'refresh_token';
     case 'client_credentials':
+    case 'jwt_bearer':
     case 'credential_exchange':
       return method.refresh.how ?? 'reissue';
     default:

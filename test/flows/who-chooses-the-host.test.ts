@@ -1,8 +1,13 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createBrowser } from '../../src/sandbox/browser.ts';
 import { problemOf, startTestBroker, type TestBroker } from '../harness/broker.ts';
 
-/** Whoever chooses the host of an endpoint is sent the client secret: only an admin does. */
+/**
+ * Whoever chooses the host of an endpoint is sent the client secret: only an admin does. And where our registration is the only proof, whoever says in whose name it speaks has
+ * that one's data: no end user does.
+ */
 
 let world: TestBroker;
 const hits: string[] = [];
@@ -58,4 +63,44 @@ test('imported extras are those that the definition keeps', async () => {
   const credential = { access_token: 'tok', extras: { instance_url: 'https://acme.my.salesforce.com', other: 'x' } };
   const made = world.root.call('POST', '/v1/connections', { body: { integration: 'salesforce', end_user: { id: 'u1' }, import: credential } });
   expect(await problemOf(made)).toMatchObject({ status: 400, problem: { errors: [{ pointer: '/import/extras/other' }] } });
+});
+
+const machines = {
+  id: 'machines',
+  name: 'Machines',
+  inputs: { tenant: { label: 'Tenant', asked_of: 'end_user' }, region: { label: 'Region', enum: ['eu', 'us'] } },
+  methods: {
+    app: { grant: 'client_credentials', token_endpoint: 'https://{region}.acme.com/{tenant}/token' },
+    jwt: { grant: 'jwt_bearer', token_endpoint: 'https://acme.com/token', assertion: { subject: '{tenant}' } },
+    hers: {
+      grant: 'client_credentials',
+      token_endpoint: 'https://acme.com/token',
+      token: { params: { tenant: '{tenant}', key: '{key}' } },
+      inputs: { key: { label: 'Key', secret: true } },
+    },
+    web: {
+      grant: 'authorization_code',
+      authorization_endpoint: 'https://acme.com/{tenant}/authorize',
+      token_endpoint: 'https://acme.com/{tenant}/token',
+    },
+  },
+};
+
+test('in whose name our registration speaks comes with the link, and no page asks for it', async () => {
+  await world.root.call('PUT', '/v1/providers/machines', { body: machines });
+  const jwk = { ...generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }), kid: 'k', alg: 'ES256' };
+  for (const method of ['app', 'jwt', 'hers', 'web'])
+    await world.root.call('POST', '/v1/integrations', { body: { id: method, provider: 'machines', method, ...registration, private_key_jwk: jwk } });
+  const connect = await world.clientWith(['connect']);
+  const link = (integration: string, inputs: Record<string, string>) => connect.createConnectLink({ integration, end_user: { id: 'u1' }, inputs });
+  for (const integration of ['app', 'jwt']) {
+    const detail = 'Tenant has to come with the link: no page asks the end user for it.';
+    expect(await problemOf(link(integration, {}))).toMatchObject({ status: 400, problem: { errors: [{ pointer: '/inputs/tenant', detail }] } });
+    expect((await link(integration, { tenant: 'acme' })).url).toContain('/connect/');
+  }
+  // The region is not somebody; here the end user proves herself, and there she consents.
+  const page = await createBrowser().open((await link('app', { tenant: 'acme' })).url);
+  expect(page.html).toContain('name="region"');
+  expect(page.html).not.toContain('name="tenant"');
+  for (const integration of ['hers', 'web']) expect((await createBrowser().open((await link(integration, {})).url)).html).toContain('name="tenant"');
 });

@@ -72,6 +72,26 @@ export const sound: Readonly<Record<string, Method>> = {
     inputs: { auth_token: secretInput('Auth token') },
     token: { format: 'query', params: { auth_token: '{auth_token}' } },
   },
+  bearer: {
+    grant: 'jwt_bearer',
+    token_endpoint: '{at}/token',
+    revocation_endpoint: '{at}/revoke',
+    inputs: { user: { label: 'User' } },
+    assertion: { subject: '{user}' },
+  },
+  service: {
+    grant: 'jwt_bearer',
+    token_endpoint: '{at}/token',
+    inputs: { key: { ...secretInput('Key'), private_key: true } },
+    assertion: { issuer: 'robot', key: '{key}' },
+    token: { headers: { Authorization: 'Bearer {assertion}' }, omit: ['assertion', 'client_id'] },
+  },
+  'two-step': web({
+    token_endpoint_auth_method: 'none',
+    application_token: { endpoint: '{at}/application', format: 'json' },
+    token: { headers: { Authorization: 'Bearer {application_token}' }, params: { app: '{application_token}' } },
+  }),
+  'rsa-signed': web({ token_endpoint_auth_method: 'none', token: { sign: { signer: 'pairs_rsa_sha256', param: 'sign' } } }),
   keys: { grant: 'api_key', inputs: { api_key: { ...secretInput('Key'), pattern: '[A-Za-z0-9]{8,64}' } } },
   login: { grant: 'basic', inputs: { username: { label: 'User' }, password: secretInput('Password') } },
 };
@@ -117,7 +137,8 @@ export async function integrate(stage: Stage, owner: string, method: Method): Pr
   await root.call('PUT', `/v1/providers/${owner}`, { body: JSON.stringify(definition) });
   const isRegistered = method.grant !== 'api_key' && method.grant !== 'basic';
   const secret = ((): Record<string, unknown> => {
-    if (owner === 'jwt' || owner === 'rsa') return { private_key_jwk: signingKey(stage, owner) };
+    if (owner === 'service') return {};
+    if (['jwt', 'rsa', 'bearer', 'rsa-signed'].includes(owner)) return { private_key_jwk: signingKey(stage, owner) };
     if (!isRegistered || owner === 'nameless' || owner === 'public') return {};
     return method.grant === 'oauth1' || owner === 'signed' || owner === 'header' || owner === 'raw'
       ? { client_secret: secretOf(owner) }

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { GrantryProblem } from '../../src/client/client.ts';
 import { connect, connectionOf, walk } from './connecting.ts';
 import { type Integrated, integrate, sound } from './definitions.ts';
@@ -9,6 +10,13 @@ function fieldsOf({ markers }: Stage, owner: string): Record<string, string> {
   const secret = () => markers.make('end user secret', owner, owner === 'login' ? 'odd' : 'plain');
   if (owner === 'exchange') return { auth_token: secret() };
   if (owner === 'keys') return { api_key: secret() };
+  if (owner === 'service') {
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const pem = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
+    const { d, p, q } = privateKey.export({ format: 'jwk' });
+    for (const part of [...pem.split('\n').slice(2, 8), d, p, q]) markers.note('end user secret', owner, part);
+    return { key: pem };
+  }
   return owner === 'login' ? { username: 'ada', password: secret() } : {};
 }
 
@@ -48,7 +56,7 @@ async function liveOf(stage: Stage, owner: string): Promise<string> {
       ? await withoutBrowser(stage, owner, 'client_credentials')
       : owner === 'user'
         ? await connectAsUser(stage, owner)
-        : await connect(stage, owner, { fields });
+        : await connect(stage, owner, { fields, ...(owner === 'bearer' && { link: { inputs: { user: 'ada' } } }) });
   await use(stage, owner, id);
   // What comes of a secret the second time does not depend on how it is sent.
   if (['post', 'oauth1', 'phonegap', 'keys', 'in-path'].includes(owner)) {

@@ -121,7 +121,8 @@ export async function startTalker(markers: Markers, secretOf: (owner: string) =>
       return;
     }
     const isToken = what === 'token' || what === 'second';
-    const body = isToken ? document(exchange) : { id: 'ada', received };
+    const body =
+      what === 'application' ? { access_token: make('first token', owner), received } : isToken ? document(exchange) : { id: 'ada', received };
     response.writeHead(200, { 'content-type': 'application/json', 'x-received': encodeURIComponent(received) }).end(JSON.stringify(body));
   }
 
@@ -174,6 +175,7 @@ export async function startTalker(markers: Markers, secretOf: (owner: string) =>
     const params = paramsOf(url, body, type);
     if (authorization !== undefined) note('authorization header', owner, authorization);
     if (params.has('code_verifier')) note('verifier', owner, params.get('code_verifier'));
+    if (params.has('assertion')) note('client assertion', owner, params.get('assertion'));
     if (params.has('client_assertion')) note('client assertion', owner, params.get('client_assertion'));
     await answer({ owner, what, url, params, received, request, response }, manners.get(`${owner} ${what}`) ?? 'well');
   }).listen(0, '127.0.0.1');

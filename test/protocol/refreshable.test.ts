@@ -12,6 +12,7 @@ test.each([
   [{ ...code, refresh: { how: 'reissue' } }, false, false],
   [{ grant: 'client_credentials', token_endpoint: url }, true, true],
   [{ grant: 'client_credentials', token_endpoint: url, refresh: { how: 'refresh_token' } }, true, false],
+  [{ grant: 'jwt_bearer', token_endpoint: url }, true, true],
   [{ grant: 'credential_exchange', token_endpoint: url }, true, true],
   [{ grant: 'api_key' }, false, false],
   [{ grant: 'basic' }, false, false],

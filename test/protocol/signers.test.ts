@@ -3,11 +3,14 @@ import { signUrl } from '../../src/protocol/signers.ts';
 
 const now = new Date('2025-11-20T12:00:00Z');
 const signed = (url: string, sign: Parameters<typeof signUrl>[1], more: Partial<Parameters<typeof signUrl>[2]> = {}) =>
-  new URL(signUrl(url, sign, { secret: 'seCret', accessToken: 'token', form: [], now, ...more })).searchParams;
+  new URL(signUrl(url, sign, { client: { client_id: 'c', client_secret: 'seCret' }, accessToken: 'token', form: [], now, ...more })).searchParams;
 
 test('token_hmac_sha256: the vector of RFC 4231 section 4.3', () => {
   const sign = { signer: 'token_hmac_sha256', param: 'proof' } as const;
-  const query = signed('https://api.acme.com/me?a=1', sign, { secret: 'Jefe', accessToken: 'what do ya want for nothing?' });
+  const query = signed('https://api.acme.com/me?a=1', sign, {
+    client: { client_id: 'c', client_secret: 'Jefe' },
+    accessToken: 'what do ya want for nothing?',
+  });
   expect(Object.fromEntries(query)).toEqual({ a: '1', proof: '5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843' });
 });
 

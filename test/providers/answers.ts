@@ -59,6 +59,16 @@ export function tokenAnswer(method: Method, step: 'exchange' | 'refresh'): Writt
 /** The answer to the request of `second_exchange`. */
 export const secondAnswer = (method: Method): Written => written(method, 'exchange');
 
+/** The token of the application that each token request has to hold. */
+export function applicationTokenAnswer(method: Method): Written {
+  if (!('application_token' in method) || method.application_token === undefined) throw new Error('This method wants no token of the application.');
+  const { access_token, success } = method.application_token.response;
+  const document: Node = {};
+  if (success !== undefined) put(document, success.pointer, success.equals);
+  put(document, access_token, 'application-token');
+  return { type: 'application/json', body: JSON.stringify(document) };
+}
+
 function written(method: Method, step: keyof typeof tokens): Written {
   if (!('response' in method) || !('token' in method)) throw new Error('This method has no token endpoint.');
   const { response, refresh, scopes } = method;

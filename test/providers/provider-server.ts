@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { apiOf } from '../../src/protocol/definition/api.ts';
 import type { Definition, Method } from '../../src/protocol/definition/schema.ts';
 import type { Door } from '../../src/protocol/door.ts';
-import { accountAnswer, requestTokenAnswer, secondAnswer, tokenAnswer, type Written } from './answers.ts';
+import { accountAnswer, applicationTokenAnswer, requestTokenAnswer, secondAnswer, tokenAnswer, type Written } from './answers.ts';
 
 /**
  * A provider made from its definition: a real server that answers in the shape that the definition describes, and records what it is sent.
@@ -56,6 +56,7 @@ const afterStep = 'call after the exchange';
 
 function stepOf(playing: Playing, url: string, { authorization = '' }: IncomingMessage['headers']): string {
   const { method, phase, recorded } = playing;
+  if (isMadeBy('application_token' in method ? method.application_token?.endpoint : undefined, url)) return 'application token';
   if (phase === 'refresh') return 'refresh request';
   if (phase === 'end') return 'revocation';
   if (phase === 'probe') return 'probe';
@@ -66,13 +67,16 @@ function stepOf(playing: Playing, url: string, { authorization = '' }: IncomingM
   }
   if ('second_exchange' in method && isMadeBy(method.second_exchange?.endpoint, url) && recorded.some(({ step }) => step === 'token request'))
     return 'second exchange';
-  if ('token_endpoint' in method && isMadeBy(method.token_endpoint, url)) return 'token request';
+  // The API may have the same address.
+  const hasToken = recorded.some(({ step }) => step === 'token request');
+  if ('token_endpoint' in method && isMadeBy(method.token_endpoint, url) && !hasToken) return 'token request';
   return callAfter(playing, url) === undefined ? 'probe' : afterStep;
 }
 
 function answerTo(step: string, { definition, method, requestToken }: Playing, keep: Readonly<Record<string, string>>): Written {
   if (step === 'request token' || step === 'access token') return requestTokenAnswer(step, method, requestToken);
   if (step === 'token request' || step === 'refresh request') return tokenAnswer(method, step === 'refresh request' ? 'refresh' : 'exchange');
+  if (step === 'application token') return applicationTokenAnswer(method);
   if (step === 'second exchange') return secondAnswer(method);
   return step === 'probe' || step === afterStep ? accountAnswer(definition, method, keep) : { type: 'application/json', body: '{}' };
 }

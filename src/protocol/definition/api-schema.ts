@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { headers, methodId, name, param, params, pointer, url } from './fields.ts';
+import { sign } from './sign-schema.ts';
 
 /** What a definition says of the provider's API: where it is, how a credential is presented, and the calls that the broker makes itself. */
 
@@ -46,17 +47,7 @@ const apiFields = {
     .describe('How a credential is presented.'),
   headers: headers.describe('What each call needs besides.'),
   params: params.describe('Query parameters that each call needs besides; one that is there already stays.'),
-  sign: z
-    .strictObject({
-      signer: z
-        .enum(['token_hmac_sha256', 'path_pairs_hmac_sha256', 'pairs_token_md5'])
-        .describe(
-          'All with the client secret, in hexadecimal. token_hmac_sha256: HMAC of the access token. path_pairs_hmac_sha256: HMAC of secret, path, sorted names and values, secret. pairs_token_md5: MD5 of sorted name=value and the MD5 of access token and secret.',
-        ),
-      param: param.describe('The query parameter that holds the signature.'),
-      timestamp_param: param.optional().describe('A query parameter that gets the time, in seconds since 1970, and is signed as well.'),
-    })
-    .describe('A signature on each call, over its query and form.'),
+  sign: sign.describe('A signature on each call, over its query and form; it stands in the query.'),
   probe,
   account: pointer.describe("Where the probe's answer names the account; a reconnect must name the same."),
 };

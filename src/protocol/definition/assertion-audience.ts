@@ -8,6 +8,9 @@ const signs = ({ token_endpoint_auth_method, refresh }: TokenMethod): boolean =>
 
 /** True when the definition itself names somebody else than the token endpoint as the audience of an assertion: that is worth a second look. */
 export function namesOtherAudience(method: TokenMethod): boolean {
-  const audience = method.client_assertion?.audience;
-  return signs(method) && audience !== undefined && ![undefined, originOf(method.token_endpoint)].includes(originOf(audience));
+  const named = [
+    signs(method) ? method.client_assertion?.audience : undefined,
+    method.grant === 'jwt_bearer' ? method.assertion.audience : undefined,
+  ];
+  return named.some((audience) => audience !== undefined && ![undefined, originOf(method.token_endpoint)].includes(originOf(audience)));
 }

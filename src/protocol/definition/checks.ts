@@ -164,7 +164,7 @@ export function definitionFaults(definition: Definition, options: Options): Faul
         ...[
           ...parameterFaults(method, path),
           ...grantTypeFaults(method, path),
-          ...consistencyFaults(method, path),
+          ...consistencyFaults(method, inputs, path),
           ...callbackInputFaults(method, inputs, path),
           ...tokenCallFaults(definition, method, path),
         ].map(([at, detail]) => fault(at, detail)),

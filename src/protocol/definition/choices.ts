@@ -36,7 +36,10 @@ export function setInputs(inputs: Inputs): Inputs {
     const names = new Set(options.flatMap(({ sets }) => Object.keys(sets)));
     return [...names].map((name): [string, Input] => {
       const values = [...new Set(options.map(({ sets }) => sets[name] ?? ''))];
-      return [name, { label: name, enum: values, secret: false, optional: false, host: false, url: false, asked_of: input.asked_of }];
+      return [
+        name,
+        { label: name, enum: values, secret: false, private_key: false, optional: false, host: false, url: false, asked_of: input.asked_of },
+      ];
     });
   });
   return Object.fromEntries(all);

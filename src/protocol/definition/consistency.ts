@@ -1,6 +1,6 @@
 import { isScope } from '../scopes.ts';
 import type { Path } from './faults.ts';
-import type { Method } from './schema.ts';
+import type { Input, Method } from './schema.ts';
 
 type Found = [Path, string];
 type Pointers = Readonly<Record<string, string | undefined>>;
@@ -83,16 +83,35 @@ function authorizationCodeFaults(method: Extract<Method, { grant: 'authorization
   ];
 }
 
+/** Claims that the broker writes. */
+const ownClaims = ['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti'];
+
 function assertionFaults({ client_assertion, token_endpoint_auth_method, refresh }: Extract<Method, { token: unknown }>, path: Path): Found[] {
   if (client_assertion === undefined) return [];
   const isSent = [token_endpoint_auth_method, refresh.token_endpoint_auth_method].includes('private_key_jwt');
   return [
     ...found(!isSent, path, 'Nothing is signed: say token_endpoint_auth_method: private_key_jwt, or leave this out.'),
     ...Object.keys(client_assertion.claims).flatMap((name) =>
+      found(ownClaims.includes(name), [...path, 'claims', name], `${name} is set by the broker; issuer and audience have fields of their own.`),
+    ),
+  ];
+}
+
+function bearerFaults({ assertion }: Extract<Method, { grant: 'jwt_bearer' }>, inputs: Readonly<Record<string, Input>>, path: Path): Found[] {
+  const name = /^\{([^{}]*)\}$/.exec(assertion.key ?? '')?.[1] ?? '';
+  const isKey = Object.hasOwn(inputs, name) && inputs[name]?.private_key === true;
+  return [
+    ...found(assertion.key !== undefined && !isKey, [...path, 'key'], 'Must be one input, as {name}, that says private_key: true.'),
+    ...found(
+      assertion.key === undefined && assertion.key_id !== undefined,
+      [...path, 'key_id'],
+      'Belongs to a key from an input: say key, or leave this out.',
+    ),
+    ...Object.keys(assertion.claims).flatMap((claim) =>
       found(
-        ['iss', 'sub', 'aud', 'exp', 'nbf', 'iat', 'jti'].includes(name),
-        [...path, 'claims', name],
-        `${name} is set by the broker; issuer and audience have fields of their own.`,
+        ownClaims.includes(claim),
+        [...path, 'claims', claim],
+        `${claim} is set by the broker; issuer, subject and audience have fields of their own.`,
       ),
     ),
   ];
@@ -163,7 +182,7 @@ function oauth1Faults(method: Extract<Method, { grant: 'oauth1' }>, path: Path):
 }
 
 /** What in a method contradicts itself, as paths and sentences. */
-export function consistencyFaults(method: Method, path: Path): Found[] {
+export function consistencyFaults(method: Method, inputs: Readonly<Record<string, Input>>, path: Path): Found[] {
   const { default: asked = [], separator = ' ' } = 'scopes' in method ? method.scopes : {};
   const issuer = 'issuer' in method ? method.issuer : undefined;
   return [
@@ -173,6 +192,7 @@ export function consistencyFaults(method: Method, path: Path): Found[] {
     ),
     ...found(issuer !== undefined && /[?#]/.test(issuer), [...path, 'issuer'], 'An issuer has no query and no fragment (RFC 8414 section 2).'),
     ...(method.grant === 'authorization_code' ? authorizationCodeFaults(method, path) : []),
+    ...(method.grant === 'jwt_bearer' ? bearerFaults(method, inputs, [...path, 'assertion']) : []),
     ...(method.grant === 'oauth1' ? oauth1Faults(method, path) : []),
     ...method.after.flatMap(({ keep }, index) => keptSecretFaults(keep, [...path, 'after', index, 'keep'], {})),
     ...('token' in method ? tokenMethodFaults(method, path) : []),

@@ -23,6 +23,7 @@ function inputFaults(name: string, input: Input, options: Rules): [Path, string]
     ...(input.host && input.url ? [[['url'], 'An input is a host or a URL, not both: leave one of them out.'] satisfies [Path, string]] : []),
     ...choiceFaults(name, input),
     ...(input.secret && input.default !== undefined ? [[['default'], 'A secret has no default: leave it out.'] satisfies [Path, string]] : []),
+    ...keyFaults(input),
     ...values.flatMap(([field, value]): [Path, string][] => {
       const detail =
         value === undefined
@@ -30,6 +31,18 @@ function inputFaults(name: string, input: Input, options: Rules): [Path, string]
           : (inputDetail(checked, value, options) ?? (options.bases.has(name) ? baseDetail(checked, value) : undefined));
       return detail === undefined ? [] : [[field, detail]];
     }),
+  ];
+}
+
+/** A private key is told by its form, and by nothing else. */
+function keyFaults({ private_key, secret, host, url, pattern, example, ...listed }: Input): [Path, string][] {
+  if (!private_key) return [];
+  const others = { host: host || undefined, url: url || undefined, pattern, example, enum: listed.enum, choices: listed.choices };
+  return [
+    ...(secret ? [] : [[['secret'], 'A private key is a secret: say secret: true.'] satisfies [Path, string]]),
+    ...Object.entries(others).flatMap(([field, value]): [Path, string][] =>
+      value === undefined ? [] : [[[field], 'A private key is told by its form: leave this out.']],
+    ),
   ];
 }
 

@@ -111,6 +111,7 @@ export function grantTypeFaults(method: Method, path: Path): Found[] {
   look({ ...method.token, endpoint: method.token_endpoint }, 'token', ['token_endpoint'], token);
   look(method.refresh, 'refresh', ['refresh', 'endpoint'], token);
   look({ ...method.revocation, endpoint: method.revocation_endpoint }, 'revocation', ['revocation_endpoint'], revocation);
+  if (method.application_token !== undefined) look(method.application_token, 'application_token', ['application_token', 'endpoint'], token);
   if ('second_exchange' in method && method.second_exchange !== undefined)
     look(method.second_exchange, 'second_exchange', ['second_exchange', 'endpoint'], token);
   return found;

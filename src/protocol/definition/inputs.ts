@@ -1,5 +1,6 @@
 import { isPublicHost, parseOutsideUrl } from '../address.ts';
 import { type Fault, isGrantryError } from '../errors.ts';
+import { algorithmOf, readPrivateKey } from '../private-key.ts';
 import { templateNames } from '../template.ts';
 import { apiOf } from './api.ts';
 import { isOpenHost, optionsOf, templateInputs } from './choices.ts';
@@ -36,10 +37,15 @@ function urlDetail(value: string, allowPrivateHosts: boolean): string | undefine
   }
 }
 
-/** Why a value does not fit its input, as a sentence; undefined when it fits. Lengths: 256 characters, 2000 for secrets and URLs. */
+/** Why a value does not fit its input, as a sentence; undefined when it fits. Lengths: 256 characters, 2000 for secrets and URLs, 8000 for private keys. */
 export function inputDetail(input: Input, value: string, { allowPrivateHosts }: { allowPrivateHosts: boolean }): string | undefined {
-  const longest = input.secret || input.url ? 2_000 : 256;
+  const longest = input.private_key ? 8_000 : input.secret || input.url ? 2_000 : 256;
   if (value.length > longest) return `Must have at most ${longest} characters.`;
+  if (input.private_key) {
+    const detail = 'Must be a private key in PEM form, from -----BEGIN PRIVATE KEY----- to its END, without a passphrase.';
+    const key = readPrivateKey(value);
+    return key === undefined || algorithmOf(key) === undefined ? detail : undefined;
+  }
   if (/[\p{Cc}\p{Cs}\u2028\u2029]/u.test(value)) return 'Must not hold control characters.';
   const options = optionsOf(input);
   if (options !== undefined && !options.includes(value)) return `Must be one of ${options.join(', ')}.`;

@@ -1,18 +1,31 @@
 import { templateNames } from '../template.ts';
-import { isOpenHost } from './choices.ts';
+import { isOpenHost, optionsOf } from './choices.ts';
 import type { Definition, Input, Method } from './schema.ts';
 import { methodPlaces } from './variables.ts';
 
+type Inputs = Record<string, Input>;
+
 /**
- * Who may say which host a method calls. Whoever chooses the host of an endpoint is sent the client secret, and other people's
- * codes: so an input with `host: true` or `url: true` that stands in an endpoint belongs to the integration, whatever else the
- * definition says of it. A list of hosts to choose from was written by whoever wrote the definition, and anybody may choose.
+ * Who may say what, whatever else the definition says of an input.
+ *
+ * Whoever chooses the host of an endpoint is sent the client secret, and other people's codes: so an input with `host: true` or `url: true` that
+ * stands in an endpoint belongs to the integration. A list of hosts to choose from was written by whoever wrote the definition, and anybody may
+ * choose.
+ *
+ * Where our registration is the only proof (client_credentials, and jwt_bearer with the key of the integration), what the request says besides
+ * chooses whose data the token opens: the tenant, the account, the user. An end user who typed another customer's would have it, so the caller says
+ * it, who knows her.
  */
 export function withOwners(definition: Definition): Definition {
-  const methods = Object.entries(definition.methods).map(([id, method]): [string, Method] => [
-    id,
-    { ...method, inputs: owned(method.inputs, hostsOf(method)) },
-  ]);
+  const methods = Object.entries(definition.methods).map(([id, method]): [string, Method] => {
+    const own = owned(method.inputs, hostsOf(method));
+    const all = { ...definition.inputs, ...own };
+    const speaking = Object.entries(all).filter(([name, { asked_of }]) => asked_of === 'end_user' && speaksFor(method, all).has(name));
+    return [
+      id,
+      { ...method, inputs: { ...own, ...Object.fromEntries(speaking.map(([name, input]) => [name, { ...input, asked_of: 'caller' as const }])) } },
+    ];
+  });
   const hosts = new Set(Object.values(definition.methods).flatMap((method) => [...hostsOf(method)]));
   return { ...definition, inputs: owned(definition.inputs, hosts), methods: Object.fromEntries(methods) };
 }
@@ -23,10 +36,22 @@ function hostsOf(method: Method): Set<string> {
   return new Set(addresses.flatMap(({ template }) => templateNames(template)));
 }
 
-function owned(inputs: Record<string, Input>, hosts: ReadonlySet<string>): Record<string, Input> {
+function owned(inputs: Inputs, hosts: ReadonlySet<string>): Inputs {
   const entries = Object.entries(inputs).map(([name, input]): [string, Input] => {
     const choosesHost = isOpenHost(input) && hosts.has(name);
     return [name, choosesHost ? { ...input, asked_of: 'integration' } : input];
   });
   return Object.fromEntries(entries);
+}
+
+/** Parts of a method that make its token requests. */
+const requestParts: ReadonlySet<unknown> = new Set(['token_endpoint', 'token', 'assertion', 'client_assertion', 'application_token', 'refresh']);
+
+/** The inputs that say in whose name our registration speaks; none where the end user proves herself with a secret. */
+function speaksFor(method: Method, inputs: Inputs): Set<string> {
+  if (method.grant !== 'client_credentials' && method.grant !== 'jwt_bearer') return new Set();
+  const places = methodPlaces(method, []).filter(({ path }) => requestParts.has(path[0]));
+  const named = places.flatMap(({ template }) => templateNames(template)).filter((name) => Object.hasOwn(inputs, name));
+  const proves = named.some((name) => inputs[name]?.secret && inputs[name].asked_of !== 'integration');
+  return new Set(proves ? [] : named.filter((name) => optionsOf(inputs[name] ?? {}) === undefined));
 }

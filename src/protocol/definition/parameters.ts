@@ -1,3 +1,4 @@
+import { signsToken } from '../signers.ts';
 import type { Path } from './faults.ts';
 import type { Method } from './schema.ts';
 
@@ -83,9 +84,30 @@ function secondExchangeFaults(
   ];
 }
 
+/** A request for a token has none to sign with, and its signature a place of its own. */
+function signatureFaults({ token, refresh }: Extract<Method, { token: unknown }>, path: Path): Found[] {
+  const { sign } = token;
+  if (sign === undefined) return [];
+  const sent = [
+    sign.timestamp_param,
+    ...Object.keys(token.params),
+    ...Object.keys(refresh.params),
+    ...tokenParameters,
+    ...Object.values(token.rename),
+  ];
+  return [
+    ...(signsToken(sign)
+      ? [[[...path, 'signer'], 'Signs with the access token, which is not there yet: take a signer that does without.'] satisfies Found]
+      : []),
+    ...(sent.includes(sign.param)
+      ? [[[...path, 'param'], `${sign.param} is sent already: the signature needs a parameter of its own.`] satisfies Found]
+      : []),
+  ];
+}
+
 function tokenFaults(method: Extract<Method, { token: unknown }>, path: Path): Found[] {
   const { token, refresh, revocation } = method;
-  const standard = [...tokenParameters, 'scope', method.scopes.param];
+  const standard = [...tokenParameters, ...(method.grant === 'jwt_bearer' ? ['assertion'] : []), 'scope', method.scopes.param];
   const bodyless = 'GET has no body: format must be query.';
   return [
     ...reservedFaults(token.params, [...path, 'token', 'params'], { more: ['refresh_token'], free: freeAtToken }),
@@ -93,6 +115,14 @@ function tokenFaults(method: Extract<Method, { token: unknown }>, path: Path): F
     ...('second_exchange' in method && method.second_exchange !== undefined
       ? secondExchangeFaults(method.second_exchange, [...path, 'second_exchange'])
       : []),
+    ...(method.application_token === undefined
+      ? []
+      : rewritingFaults(
+          { params: {}, rename: method.application_token.rename, omit: [] },
+          [...path, 'application_token'],
+          ['client_id', 'client_secret'],
+        )),
+    ...signatureFaults(method, [...path, 'token', 'sign']),
     ...Object.keys(revocation.params ?? {}).flatMap((name): Found[] =>
       name === 'client_secret' ? [[[...path, 'revocation', 'params', name], `${name} is set by the broker.`]] : [],
     ),

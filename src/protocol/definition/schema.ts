@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { after, api, methodApi } from './api-schema.ts';
 import { duration, id, methodId, name, param, params, pointer, template, text, url } from './fields.ts';
 import {
+  applicationToken,
+  assertion,
   clientAssertion,
   clientAuthentication,
   expires_unit,
@@ -38,13 +40,22 @@ export const inputSchema = z
       .optional()
       .describe('The values to choose from, and what each of them brings along, as the hosts of a region.'),
     secret: z.boolean().default(false).describe('Typed as a password, sealed, and never shown again.'),
+    private_key: z
+      .boolean()
+      .default(false)
+      .describe('The value is a private key in PEM form, without a passphrase; it has a larger field. secret as well.'),
     optional: z.boolean().default(false).describe('The form may leave it empty.'),
     host: z
       .boolean()
       .default(false)
       .describe('The value is a full public host name; unless it is chosen from a list, only an admin may set one in an endpoint of a method.'),
     url: z.boolean().default(false).describe('The value is a whole https URL; in an endpoint of a method only an admin may set it.'),
-    asked_of: z.enum(['end_user', 'integration']).default('end_user').describe('integration: only an admin may set it.'),
+    asked_of: z
+      .enum(['end_user', 'caller', 'integration'])
+      .default('end_user')
+      .describe(
+        'caller: it comes with the link or the connection, and no page asks for it. integration: only an admin may set it. Where our registration is the only proof, what says in whose name is asked of the caller by itself.',
+      ),
   })
   .describe('A value that completes the definition.');
 
@@ -128,6 +139,7 @@ export const authorizationCodeSchema = z.strictObject({
       signature: callbackSignature.optional().describe('The provider signs its callbacks.'),
     })
     .prefault({}),
+  application_token: applicationToken,
   token: tokenRequest,
   second_exchange: secondExchange,
   refresh,
@@ -148,6 +160,28 @@ export const clientCredentialsSchema = z.strictObject({
     ),
   client_assertion: clientAssertion,
   scopes,
+  application_token: applicationToken,
+  token: tokenRequest,
+  refresh,
+  revocation,
+  response,
+});
+
+export const jwtBearerSchema = z.strictObject({
+  grant: z.literal('jwt_bearer'),
+  ...common,
+  issuer: url.optional().describe('RFC 8414 issuer; the audience of the assertion.'),
+  token_endpoint: url,
+  revocation_endpoint: url.optional().describe('RFC 7009; called when a connection is deleted.'),
+  token_endpoint_auth_method: clientAuthentication
+    .default('none')
+    .describe(
+      'How we authenticate there (RFC 6749 section 2.3), besides the assertion. basic_raw: Basic without the encoding that the RFC asks for; client_id_basic: Basic with an empty secret; private_key_jwt: RFC 7523 section 2.2.',
+    ),
+  client_assertion: clientAssertion,
+  assertion,
+  scopes,
+  application_token: applicationToken,
   token: tokenRequest,
   refresh,
   revocation,
@@ -166,6 +200,7 @@ export const credentialExchangeSchema = z.strictObject({
     ),
   client_assertion: clientAssertion,
   scopes,
+  application_token: applicationToken,
   token: tokenRequest,
   refresh,
   revocation,
@@ -235,6 +270,7 @@ export const basicSchema = z.strictObject({
 export const methodSchema = z.discriminatedUnion('grant', [
   authorizationCodeSchema,
   clientCredentialsSchema,
+  jwtBearerSchema,
   oauth1Schema,
   credentialExchangeSchema,
   apiKeySchema,
@@ -271,6 +307,7 @@ export type Input = z.output<typeof inputSchema>;
 export type Method = z.output<typeof methodSchema>;
 export type AuthorizationCodeMethod = z.output<typeof authorizationCodeSchema>;
 export type ClientCredentialsMethod = z.output<typeof clientCredentialsSchema>;
+export type JwtBearerMethod = z.output<typeof jwtBearerSchema>;
 export type CredentialExchangeMethod = z.output<typeof credentialExchangeSchema>;
 export type OAuth1Method = z.output<typeof oauth1Schema>;
 export type ApiKeyMethod = z.output<typeof apiKeySchema>;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { duration, headers, name, param, params, pointer, pointerOrNone, template, url } from './fields.ts';
+import { sign } from './sign-schema.ts';
 
 /** How scopes are asked for. */
 export const scopes = z
@@ -76,6 +77,7 @@ export const tokenRequest = z
     headers: headers.default({}).describe('Further headers.'),
     rename: z.record(param, param).default({}).describe('Standard name to the one that this provider wants.'),
     omit: z.array(param).default([]).describe('Standard parameters that this provider must not get.'),
+    sign: sign.optional().describe('A signature on each request to the token endpoint, over all of its parameters, among which it stands.'),
   })
   .prefault({});
 
@@ -97,6 +99,42 @@ export const clientAssertion = z
   })
   .optional()
   .describe('With private_key_jwt: how the signed JWT differs from RFC 7523.');
+
+/** The signed JWT that is the authorization itself (RFC 7523 section 2.1). */
+export const assertion = z
+  .strictObject({
+    issuer: template.default('{client_id}').describe('iss.'),
+    subject: template.optional().describe('sub: in whose name; left out when what it is made of was not given.'),
+    audience: template
+      .optional()
+      .describe('aud, at the host of the token endpoint; without it the issuer of the method, at its own host, else the address that is called.'),
+    claims: z.record(name, template).default({}).describe('Further claims; {scope} is what is asked for.'),
+    key: template
+      .optional()
+      .describe('An input with private_key, as {name}: that key signs, and the end user speaks. Without it that of the integration.'),
+    key_id: template.optional().describe('kid, of a key from an input.'),
+  })
+  .prefault({});
+
+/** A token of the application, which another request has to hold. */
+export const applicationToken = z
+  .strictObject({
+    endpoint: url.describe('Called with POST, client id and secret.'),
+    format: z.enum(['form', 'json', 'query']).default('form').describe('Where its parameters stand.'),
+    rename: z.record(param, param).default({}).describe('Standard name, as client_id, to the one that this provider wants here.'),
+    response: z
+      .strictObject({
+        access_token: pointer.default('/access_token').describe('Where the answer has the token.'),
+        error: pointerOrNone.default('/error').describe('An answer that has this is a failure whatever its HTTP status.'),
+        success: z
+          .strictObject({ pointer, equals: z.union([z.string(), z.number(), z.boolean()]) })
+          .optional()
+          .describe('An answer without this value is a failure.'),
+      })
+      .prefault({}),
+  })
+  .optional()
+  .describe('Asked for before each request to the token endpoint; {application_token} of its headers and parameters is what came.');
 
 /** Where a later answer has its fields. */
 const ownPointers = z.strictObject({
@@ -133,7 +171,7 @@ export const refresh = z
       .enum(['refresh_token', 'exchange_current', 'reissue', 'none'])
       .optional()
       .describe(
-        'refresh_token: RFC 6749 section 6, as authorization_code does by itself. exchange_current: the living token for the next one. reissue: asked for anew, as client_credentials and credential_exchange do. none: never.',
+        'refresh_token: RFC 6749 section 6, as authorization_code does by itself. exchange_current: the living token for the next one. reissue: asked for anew, as client_credentials, jwt_bearer and credential_exchange do. none: never.',
       ),
     token_endpoint_auth_method: clientAuthentication.optional().describe('When we authenticate otherwise than at the first request.'),
     rotation: z

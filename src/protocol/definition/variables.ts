@@ -11,6 +11,8 @@ export const builtInNames: ReadonlySet<string> = new Set([
   'refresh_token',
   'state',
   'nonce',
+  'assertion',
+  'application_token',
   'extras',
 ]);
 
@@ -73,6 +75,20 @@ function assertionPlaces(assertion: Extract<Method, { token: unknown }>['client_
   ];
 }
 
+/** The assertion that is the authorization: what it says, and who signs it. */
+function bearerPlaces(
+  { issuer, subject, audience, claims, key, key_id }: Extract<Method, { grant: 'jwt_bearer' }>['assertion'],
+  path: Path,
+): Place[] {
+  const own = { ...optional, builtIns: ['client_id'] };
+  const texts = { subject, audience, key, key_id };
+  return [
+    text([...path, 'issuer'], issuer, { builtIns: ['client_id'] }),
+    ...Object.entries(texts).flatMap(([field, template]) => (template === undefined ? [] : [text([...path, field], template, own)])),
+    ...each([...path, 'claims'], claims, { ...optional, builtIns: ['client_id', 'scope'] }),
+  ];
+}
+
 function secondExchangePlaces(method: Extract<Method, { token: unknown }>, path: Path): Place[] {
   if (!('second_exchange' in method) || method.second_exchange === undefined) return [];
   const { endpoint, params } = method.second_exchange;
@@ -83,14 +99,17 @@ function secondExchangePlaces(method: Extract<Method, { token: unknown }>, path:
 }
 
 function tokenPlaces(method: Extract<Method, { token: unknown }>, path: Path): Place[] {
-  const exchange = { ...optional, builtIns: [...request, ...answered(method)], kept: fromCallback(method) };
-  const refresh = { ...optional, builtIns: [...request, ...held], kept: keptNames(method) };
+  const made = [...('assertion' in method ? ['assertion'] : []), ...(method.application_token === undefined ? [] : ['application_token'])];
+  const exchange = { ...optional, builtIns: [...request, ...made, ...answered(method)], kept: fromCallback(method) };
+  const refresh = { ...optional, builtIns: [...request, ...made.filter((name) => name !== 'assertion'), ...held], kept: keptNames(method) };
   return [
     ...url([...path, 'token_endpoint'], method.token_endpoint),
     ...url([...path, 'refresh', 'endpoint'], method.refresh.endpoint),
     ...each([...path, 'token', 'params'], method.token.params, exchange),
     ...each([...path, 'token', 'headers'], method.token.headers, { ...exchange, builtIns: [...exchange.builtIns, 'client_secret'] }),
     ...assertionPlaces(method.client_assertion, [...path, 'client_assertion']),
+    ...('assertion' in method ? bearerPlaces(method.assertion, [...path, 'assertion']) : []),
+    ...url([...path, 'application_token', 'endpoint'], method.application_token?.endpoint),
     ...each([...path, 'refresh', 'params'], method.refresh.params, refresh),
     ...secondExchangePlaces(method, [...path, 'second_exchange']),
     ...revocationPlaces(method, path),
@@ -121,6 +140,7 @@ function grantPlaces(method: Method, path: Path): Place[] {
         ...tokenPlaces(method, path),
       ];
     case 'client_credentials':
+    case 'jwt_bearer':
       return [...url([...path, 'issuer'], method.issuer, optional), ...tokenPlaces(method, path)];
     case 'credential_exchange':
       return tokenPlaces(method, path);

@@ -118,6 +118,7 @@ export function learnTokens(masks: Masks, method: Method, { body }: DoorResponse
   learn('refresh_token', method.response.refresh_token);
   learn('access_token', method.refresh.response.access_token);
   learn('refresh_token', method.refresh.response.refresh_token);
+  learn('token of the application', method.application_token?.response.access_token);
 }
 
 /** What came back, secrets masked. Learn its tokens before. */

@@ -16,7 +16,7 @@ import { isStorableText, jsonFault } from './json-body.ts';
 import * as s from './schemas.ts';
 import { providerSummaryView, providerVersionView, providerView, shownProviderView } from './views.ts';
 
-const grantName = z.enum(['authorization_code', 'client_credentials', 'oauth1', 'credential_exchange', 'api_key', 'basic']);
+const grantName = z.enum(['authorization_code', 'client_credentials', 'jwt_bearer', 'oauth1', 'credential_exchange', 'api_key', 'basic']);
 
 /** A definition from a request body: the one parser, shipped definitions as what it may extend. */
 function definitionFrom(world: World, text: string): Definition {

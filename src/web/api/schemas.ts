@@ -24,7 +24,9 @@ const shortText = z
   .max(300)
   .regex(/^[^\u0000-\u001f\u007f]*$/, 'No control characters.');
 const scopeList = z.array(z.string().min(1).max(300)).max(200);
-const values = z.record(z.string().max(64), z.string().max(2000));
+/** The longest that an input may be: a private key. What the others may have is said of each. */
+const inputValue = z.string().max(8_000);
+const values = z.record(z.string().max(64), inputValue);
 
 function depthOf(value: unknown, limit: number): number {
   if (typeof value !== 'object' || value === null || limit === 0) return 0;
@@ -234,10 +236,7 @@ export const integrationBody = z.strictObject({
 });
 export const integrationPatch = z.strictObject({
   ...integrationFields,
-  inputs: z
-    .record(z.string().max(64), z.string().max(2000).nullable())
-    .optional()
-    .describe('Merged into those that are there; null removes one (RFC 7396).'),
+  inputs: z.record(z.string().max(64), inputValue.nullable()).optional().describe('Merged into those that are there; null removes one (RFC 7396).'),
   client_secret: clientSecret.nullish(),
   private_key_jwk: jwk.nullish(),
 });
@@ -370,7 +369,7 @@ const connectionFields = { integration: idText, end_user: endUser, metadata: met
 export const connectionBody = z.union([
   z.strictObject({
     ...connectionFields,
-    grant: z.enum(['client_credentials', 'credential_exchange', 'api_key', 'basic']),
+    grant: z.enum(['client_credentials', 'jwt_bearer', 'credential_exchange', 'api_key', 'basic']),
     scopes: scopeList.optional(),
   }),
   z.strictObject({

@@ -32,6 +32,7 @@ function inputsOf({ missing }: OpenLink, { given, faults }: { given: Record<stri
       name,
       label: input.label,
       secret: input.secret,
+      lines: input.private_key,
       optional: input.optional,
       ...(input.description !== undefined && { description: input.description }),
       ...(input.example !== undefined && { example: input.example }),

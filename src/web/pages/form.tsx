@@ -42,6 +42,7 @@ function Control({ input, id, describedBy, focused }: { input: PageInput; id: st
   }
   const typed = { ...shared, autocapitalize: 'none' as const, spellcheck: false };
   // A secret never goes back to the browser, not even to the person who typed it.
+  if (input.lines) return <textarea {...typed} class="masked" rows={6} autocomplete="off" />;
   if (input.secret) return <input {...typed} type="password" autocomplete="off" />;
   return <input {...typed} type="text" value={value} autocomplete={autocomplete(input.name)} />;
 }

@@ -12,6 +12,8 @@ export type PageInput = {
   example?: string;
   /** Typed hidden, and never sent back to the browser. */
   secret: boolean;
+  /** A text of many lines: a private key in PEM form. */
+  lines?: boolean;
   optional: boolean;
   /** The only values there are. */
   choices?: readonly { value: string; label: string }[];

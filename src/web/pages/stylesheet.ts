@@ -94,7 +94,7 @@ label { display: block; font-weight: 600; }
 .optional { color: var(--soft); font-weight: 400; }
 .hint { margin: .125rem 0 0; color: var(--soft); font-size: .9375rem; }
 .error { margin: .25rem 0 0; color: var(--bad); font-size: .9375rem; font-weight: 600; }
-input, select {
+input, select, textarea {
   display: block;
   width: 100%;
   min-height: 2.875rem;
@@ -106,6 +106,8 @@ input, select {
   border-radius: .5rem;
   font: inherit;
 }
+textarea { resize: vertical; overflow-wrap: anywhere; }
+.masked { -webkit-text-security: disc; }
 [aria-invalid="true"] { border: 2px solid var(--bad); }
 button, .button {
   display: block;

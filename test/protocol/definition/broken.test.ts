@@ -11,6 +11,8 @@ const sound = (): Tree => ({
 });
 const changed = (...changes: [path: string, value: unknown][]) =>
   JSON.stringify(changes.reduce((tree, [path, value]) => put(tree, path, value), sound()));
+const bearer = (more: Tree) =>
+  JSON.stringify({ id: 'acme', name: 'Acme', methods: { app: { grant: 'jwt_bearer', token_endpoint: 'https://acme.com/token', ...more } } });
 const bases: Tree = { one: { id: 'one', extends: 'two' }, two: { id: 'two', extends: 'one' } };
 const options = { allowPrivateHosts: false, base: (id: string) => Object.getOwnPropertyDescriptor(bases, id)?.value };
 
@@ -70,19 +72,19 @@ const broken: [what: string, text: string, pointer: string, detail: string][] = 
     'grant oauth2',
     changed(['/methods/web/grant', 'oauth2']),
     '/methods/web/grant',
-    'Must be one of authorization_code, client_credentials, oauth1, credential_exchange, api_key, basic. Did you mean oauth1?',
+    'Must be one of authorization_code, client_credentials, jwt_bearer, oauth1, credential_exchange, api_key, basic. Did you mean oauth1?',
   ],
   [
     'grant typo',
     changed(['/methods/web/grant', 'authorization-code']),
     '/methods/web/grant',
-    'Must be one of authorization_code, client_credentials, oauth1, credential_exchange, api_key, basic. Did you mean authorization_code?',
+    'Must be one of authorization_code, client_credentials, jwt_bearer, oauth1, credential_exchange, api_key, basic. Did you mean authorization_code?',
   ],
   [
     'grant missing',
     changed(['/methods/web/grant', undefined]),
     '/methods/web/grant',
-    'Is required. Must be one of authorization_code, client_credentials, oauth1, credential_exchange, api_key, basic.',
+    'Is required. Must be one of authorization_code, client_credentials, jwt_bearer, oauth1, credential_exchange, api_key, basic.',
   ],
   ['id missing', changed(['/id', undefined]), '/id', 'Is required.'],
   ['id number', changed(['/id', 42]), '/id', 'Must be a text (in YAML, put it in quotes).'],
@@ -530,10 +532,88 @@ const broken: [what: string, text: string, pointer: string, detail: string][] = 
     '/methods/k/token_endpoint',
     'There is no field of this name here. It belongs below /methods/<name>.',
   ],
+  [
+    'assertion key of no input',
+    bearer({ assertion: { key: '{key}' } }),
+    '/methods/app/assertion/key',
+    '{key} is not a declared input, or has no value here. …',
+  ],
+  [
+    'assertion key of an ordinary input',
+    bearer({ assertion: { key: '{key}' }, inputs: { key: { label: 'Key', secret: true } } }),
+    '/methods/app/assertion/key',
+    'Must be one input, as {name}, that says private_key: true.',
+  ],
+  [
+    'assertion key of two inputs',
+    bearer({ assertion: { key: '{key}{key}' }, inputs: { key: { label: 'Key', secret: true, private_key: true } } }),
+    '/methods/app/assertion/key',
+    'Must be one input, as {name}, that says private_key: true.',
+  ],
+  [
+    'key_id without key',
+    bearer({ assertion: { key_id: 'k1' } }),
+    '/methods/app/assertion/key_id',
+    'Belongs to a key from an input: say key, or leave this out.',
+  ],
+  [
+    'claim of the broker',
+    bearer({ assertion: { claims: { sub: 'ada' } } }),
+    '/methods/app/assertion/claims/sub',
+    'sub is set by the broker; issuer, subject and audience have fields of their own.',
+  ],
+  [
+    'assertion where there is none',
+    changed(['/methods/web/token', { params: { jwt: '{assertion}' } }]),
+    '/methods/web/token/params/jwt',
+    '{assertion} is not a declared input, or has no value here. …',
+  ],
+  [
+    'private key that is no secret',
+    bearer({ inputs: { key: { label: 'Key', private_key: true } } }),
+    '/methods/app/inputs/key/secret',
+    'A private key is a secret: say secret: true.',
+  ],
+  [
+    'private key with a pattern',
+    bearer({ inputs: { key: { label: 'Key', secret: true, private_key: true, pattern: '[A-Z]+' } } }),
+    '/methods/app/inputs/key/pattern',
+    'A private key is told by its form: leave this out.',
+  ],
+  [
+    'token of the application where there is none',
+    changed(['/methods/web/token', { headers: { 'X-App': '{application_token}' } }]),
+    '/methods/web/token/headers/X-App',
+    '{application_token} is not a declared input, or has no value here. …',
+  ],
+  [
+    'rename of what the application does not send',
+    changed(['/methods/web/application_token', { endpoint: 'https://acme.com/app', rename: { code: 'c' } }]),
+    '/methods/web/application_token/rename/code',
+    'There is no parameter code in this request; there are client_id, client_secret.',
+  ],
+  [
+    'password grant by way of the application',
+    changed(['/methods/web/application_token', { endpoint: 'https://acme.com/app?grant_type=password' }]),
+    '/methods/web/application_token/endpoint',
+    'grant_type may be …',
+  ],
+  [
+    'signer that needs a token',
+    changed(['/methods/web/token', { sign: { signer: 'token_hmac_sha256', param: 'sign' } }]),
+    '/methods/web/token/sign/signer',
+    'Signs with the access token, which is not there yet: take a signer that does without.',
+  ],
+  [
+    'signature in the place of another parameter',
+    changed(['/methods/web/token', { sign: { signer: 'pairs_rsa_sha256', param: 'code' } }]),
+    '/methods/web/token/sign/param',
+    'code is sent already: the signature needs a parameter of its own.',
+  ],
 ];
 
 it('what they are made of is sound', () => {
-  expect(faultsOf(() => parseDefinition(changed(), options))).toEqual([]);
+  for (const text of [changed(), bearer({})]) expect(faultsOf(() => parseDefinition(text, options))).toEqual([]);
   expect(broken.length).toBeGreaterThanOrEqual(60);
   expect(new Set(broken.map(([, text]) => text)).size).toBe(broken.length);
 });

@@ -50,7 +50,7 @@ describe('parseDefinition', () => {
   it('does not blame the API for a method that could not be looked at', () => {
     const tree = put(put(sample(), '/api/base_url', '{extras.home}'), '/methods/web/grant', 'oauth2');
     expect(told(tree)).toEqual([
-      '/methods/web/grant Must be one of authorization_code, client_credentials, oauth1, credential_exchange, api_key, basic. Did you mean oauth1?',
+      '/methods/web/grant Must be one of authorization_code, client_credentials, jwt_bearer, oauth1, credential_exchange, api_key, basic. Did you mean oauth1?',
     ]);
   });
 
@@ -72,7 +72,7 @@ describe('parseDefinition', () => {
     [
       '/methods/web/grant',
       undefined,
-      '/methods/web/grant Is required. Must be one of authorization_code, client_credentials, oauth1, credential_exchange, api_key, basic.',
+      '/methods/web/grant Is required. Must be one of authorization_code, client_credentials, jwt_bearer, oauth1, credential_exchange, api_key, basic.',
     ],
     ['/methods/web/token_endpoint', undefined, '/methods/web/token_endpoint Is required.'],
     ['/methods/web/callback/keep', 'realm', '/methods/web/callback/keep Must be a list, as in [one, two].'],

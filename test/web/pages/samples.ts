@@ -59,6 +59,21 @@ export const samples: Readonly<Record<string, Page>> = {
   'connect, ends present access': { ...connect, reconnect: 'invalidates_existing' },
   'connect, inputs asked': { ...connect, inputs: [subdomain] },
   'connect, inputs refused': { ...connect, inputs },
+  'connect, a private key asked': {
+    ...connect,
+    inputs: [
+      {
+        name: 'private_key',
+        label: 'Private key',
+        description: 'private_key in the key file.',
+        secret: true,
+        lines: true,
+        optional: false,
+        value: 'typed-before',
+      },
+    ],
+    sends: 'directly',
+  },
   'connect, directly': { ...connect, inputs: inputs.map(({ error: _, ...input }) => input), sends: 'directly' },
   'connect, long words': {
     ...connect,

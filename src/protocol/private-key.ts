@@ -1,0 +1,29 @@
+import { createPrivateKey, type KeyObject } from 'node:crypto';
+
+/** Signature algorithms (RFC 7518 section 3.1, RFC 8037) that a provider can check without being able to sign. */
+export const signingAlgorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const;
+
+const curves: Readonly<Record<string, (typeof signingAlgorithms)[number]>> = { prime256v1: 'ES256', secp384r1: 'ES384', secp521r1: 'ES512' };
+
+/** The algorithm that a key of this kind signs with where nobody says another; undefined when it cannot sign so that others can check it. */
+export function algorithmOf({ asymmetricKeyType: type, asymmetricKeyDetails: details }: KeyObject): (typeof signingAlgorithms)[number] | undefined {
+  if (type === 'rsa') return 'RS256';
+  return type === 'ed25519' ? 'EdDSA' : curves[details?.namedCurve ?? ''];
+}
+
+const derTypes = { '': 'pkcs8', 'RSA ': 'pkcs1', 'EC ': 'sec1' } as const;
+const pem = /^-----BEGIN (RSA |EC |)PRIVATE KEY-----([A-Za-z0-9+/=\s]+)-----END \1PRIVATE KEY-----$/;
+
+/**
+ * A private key in PEM form (RFC 7468: PKCS #8, PKCS #1 or SEC 1); undefined when the text is none, or is encrypted. A field of a form may have
+ * taken its line ends, and a JSON file may have them as the two characters \n.
+ */
+export function readPrivateKey(text: string): KeyObject | undefined {
+  const [, label = '', body] = pem.exec(text.replaceAll('\\n', '\n').trim()) ?? [];
+  if (body === undefined) return undefined;
+  try {
+    return createPrivateKey({ key: Buffer.from(body, 'base64'), format: 'der', type: derTypes[label as keyof typeof derTypes] }); // the expression has these three
+  } catch {
+    return undefined;
+  }
+}
