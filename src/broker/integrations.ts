@@ -2,6 +2,7 @@ import { clientNeeds } from '../protocol/client-authentication.ts';
 import { completeInputs, hasOpenHost } from '../protocol/definition/inputs.ts';
 import type { Definition, Method } from '../protocol/definition/schema.ts';
 import { type Fault, GrantryError } from '../protocol/errors.ts';
+import { givenKey } from './given-key.ts';
 import { findProvider, findSoundProvider, methodOf, type Provider } from './catalog.ts';
 import { openSecrets, sealSecrets } from './client-secrets.ts';
 import { openIntegrationInputs } from './grant-context.ts';
@@ -23,6 +24,9 @@ export type IntegrationBody = {
   /** Several, in the order in which they are tried; instead of client_secret. */
   client_secrets?: string[] | undefined;
   private_key_jwk?: Record<string, unknown> | undefined;
+  /** Instead of private_key_jwk, as providers give it out. */
+  private_key_pem?: string | undefined;
+  private_key_id?: string | undefined;
   scopes?: string[] | undefined;
   inputs?: Record<string, string> | undefined;
   callback?: 'shared' | 'own' | undefined;
@@ -80,14 +84,6 @@ function namesClient(method: Method): boolean {
   return method.grant !== 'credential_exchange' && !(method.grant === 'jwt_bearer' && method.assertion.key !== undefined);
 }
 
-const privateMembers: Record<string, string> = { RSA: 'd', EC: 'd', OKP: 'd' };
-function jwkFaults(jwk: Record<string, unknown> | undefined): Fault[] {
-  if (jwk === undefined) return [];
-  const member = typeof jwk.kty === 'string' && Object.hasOwn(privateMembers, jwk.kty) ? privateMembers[jwk.kty] : undefined;
-  if (member === undefined) return [{ pointer: '/private_key_jwk/kty', detail: 'Must be RSA, EC or OKP.' }];
-  return typeof jwk[member] === 'string' ? [] : [{ pointer: '/private_key_jwk', detail: 'Must be a private key.' }];
-}
-
 /** Values for inputs that the admin may give; what the end user is asked for may stay open. */
 function checkInputs(world: World, definition: Definition, method: Method, given: Record<string, string>): void {
   const { faults, missing } = completeInputs(definition, method, given, { allowPrivateHosts: world.allowPrivateHosts });
@@ -131,8 +127,10 @@ export async function createIntegration(world: World, project: string, body: Int
   const provider = await findProvider(world, project, body.provider);
   if (provider === undefined) throw invalid([{ pointer: '/provider', detail: 'There is no such provider.' }]);
   const { name, method } = methodOf(provider.definition, body.method);
-  const client = { client_id: body.client_id ?? '', client_secrets: givenSecrets(body) ?? [], private_key_jwk: body.private_key_jwk };
-  const faults = [...clientFaults(method, client), ...jwkFaults(body.private_key_jwk)];
+  const { jwk, faults: keyFaults } = givenKey(body);
+  if (keyFaults.length > 0) throw invalid(keyFaults);
+  const client = { client_id: body.client_id ?? '', client_secrets: givenSecrets(body) ?? [], private_key_jwk: jwk ?? undefined };
+  const faults = clientFaults(method, client);
   if (faults.length > 0) throw invalid(faults);
   checkInputs(world, provider.definition, method, body.inputs ?? {});
 
@@ -144,9 +142,9 @@ export async function createIntegration(world: World, project: string, body: Int
     client_id: client.client_id,
     ...(await sealSecrets(world, identity, client.client_secrets)),
     private_key_sealed:
-      body.private_key_jwk === undefined
+      client.private_key_jwk === undefined
         ? null
-        : await world.seal.seal(integrationPlace(identity, 'private_key'), JSON.stringify(body.private_key_jwk)),
+        : await world.seal.seal(integrationPlace(identity, 'private_key'), JSON.stringify(client.private_key_jwk)),
     inputs_sealed: await sealInputs(world, integrationPlace(identity, 'inputs'), body.inputs ?? {}),
     scopes: body.scopes ?? ('scopes' in method ? method.scopes.default : []),
     callback: body.callback ?? 'shared',
@@ -196,7 +194,9 @@ export async function updateIntegration(world: World, project: string, id: strin
   const oldKey = old.private_key_sealed === null ? undefined : await world.seal.open(integrationPlace(old, 'private_key'), old.private_key_sealed);
   const oldInputs = await openIntegrationInputs(world, old);
   const secrets = givenSecrets(patch);
-  const key = patch.private_key_jwk === undefined ? oldKey : patch.private_key_jwk === null ? undefined : JSON.stringify(patch.private_key_jwk);
+  const { jwk, faults: keyFaults } = givenKey(patch);
+  if (keyFaults.length > 0) throw invalid(keyFaults);
+  const key = jwk === undefined ? oldKey : jwk === null ? undefined : JSON.stringify(jwk);
   const inputs = Object.fromEntries(
     Object.entries({ ...oldInputs, ...patch.inputs }).flatMap(([name, value]) => (value === null ? [] : [[name, value]])),
   );
@@ -206,12 +206,12 @@ export async function updateIntegration(world: World, project: string, id: strin
     client_secrets: secrets ?? (await openSecrets(world, old)),
     private_key_jwk: key === undefined ? undefined : JSON.parse(key),
   };
-  const faults = [...clientFaults(method, merged), ...jwkFaults(merged.private_key_jwk)];
+  const faults = clientFaults(method, merged);
   if (faults.length > 0) throw invalid(faults);
   checkInputs(world, definition, method, inputs);
 
   const next = { project_id: project, id, secret_version: old.secret_version + 1 };
-  const registrationChanged = patch.client_id !== undefined || secrets !== undefined || patch.private_key_jwk !== undefined;
+  const registrationChanged = patch.client_id !== undefined || secrets !== undefined || jwk !== undefined;
   const change: IntegrationChange = {
     client_id: merged.client_id,
     ...(await sealSecrets(world, next, merged.client_secrets)),

@@ -12,18 +12,22 @@ type AddOptions = {
   clientSecretFile?: string;
   secret: boolean;
   privateKeyFile?: string;
+  keyId?: string;
   scope?: string[];
   input?: string[];
   callback?: string;
   verification?: string;
 };
 
-function jwkFrom(file: string): unknown {
+/** The members of the request for a private key in PEM form, or as a JWK. */
+function keyFrom(file: string, keyId: string | undefined): Record<string, unknown> {
+  const text = readText(file);
+  if (text.trimStart().startsWith('-----BEGIN')) return { private_key_pem: text, ...(keyId !== undefined && { private_key_id: keyId }) };
+  if (keyId !== undefined) throw new UsageError('--key-id belongs to a key in PEM form; a JWK has its own as kid.');
   try {
-    return JSON.parse(readText(file));
-  } catch (error) {
-    if (error instanceof UsageError) throw error;
-    throw new UsageError(`${file} is not JSON: it must hold the private key as a JWK.`);
+    return { private_key_jwk: JSON.parse(text) };
+  } catch {
+    throw new UsageError(`${file} holds no private key: it must be PEM (-----BEGIN PRIVATE KEY-----) or a JWK.`);
   }
 }
 
@@ -56,7 +60,8 @@ export function integrationCommands(program: Command): void {
     .option('--client-id <id>')
     .option('--client-secret-file <file>', 'a file with the client secret; - for standard input. Asked for without')
     .option('--no-secret', 'the client has no secret')
-    .option('--private-key-file <file>', 'a file with the private key as a JWK')
+    .option('--private-key-file <file>', 'a file with the private key, in PEM form (.pem, .p8) or as a JWK')
+    .option('--key-id <id>', 'what the provider calls a key in PEM form (kid)')
     .option('--scope <scope...>')
     .option('--input <name=value...>', 'values that complete the definition')
     .option('--callback <kind>', 'shared or own')
@@ -76,7 +81,7 @@ export function integrationCommands(program: Command): void {
           ...(options.method !== undefined && { method: options.method }),
           ...(options.clientId !== undefined && { client_id: options.clientId }),
           ...(client_secret !== undefined && { client_secret }),
-          ...(options.privateKeyFile !== undefined && { private_key_jwk: jwkFrom(options.privateKeyFile) }),
+          ...(options.privateKeyFile !== undefined && keyFrom(options.privateKeyFile, options.keyId)),
           ...(options.scope !== undefined && { scopes: options.scope }),
           ...(inputs !== undefined && { inputs }),
           ...(options.callback !== undefined && { callback: options.callback }),

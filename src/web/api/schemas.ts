@@ -226,6 +226,15 @@ const integrationFields = {
   probe_unused_after: probePause.nullish(),
 };
 const jwk = z.record(z.string().max(40), z.unknown());
+const keyFields = {
+  private_key_pem: z
+    .string()
+    .min(1)
+    .max(8_000)
+    .optional()
+    .describe('Instead of private_key_jwk: PKCS #8, PKCS #1 or SEC 1, without a passphrase; alg follows from its kind. Write-only.'),
+  private_key_id: z.string().min(1).max(200).optional().describe('kid of private_key_pem; its thumbprint (RFC 7638) when left out.'),
+};
 export const integrationBody = z.strictObject({
   id: slug,
   provider: z.string().min(1).max(64),
@@ -233,12 +242,14 @@ export const integrationBody = z.strictObject({
   ...integrationFields,
   client_secret: clientSecret.optional().describe('Write-only.'),
   private_key_jwk: jwk.optional().describe('Write-only.'),
+  ...keyFields,
 });
 export const integrationPatch = z.strictObject({
   ...integrationFields,
   inputs: z.record(z.string().max(64), inputValue.nullable()).optional().describe('Merged into those that are there; null removes one (RFC 7396).'),
   client_secret: clientSecret.nullish(),
   private_key_jwk: jwk.nullish(),
+  ...keyFields,
 });
 export const integration = z
   .object({

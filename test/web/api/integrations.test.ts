@@ -1,10 +1,15 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { calculateJwkThumbprint } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openSecrets } from '../../../src/broker/client-secrets.ts';
+import { openClient, openSecrets } from '../../../src/broker/client-secrets.ts';
 import type { GrantryClient } from '../../../src/client/client.ts';
 import { type Whole, withAuthorizationServer } from '../../broker/connected.ts';
 import { problemOf, startWholeSandbox } from '../../harness/broker.ts';
 
 import { type Listed, type Shown, walk } from './walk.ts';
+
+const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+const pem = privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
 
 let world: Whole;
 let root: GrantryClient;
@@ -52,6 +57,26 @@ describe('integrations', () => {
       expect(await problemOf(root.call('PATCH', '/v1/integrations/own', { body: { [fixed]: 'x' } }))).toMatchObject({ status: 400 });
     await root.call('DELETE', '/v1/integrations/own');
     expect(await problemOf(root.call('GET', '/v1/integrations/own'))).toMatchObject({ status: 404 });
+  });
+
+  test('take a private key as providers give it out, and another one in its place', async () => {
+    const made = await root.call<Shown>('POST', '/v1/integrations', { body: body({ id: 'signing', method: 'web-jwt', private_key_pem: pem }) });
+    expect(made).toMatchObject({ has_private_key: true });
+    const stored = async () => {
+      const record = await world.broker.world.store.integrations.get('default', 'signing');
+      if (record === undefined) throw new Error('It is gone.');
+      return (await openClient(world.broker.world, record)).private_key_jwk;
+    };
+    const jwk = privateKey.export({ format: 'jwk' });
+    expect(await stored()).toEqual({ ...jwk, alg: 'ES256', kid: await calculateJwkThumbprint(jwk) });
+    await root.call('PATCH', '/v1/integrations/signing', { body: { private_key_pem: pem, private_key_id: 'KEY42' } });
+    expect(await stored()).toEqual({ ...jwk, alg: 'ES256', kid: 'KEY42' });
+    await root.call('PATCH', '/v1/integrations/signing', { body: { scopes: ['read'] } });
+    expect(await stored()).toMatchObject({ kid: 'KEY42' });
+    expect(await problemOf(root.call('PATCH', '/v1/integrations/signing', { body: { private_key_pem: 'x' } }))).toMatchObject({
+      status: 400,
+      problem: { errors: [{ pointer: '/private_key_pem' }] },
+    });
   });
 
   test('take several client secrets, in order', async () => {
@@ -112,6 +137,9 @@ describe('integrations', () => {
     expect(await pointers({ method: 'web-jwt' })).toEqual(['/private_key_jwk']);
     expect(await pointers({ method: 'web-jwt', private_key_jwk: { kty: 'oct', k: 'x' } })).toEqual(['/private_key_jwk/kty']);
     expect(await pointers({ method: 'web-jwt', private_key_jwk: { kty: 'RSA', n: 'x', e: 'y' } })).toEqual(['/private_key_jwk']);
+    expect(await pointers({ method: 'web-jwt', private_key_pem: 'not a key' })).toEqual(['/private_key_pem']);
+    expect(await pointers({ method: 'web-jwt', private_key_pem: pem, private_key_jwk: {} })).toEqual(['/private_key_pem']);
+    expect(await pointers({ method: 'web-jwt', private_key_id: 'k1' })).toEqual(['/private_key_id']);
     expect(await pointers({ inputs: { no_such: 'x' } })).toEqual(['/inputs/no_such']);
     expect(await pointers({ id: 'Not A Slug' })).toEqual(['/id']);
   });
