@@ -1,5 +1,6 @@
 import type { Attack } from './attack.ts';
 import { audienceInjection } from './audience-injection.ts';
+import { borrowedRegistration } from './borrowed-registration.ts';
 import { ciphertexts } from './ciphertexts.ts';
 import { clickjacking } from './clickjacking.ts';
 import { coat } from './coat.ts';
@@ -38,6 +39,7 @@ export const attacks: readonly Attack[] = [
   ...openRedirect,
   ...ssrf,
   ...templateHosts,
+  ...borrowedRegistration,
   ...leakage,
   ...ciphertexts,
   ...idor,

@@ -223,6 +223,16 @@ export const defences = {
       },
     ],
   },
+  'caller speaks for the end user': {
+    what: 'where our registration is the only proof, in whose name it speaks comes from the caller and not from the end user',
+    edits: [
+      {
+        file: 'src/protocol/definition/owners.ts',
+        snippet: "asked_of === 'end_user' && names.has(name)",
+        without: "!OFF && asked_of === 'end_user' && names.has(name)",
+      },
+    ],
+  },
   "host is the integration's": {
     what: 'the host that is sent the client secret is said by an admin, not with a link',
     edits: [

@@ -20,10 +20,11 @@ export function withOwners(definition: Definition): Definition {
   const methods = Object.entries(definition.methods).map(([id, method]): [string, Method] => {
     const own = owned(method.inputs, hostsOf(method));
     const all = { ...definition.inputs, ...own };
-    const speaking = Object.entries(all).filter(([name, { asked_of }]) => asked_of === 'end_user' && speaksFor(method, all).has(name));
+    const names = speaksFor(method, all);
+    const spoken = Object.entries(all).filter(([name, { asked_of }]) => asked_of === 'end_user' && names.has(name));
     return [
       id,
-      { ...method, inputs: { ...own, ...Object.fromEntries(speaking.map(([name, input]) => [name, { ...input, asked_of: 'caller' as const }])) } },
+      { ...method, inputs: { ...own, ...Object.fromEntries(spoken.map(([name, input]) => [name, { ...input, asked_of: 'caller' as const }])) } },
     ];
   });
   const hosts = new Set(Object.values(definition.methods).flatMap((method) => [...hostsOf(method)]));
