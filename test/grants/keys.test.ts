@@ -98,5 +98,13 @@ describe('basic', () => {
 });
 
 test('each grant is at its name', () => {
-  expect(Object.keys(grants).sort()).toEqual(['api_key', 'authorization_code', 'basic', 'client_credentials', 'credential_exchange', 'oauth1']);
+  expect(Object.keys(grants).sort()).toEqual([
+    'api_key',
+    'authorization_code',
+    'basic',
+    'client_credentials',
+    'credential_exchange',
+    'jwt_bearer',
+    'oauth1',
+  ]);
 });
