@@ -7,13 +7,21 @@ import { type GlobalOptions, readSettings, urlOf } from './settings.ts';
 /** What a command works with. */
 export type Work = { client: GrantryClient; url: string; json: boolean; out: Output };
 
+/** Only the root key can choose: with another one the work would be done in that key's project, whatever was named. Throws UsageError. */
+async function requireProject(client: GrantryClient, claimed: string): Promise<void> {
+  const { project } = await client.call<{ project: string }>('GET', '/v1/api-keys/current');
+  if (project !== claimed)
+    throw new UsageError(`This key is of the project "${project}", and reaches no other: leave --project out, or give the root key.`);
+}
+
 /** A command whose work is done with the settings of the whole command line; the options of the command come last. */
 export function work<Args extends unknown[]>(run: (work: Work, ...args: Args) => Promise<void>): (...args: unknown[]) => Promise<void> {
   return async (...given) => {
     const command = given.at(-1);
     if (!(command instanceof Command)) throw new Error('Commander gives the command last.');
     const options = command.optsWithGlobals<GlobalOptions>();
-    const { client, url } = readSettings(options, process.env);
+    const { client, url, claimed } = readSettings(options, process.env);
+    if (claimed !== undefined) await requireProject(client, claimed);
     await run({ client, url, json: options.json === true, out: createOutput(options.json === true) }, ...(given.slice(0, -1) as Args));
   };
 }

@@ -7,7 +7,8 @@ import { readText } from './secret.ts';
 /** Where the broker is and who asks, from options and environment. A key is never an argument: others can read those. */
 
 export type GlobalOptions = { url?: string; apiKeyFile?: string; project?: string; json?: boolean };
-export type Settings = { url: string; client: GrantryClient };
+/** `claimed`: the project that was named with a key that has one of its own. */
+export type Settings = { url: string; client: GrantryClient; claimed: string | undefined };
 
 export const defaultUrl = 'http://localhost:3000';
 export const urlOf = ({ url }: GlobalOptions, env: NodeJS.ProcessEnv): string => url ?? env.GRANTRY_URL ?? defaultUrl;
@@ -33,7 +34,8 @@ export function readSettings(options: GlobalOptions, env: NodeJS.ProcessEnv): Se
   const { project } = options;
   if (project !== undefined && !isOneWord(project))
     throw new UsageError(`"${project}" is no id of a project: grantry project list shows those that there are.`);
-  return { url, client: createGrantryClient({ baseUrl: url, apiKey, ...(project !== undefined && { project }) }) };
+  const client = createGrantryClient({ baseUrl: url, apiKey, ...(project !== undefined && { project }) });
+  return { url, client, claimed: apiKey.startsWith('grt_') ? project : undefined };
 }
 
 function keyOf({ apiKeyFile }: GlobalOptions, env: NodeJS.ProcessEnv): string {

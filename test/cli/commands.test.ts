@@ -161,6 +161,10 @@ test('keys and projects', async () => {
   expect((await grantry('connection list', { env: { GRANTRY_API_KEY: made.out.trim() } })).code).toBe(4);
   expect(await json('project create beta --name Beta --return-url https://beta.example.com/done')).toMatchObject({ id: 'beta' });
   expect((await grantry('project list')).out).toMatch(/^beta +Beta +https:\/\/beta.example.com\/done/m);
+  const { key: elsewhere } = await world.clientWith(['admin']);
+  const wrong = await grantry('--project beta integration list', { env: { GRANTRY_API_KEY: elsewhere } });
+  expect([wrong.code, wrong.out, wrong.err]).toEqual([2, '', expect.stringContaining('This key is of the project "default", and reaches no other')]);
+  expect((await grantry('--project default integration list', { env: { GRANTRY_API_KEY: elsewhere } })).code).toBe(0);
   const narrow = (await json('key create narrow --scope tokens --integration as --end-user u1 --address 127.0.0.0/8 ::1')) as { id: string };
   expect(narrow).toMatchObject({ limits: { integration: 'as', end_user: 'u1', addresses: ['127.0.0.0/8', '::1/128'] } });
   const next = await grantry(`key rotate ${narrow.id} --overlap 60`);

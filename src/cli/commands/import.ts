@@ -100,7 +100,9 @@ async function importAll(on: Work, file: string, options: Options): Promise<void
   on.out.result({ ...counts, report: path }, () => shown(counts, path));
   if (away !== undefined) throw away;
   if (counts.failed > 0)
-    throw new FailedWork(`${counts.failed} lines failed. Mend them and run the same command again: what is done is not done twice.`);
+    throw new FailedWork(
+      `${counts.failed === 1 ? '1 line' : `${counts.failed} lines`} failed. Mend what is wrong and run the same command again: what is done is not done twice.`,
+    );
 }
 
 export function importCommand(program: Command): void {
