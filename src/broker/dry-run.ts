@@ -1,6 +1,7 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { grantFor } from '../grants/index.ts';
 import { clientNeeds } from '../protocol/client-authentication.ts';
+import { apiOf } from '../protocol/definition/api.ts';
 import { optionsOf } from '../protocol/definition/choices.ts';
 import { completeInputs, declaredInputs } from '../protocol/definition/inputs.ts';
 import type { Definition, Method } from '../protocol/definition/schema.ts';
@@ -30,7 +31,7 @@ const placeholder = {
 };
 
 /** An answer as the definition describes it, so that the flow goes on. */
-function cannedAnswer(method: Method): DoorResponse {
+function cannedAnswer(definition: Definition, method: Method): DoorResponse {
   if (method.grant === 'oauth1') {
     return { status: 200, headers: {}, body: 'oauth_token=OAUTH_TOKEN&oauth_token_secret=OAUTH_TOKEN_SECRET&oauth_callback_confirmed=true' };
   }
@@ -53,6 +54,7 @@ function cannedAnswer(method: Method): DoorResponse {
     at[path.at(-1) ?? ''] = value;
   };
   const { response } = method;
+  const isHost = (name: string) => apiOf(definition, method).base_url?.startsWith(`https://{extras.${name}}`) === true;
   // Some answer a refresh in another shape: one answer has both.
   for (const pointers of [response, { ...response, ...method.refresh.response }]) {
     put(pointers.access_token ?? response.access_token, placeholder.access_token);
@@ -65,7 +67,10 @@ function cannedAnswer(method: Method): DoorResponse {
   if (application?.success !== undefined) put(application.success.pointer, application.success.equals, '');
   const kept = [response.keep, ...method.after.map(({ keep }) => keep)].flatMap((keep) => Object.entries(keep));
   for (const [name, pointer] of kept)
-    put(pointer, /ur[il]|domain|host|endpoint/.test(name) ? 'https://api.provider.example.com' : name.toUpperCase());
+    put(
+      pointer,
+      isHost(name) ? 'api.provider.example.com' : /ur[il]|domain|host|endpoint/.test(name) ? 'https://api.provider.example.com' : name.toUpperCase(),
+    );
   const body =
     response.format === 'form'
       ? new URLSearchParams(Object.entries(answer).map(([name, value]) => [name, String(value)])).toString()
@@ -121,7 +126,7 @@ async function runMethod(world: World, definition: Definition, name: string, met
     ...world,
     door: async (request) => {
       show(request);
-      return cannedAnswer(method);
+      return cannedAnswer(definition, method);
     },
   };
   const declared = declaredInputs(definition, method);

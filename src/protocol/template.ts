@@ -64,14 +64,22 @@ function expandRest(template: string, values: Values): string {
   return segments.join('/') + encode(template.slice(path.length));
 }
 
-/** A value in the host part: what the definition lists, one host label, or a whole host name where its input says `host: true`. */
-function hostValue(value: string, name: string, input: Input | undefined, allowPrivateHosts: boolean): string {
+/** A value in the host part: what the definition lists, one host label, or a whole host name where its input says `host: true` or where it was kept from an answer. */
+function hostValue(
+  value: string,
+  {
+    name,
+    input,
+    whole,
+    allowPrivateHosts,
+  }: { name: string; input: Input | undefined /** Nothing else stands in the host part. */; whole: boolean; allowPrivateHosts: boolean },
+): string {
   const options = input === undefined ? undefined : optionsOf(input);
   if (options !== undefined) {
     if (!options.includes(value) || !/^[A-Za-z0-9.-]*$/.test(value)) throw invalid(`{${name}} must be one of the values that the definition lists.`);
     return value;
   }
-  const open = input?.host === true;
+  const open = input?.host === true || (whole && name.startsWith('extras.'));
   const local = allowPrivateHosts && /^[a-z0-9.-]+(?::\d{1,5})?$/.test(value);
   if (open ? !hostName.test(value) && !local : !hostLabel.test(value)) {
     throw invalid(`{${name}} must be ${open ? 'a host name' : 'one host label (a-z, 0-9, -)'} in lower case.`);
@@ -92,7 +100,7 @@ function expandBehind(base: string, rest: string, { values, allowPrivateHosts }:
 /**
  * Expands a URL template. A value in the host part must be one host label, or a whole host name where its input says
  * `host: true`; one from a closed list may be any part of it. An input with `url: true`, or a kept value (`extras.x`), may stand for scheme and host at the very
- * beginning. Afterwards the fixed parts of the host and the rules of `parseOutsideUrl` are checked again.
+ * beginning; a kept value also for the whole host behind https://. Afterwards the fixed parts of the host and the rules of `parseOutsideUrl` are checked again.
  * Throws `invalid_request` (a value does not fit) or `address_refused` (the address is not one to call).
  */
 export function expandUrl(
@@ -110,8 +118,9 @@ export function expandUrl(
 
   const authority = /^https?:\/\/[^/?#]+/i.exec(template)?.[0];
   if (authority === undefined) throw refused('The address must begin with https://.');
+  const whole = /\/\{[^{}]*\}$/.test(authority);
   const expandedAuthority = authority.replace(expression, (_, name: string) =>
-    hostValue(required(values, name), name, input(name), allowPrivateHosts),
+    hostValue(required(values, name), { name, input: input(name), whole, allowPrivateHosts }),
   );
   const expanded = expandedAuthority + expandRest(template.slice(authority.length), values);
   const { hostname } = parseOutsideUrl(expanded, { allowPrivateHosts });

@@ -171,6 +171,15 @@ describe('expandUrl: a URL as a value', () => {
     );
   });
 
+  it('a kept value is the whole host of an address', () => {
+    const url = (host: string) => expandUrl('https://{extras.host}/api/{tenant}', { 'extras.host': host, tenant: 'a b' }, closed);
+    expect(url('app-eu.acme.org')).toBe('https://app-eu.acme.org/api/a%20b');
+    for (const host of ['', 'acme.org/', 'acme.org:80', 'a@acme.org', 'ACME.org', '..', 'https://acme.org', 'acme.org#', '{tenant}', 'a b'])
+      expect([host, codeOf(() => url(host))]).toEqual([host, 'invalid_request']);
+    for (const host of ['localhost', '127.0.0.1', '169.254.169.254', 'metadata.internal'])
+      expect([host, codeOf(() => url(host))]).toEqual([host, 'address_refused']);
+  });
+
   it.each([
     'http://acme.org',
     'https://127.0.0.1',
@@ -205,6 +214,7 @@ describe('expandUrl: a URL as a value', () => {
     expect(codeOf(() => expandUrl('{tenant}', { tenant: 'https://acme.org' }, closed))).toBe('address_refused');
     expect(codeOf(() => expandUrl('https://{base}/', { base: 'https://acme.org' }, closed))).toBe('invalid_request');
     expect(codeOf(() => expandUrl('https://{extras.sub}.example.org/', { 'extras.sub': 'evil.org/' }, closed))).toBe('invalid_request');
+    expect(codeOf(() => expandUrl('https://{extras.sub}.example.org/', { 'extras.sub': 'evil.org' }, closed))).toBe('invalid_request');
   });
 });
 

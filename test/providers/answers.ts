@@ -48,16 +48,20 @@ export function scopesAsked(method: Method): readonly string[] {
 }
 
 /** A value as the provider would give for something that is kept: what stands for a host is one. */
-const keptValue = (name: string): string =>
-  /url|domain|host|base|point|server|instance/.test(name) ? 'https://kept.provider-sandbox.com' : `kept-${name}`;
+const keptValue = (name: string, api: Pick<Definition['api'], 'base_url'>): string =>
+  api.base_url?.startsWith(`https://{extras.${name}}`)
+    ? 'kept.provider-sandbox.com'
+    : /url|domain|host|base|point|server|instance/.test(name)
+      ? 'https://kept.provider-sandbox.com'
+      : `kept-${name}`;
 
-export function tokenAnswer(method: Method, step: 'exchange' | 'refresh'): Written {
+export function tokenAnswer(definition: Definition, method: Method, step: 'exchange' | 'refresh'): Written {
   const isFirst = step === 'exchange' && 'second_exchange' in method && method.second_exchange !== undefined;
-  return written(method, isFirst ? 'short' : step);
+  return written(definition, method, isFirst ? 'short' : step);
 }
 
 /** The answer to the request of `second_exchange`. */
-export const secondAnswer = (method: Method): Written => written(method, 'exchange');
+export const secondAnswer = (definition: Definition, method: Method): Written => written(definition, method, 'exchange');
 
 /** The token of the application that each token request has to hold. */
 export function applicationTokenAnswer(method: Method): Written {
@@ -69,7 +73,7 @@ export function applicationTokenAnswer(method: Method): Written {
   return { type: 'application/json', body: JSON.stringify(document) };
 }
 
-function written(method: Method, step: keyof typeof tokens): Written {
+function written(definition: Definition, method: Method, step: keyof typeof tokens): Written {
   if (!('response' in method) || !('token' in method)) throw new Error('This method has no token endpoint.');
   const { response, refresh, scopes } = method;
   const own = step === 'refresh' ? Object.fromEntries(Object.entries(refresh.response).filter(([, pointer]) => pointer !== undefined)) : {};
@@ -77,7 +81,7 @@ function written(method: Method, step: keyof typeof tokens): Written {
   const how = refreshHow(method);
   const document: Node = {};
   if (response.success !== undefined) put(document, response.success.pointer, response.success.equals);
-  for (const [name, pointer] of Object.entries(response.keep)) put(document, pointer, keptValue(name));
+  for (const [name, pointer] of Object.entries(response.keep)) put(document, pointer, keptValue(name, apiOf(definition, method)));
   put(document, at.access_token, tokens[step].access_token);
   if (how === 'refresh_token') put(document, at.refresh_token, tokens[step].refresh_token);
   put(document, at.token_type, response.token_types[0]);
@@ -93,11 +97,14 @@ function written(method: Method, step: keyof typeof tokens): Written {
   return { type: 'application/x-www-form-urlencoded', body: new URLSearchParams(members).toString() };
 }
 
-export function requestTokenAnswer(step: 'request token' | 'access token', method: Method, requestToken: string): Written {
+export function requestTokenAnswer(
+  step: 'request token' | 'access token',
+  { definition, method, requestToken }: { definition: Definition; method: Method; requestToken: string },
+): Written {
   const document: Node = {};
   if (step === 'access token' && method.grant === 'oauth1') {
     const { keep, expires_in, expires_unit } = method.response;
-    for (const [name, pointer] of Object.entries(keep)) put(document, pointer, keptValue(name));
+    for (const [name, pointer] of Object.entries(keep)) put(document, pointer, keptValue(name, apiOf(definition, method)));
     if (expires_in !== undefined) put(document, expires_in, endAs(expires_unit));
   }
   const [oauth_token, oauth_token_secret] =
@@ -112,7 +119,7 @@ export function accountAnswer(definition: Definition, method: Method, keep: Read
   const api = apiOf(definition, method);
   const pointers = [...Object.values(keep), ...(api.account === undefined ? [] : [api.account])];
   const document: Node = pointers.some((pointer) => /^\/\d/.test(pointer)) ? [] : {};
-  for (const [name, pointer] of Object.entries(keep)) put(document, pointer, keptValue(name));
+  for (const [name, pointer] of Object.entries(keep)) put(document, pointer, keptValue(name, apiOf(definition, method)));
   if (api.probe?.success !== undefined) put(document, api.probe.success.pointer, api.probe.success.equals ?? 'there');
   if (api.account !== undefined) put(document, api.account, account);
   return { type: 'application/json', body: JSON.stringify(document) };

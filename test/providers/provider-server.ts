@@ -74,10 +74,11 @@ function stepOf(playing: Playing, url: string, { authorization = '' }: IncomingM
 }
 
 function answerTo(step: string, { definition, method, requestToken }: Playing, keep: Readonly<Record<string, string>>): Written {
-  if (step === 'request token' || step === 'access token') return requestTokenAnswer(step, method, requestToken);
-  if (step === 'token request' || step === 'refresh request') return tokenAnswer(method, step === 'refresh request' ? 'refresh' : 'exchange');
+  if (step === 'request token' || step === 'access token') return requestTokenAnswer(step, { definition, method, requestToken });
+  if (step === 'token request' || step === 'refresh request')
+    return tokenAnswer(definition, method, step === 'refresh request' ? 'refresh' : 'exchange');
   if (step === 'application token') return applicationTokenAnswer(method);
-  if (step === 'second exchange') return secondAnswer(method);
+  if (step === 'second exchange') return secondAnswer(definition, method);
   return step === 'probe' || step === afterStep ? accountAnswer(definition, method, keep) : { type: 'application/json', body: '{}' };
 }
 

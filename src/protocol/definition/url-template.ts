@@ -5,7 +5,7 @@ import type { Input } from './schema.ts';
 
 export type UrlRules = {
   inputs: Readonly<Record<string, Input>>;
-  /** Kept values (x of `extras.x`) that may stand for scheme and host. */
+  /** Kept values (x of `extras.x`) that may stand for scheme and host, or for a host. */
   leading: readonly string[];
   allowPrivateHosts: boolean;
 };
@@ -25,9 +25,16 @@ function leads(template: string, rules: UrlRules): boolean {
   return name.startsWith('extras.') ? rules.leading.includes(name.slice('extras.'.length)) : inputOf(rules, name)?.url === true;
 }
 
+/** True for a host that is nothing but a value of an answer, which may lead as well. */
+function isKeptHost(host: string, { leading }: UrlRules): boolean {
+  const [, name] = /^\{extras\.([^{}]*)\}$/.exec(host) ?? [];
+  return name !== undefined && leading.includes(name);
+}
+
 function hostDetails(host: string, rules: UrlRules): string[] {
   const names = namesIn(host);
   if (names.length === 0) return [];
+  if (isKeptHost(host, rules)) return [];
   const inputs = names.map((name) => inputOf(rules, name));
   if (inputs.some((input) => input === undefined)) return ['Only declared inputs may stand in the host.'];
   if (inputs.some((input) => input?.secret)) return ['A secret must not stand in the host: take an input that is none.'];
@@ -70,6 +77,7 @@ function sampleDetails(template: string, rules: UrlRules): string[] {
   const inHost = namesIn(authority);
   const value = (name: string) => {
     const input = inputOf(rules, name);
+    if (name.startsWith('extras.') && inHost.includes(name)) return 'sample.com';
     if (name.startsWith('extras.') || (input?.url && optionsOf(input) === undefined)) return 'https://sample.com/sample';
     return (input && optionsOf(input)?.find((option) => option !== '')) ?? (input?.host ? 'sample.com' : 'sample');
   };
