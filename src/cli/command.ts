@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import type { GrantryClient } from '../client/client.ts';
 import { UsageError } from './outcome.ts';
 import { createOutput, type Output } from './output.ts';
+import { readSecret } from './secret.ts';
 import { type GlobalOptions, readSettings, urlOf } from './settings.ts';
 
 /** What a command works with. */
@@ -37,6 +38,17 @@ export function pairsOf(given: readonly string[] | undefined): Record<string, st
     return [pair.slice(0, at), pair.slice(at + 1)];
   });
   return Object.fromEntries(pairs);
+}
+
+export type InputOptions = { input?: string[]; inputFile?: string[] };
+
+/** Values that complete a definition; one that is secret stands in a file. Throws UsageError. */
+export async function inputsOf({ input, inputFile }: InputOptions): Promise<Record<string, string> | undefined> {
+  const files = Object.entries(pairsOf(inputFile) ?? {});
+  const secrets: [string, string][] = [];
+  for (const [name, file] of files) secrets.push([name, await readSecret({ file, what: `value of ${name}`, option: '--input-file' })]);
+  const given = pairsOf(input);
+  return given === undefined && files.length === 0 ? undefined : { ...given, ...Object.fromEntries(secrets) };
 }
 
 /** An id as a part of a path. Throws UsageError for what would lead to another path. */

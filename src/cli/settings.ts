@@ -45,9 +45,12 @@ function keyOf({ apiKeyFile }: GlobalOptions, env: NodeJS.ProcessEnv): string {
     if (!isOneWord(key)) throw new UsageError(`${apiKeyFile} must hold the key alone, on one line.`);
     return key;
   }
-  // A broker that was started here for development has put its root key there.
-  const key = env.GRANTRY_API_KEY || readKey(join(env.GRANTRY_DATA_DIR ?? '.grantry', 'root-key'));
+  // The surroundings of a broker hold its root key, as in its container. A broker that was started here for development has put its root key there.
+  const key = env.GRANTRY_API_KEY || env.GRANTRY_ROOT_KEY || readKey(join(env.GRANTRY_DATA_DIR ?? '.grantry', 'root-key'));
   if (!key) throw new UsageError('No API key: set GRANTRY_API_KEY, or give --api-key-file.');
-  if (!isOneWord(key)) throw new UsageError('GRANTRY_API_KEY must hold the key alone: it has a space, a line break or another sign that no key has.');
+  if (!isOneWord(key))
+    throw new UsageError(
+      'GRANTRY_API_KEY (or GRANTRY_ROOT_KEY) must hold the key alone: it has a space, a line break or another sign that no key has.',
+    );
   return key;
 }

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { id, mostOf } from '../../src/cli/command.ts';
+import { id, inputsOf, mostOf } from '../../src/cli/command.ts';
 import { UsageError } from '../../src/cli/outcome.ts';
 import { type GlobalOptions, readSettings } from '../../src/cli/settings.ts';
 
@@ -36,8 +36,17 @@ test('what cannot be meant is refused before anything is sent, with what to writ
   expect(read({ apiKeyFile: join(dir, 'two') })).toContain('must hold the key alone, on one line');
   expect(read({ apiKeyFile: join(dir, 'empty') })).toContain('There is no key in');
   expect(read({ apiKeyFile: join(dir, 'none') })).toContain('cannot be read: there is no such file');
-  expect(read({}, { GRANTRY_API_KEY: 'a b' })).toContain('GRANTRY_API_KEY must hold the key alone');
+  expect(read({}, { GRANTRY_API_KEY: 'a b' })).toContain('must hold the key alone');
+  expect(read({}, { GRANTRY_ROOT_KEY: 'root_1' })).toBe('taken');
   expect(read({}, { GRANTRY_DATA_DIR: dir })).toContain('No API key');
+});
+
+test('inputs come as arguments, and secret ones from files', async () => {
+  expect(await inputsOf({})).toBeUndefined();
+  expect(await inputsOf({ input: ['a=1', 'b=x=y'] })).toEqual({ a: '1', b: 'x=y' });
+  expect(await inputsOf({ input: ['a=1'], inputFile: [`key=${join(dir, 'key')}`] })).toEqual({ a: '1', key: 'grt_1' });
+  await expect(inputsOf({ inputFile: [`key=${join(dir, 'none')}`] })).rejects.toThrow('there is no such file');
+  await expect(inputsOf({ inputFile: ['key'] })).rejects.toThrow('"key" must be name=value.');
 });
 
 test('an id that would lead to another path is none', () => {

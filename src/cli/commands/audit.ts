@@ -9,6 +9,7 @@ import { linesOf } from '../lines.ts';
 import { FailedWork, UsageError } from '../outcome.ts';
 import { createOutput, type Output, tableOf } from '../output.ts';
 import { entriesOf, listOf } from '../pages.ts';
+import { createProgress } from '../progress.ts';
 import type { GlobalOptions } from '../settings.ts';
 
 type Filter = { action?: string; actor?: string; target?: string; from?: string; to?: string };
@@ -39,20 +40,28 @@ async function* rowsOf(client: GrantryClient, { from, to }: Pick<Filter, 'from' 
   }
 }
 
-async function exportAll({ client, out }: Work, { file, from, to }: ExportOptions): Promise<void> {
+async function exportAll({ client, out, json }: Work, { file, from, to }: ExportOptions): Promise<void> {
   const rows = rowsOf(client, { ...(from !== undefined && { from }), ...(to !== undefined && { to }) });
   if (file === undefined) {
     for await (const row of rows) out.line(JSON.stringify(row));
     return;
   }
+  const bar = createProgress(json, '{value} rows');
   async function* lines(): AsyncGenerator<string> {
-    for await (const row of rows) yield `${JSON.stringify(row)}\n`;
+    let count = 0;
+    for await (const row of rows) {
+      yield `${JSON.stringify(row)}\n`;
+      count += 1;
+      bar?.at(count, count);
+    }
   }
   // An export that is there already may be the proof of something: it is not written over.
-  await pipeline(Readable.from(lines()), createWriteStream(file, { flags: 'wx', mode: 0o600 })).catch((error: unknown) => {
-    if (!(error instanceof Error && 'syscall' in error && 'code' in error)) throw error;
-    throw new UsageError(error.code === 'EEXIST' ? `${file} is there already.` : `${file} cannot be written.`);
-  });
+  await pipeline(Readable.from(lines()), createWriteStream(file, { flags: 'wx', mode: 0o600 }))
+    .catch((error: unknown) => {
+      if (!(error instanceof Error && 'syscall' in error && 'code' in error)) throw error;
+      throw new UsageError(error.code === 'EEXIST' ? `${file} is there already.` : `${file} cannot be written.`);
+    })
+    .finally(() => bar?.stop());
 }
 
 async function* rowsIn(file: string): AsyncGenerator<AuditRow | undefined> {

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
-import { id, mostOf, pairsOf, work } from '../command.ts';
+import { type InputOptions, id, inputsOf, mostOf, work } from '../command.ts';
 import { UsageError } from '../outcome.ts';
 import { fieldsOf, tableOf } from '../output.ts';
 import { listOf } from '../pages.ts';
 import { readSecret, readText } from '../secret.ts';
 
-type AddOptions = {
+type AddOptions = InputOptions & {
   provider: string;
   method?: string;
   clientId?: string;
@@ -14,7 +14,6 @@ type AddOptions = {
   privateKeyFile?: string;
   keyId?: string;
   scope?: string[];
-  input?: string[];
   callback?: string;
   verification?: string;
 };
@@ -64,6 +63,7 @@ export function integrationCommands(program: Command): void {
     .option('--key-id <id>', 'what the provider calls a key in PEM form (kid)')
     .option('--scope <scope...>')
     .option('--input <name=value...>', 'values that complete the definition')
+    .option('--input-file <name=file...>', 'the same for secret ones: others could read an argument')
     .option('--callback <kind>', 'shared or own')
     .option('--verification <kind>', 'browser or user')
     .action(
@@ -74,7 +74,7 @@ export function integrationCommands(program: Command): void {
           needsSecret || file !== undefined
             ? await readSecret({ file, what: 'client secret', option: '--client-secret-file (or --no-secret)' })
             : undefined;
-        const inputs = pairsOf(options.input);
+        const inputs = await inputsOf(options);
         const body = {
           id: name,
           provider: options.provider,

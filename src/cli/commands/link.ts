@@ -1,18 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { openBrowser } from '../browser.ts';
-import { id, numberOf, pairsOf, work } from '../command.ts';
+import { type InputOptions, id, inputsOf, numberOf, work } from '../command.ts';
 import { FailedWork } from '../outcome.ts';
 import { fieldsOf } from '../output.ts';
 import { askPatiently } from '../patience.ts';
 
-type CreateOptions = {
+type CreateOptions = InputOptions & {
   endUser: string;
   name?: string;
   organization?: string;
   returnUrl?: string;
   scope?: string[];
-  input?: string[];
   connection?: string;
   expiresIn?: string;
   open?: boolean;
@@ -33,13 +32,14 @@ export function linkCommands(program: Command): void {
     .option('--return-url <url>', 'where the browser goes in the end; one that the project has registered')
     .option('--scope <scope...>')
     .option('--input <name=value...>', 'values that complete the definition')
+    .option('--input-file <name=file...>', 'the same for secret ones: others could read an argument')
     .option('--connection <id>', 'a reconnect of this one')
     .option('--expires-in <seconds>')
     .option('--open', 'open it in a browser')
     .option('--wait', 'until it has connected, failed or expired')
     .action(
       work<[string, CreateOptions]>(async ({ client, out }, integration, options) => {
-        const inputs = pairsOf(options.input);
+        const inputs = await inputsOf(options);
         const expiresIn = numberOf('--expires-in', options.expiresIn);
         const made = await client.createConnectLink({
           integration,

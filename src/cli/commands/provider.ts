@@ -3,7 +3,7 @@ import { id, mostOf, numberOf, work } from '../command.ts';
 import { tableOf } from '../output.ts';
 import { listOf } from '../pages.ts';
 import { readInput } from '../secret.ts';
-import { followTest } from './test-trace.ts';
+import { followTest, type TestOptions } from './test-trace.ts';
 
 type Warning = { pointer: string; code: string; detail: string };
 type ShownRequest = { step: string; method: string; url: string; headers: Record<string, string>; body: string | null };
@@ -158,5 +158,6 @@ export function providerCommands(program: Command): void {
     .argument('<integration>')
     .option('--open', 'open the link in a browser')
     .option('--input <name=value...>', 'values that the link brings along')
-    .action(work<[string, { open?: boolean; input?: string[] }]>((on, integration, options) => followTest(on, integration, options)));
+    .option('--input-file <name=file...>', 'the same for secret ones: others could read an argument')
+    .action(work<[string, TestOptions]>((on, integration, options) => followTest(on, integration, options)));
 }

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openBrowser } from '../browser.ts';
-import { id, pairsOf, type Work } from '../command.ts';
+import { type InputOptions, id, inputsOf, type Work } from '../command.ts';
 import { FailedWork } from '../outcome.ts';
 import { askPatiently } from '../patience.ts';
 
+export type TestOptions = InputOptions & { open?: boolean };
 type Member = { at: string; type: string; length: number | null; value: string | null };
 type Answer = { status: number; body: { members: Member[]; more: boolean } | null };
 type Step = {
@@ -42,9 +43,9 @@ const linesOf = ({ step, outcome, what, look, request, answer, understood }: Ste
   ].join('\n');
 
 /** Makes the link of a test, and prints its steps as they come until it has ended. Throws FailedWork when it failed. */
-export async function followTest(on: Work, integration: string, { open, input }: { open?: boolean; input?: string[] }): Promise<void> {
+export async function followTest(on: Work, integration: string, { open, ...given }: TestOptions): Promise<void> {
   const { client, out } = on;
-  const inputs = pairsOf(input);
+  const inputs = await inputsOf(given);
   const link = await client.call<{ url: string; trace: string }>('POST', `/v1/integrations/${id(integration)}/test`, {
     body: { ...(inputs !== undefined && { inputs }) },
   });
