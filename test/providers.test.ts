@@ -57,7 +57,7 @@ describe('the shipped providers', () => {
       (
         'arcgis-enterprise auth0 authelia authentik bitrix24 clerk cloudfoundry cognito coupa databricks frappe fusionauth generic-oauth2 gitea gitlab ' +
         'instructure jira jumpcloud keycloak kinde logto mastodon mattermost mediawiki nextcloud okta osso pocketid propelauth salesforce ' +
-        'surfconext tailscale usos workday zitadel'
+        'surfconext tailscale usos workday zammad zitadel'
       ).split(' '),
     );
   });
