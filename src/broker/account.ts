@@ -16,7 +16,7 @@ import { expandText } from '../protocol/template.ts';
 import { templateValues } from '../protocol/template-values.ts';
 import { withoutEnd } from '../protocol/without-end.ts';
 
-/** The definition's cheap call that proves a credential, and the account it names. */
+/** The definition's cheap call that proves a credential, and the account that it, or a claim of the ID token, names. */
 
 /** What templates of calls may name: the grant's values, and what was kept beside the credential. */
 const valuesOf = (ctx: GrantContext, credential: Credential) => ({ ...templateValues(ctx), ...extraValues(credential.reveal().extras) });
@@ -143,6 +143,8 @@ const typedGrants: ReadonlySet<string> = new Set(['api_key', 'basic']);
  * Throws `invalid_grant` when the probe says that a typed credential (API key, password) is none.
  */
 export async function readAccount(ctx: GrantContext, credential: Credential): Promise<string | undefined> {
+  const claimed = credential.reveal().account;
+  if (claimed !== undefined) return claimed;
   const { account } = contextApi(ctx);
   const typed = typedGrants.has(ctx.method.grant);
   if (account === undefined && !typed) return undefined;

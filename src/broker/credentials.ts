@@ -62,7 +62,7 @@ export async function storeCredential(
   { method, credential, ageMs, requested }: { method: Method; credential: Credential; ageMs: AgeMs; requested: readonly string[] },
 ): Promise<StoredCredential> {
   const fields = credential.reveal();
-  const { scopes, extras, lifetimeS, refreshLifetimeS, ...secret } = fields;
+  const { scopes, extras, lifetimeS, refreshLifetimeS, account: _, ...secret } = fields;
   return {
     credential_sealed: await world.seal.seal(credentialPlace(row), JSON.stringify(secret)),
     scopes: [...scopes],
@@ -84,7 +84,7 @@ const secondsBetween = (from: Date, to: Date | null) => (to === null ? null : Ma
 
 /** The credential of a row from its opened text. */
 export function readCredential(row: Stored, opened: string): Credential {
-  const secret: Pick<CredentialFields, 'kind' | 'access_token' | 'token_type' | 'refresh_token' | 'secret'> = JSON.parse(opened);
+  const secret: Pick<CredentialFields, 'kind' | 'access_token' | 'token_type' | 'refresh_token' | 'secret' | 'subject'> = JSON.parse(opened);
   return new Credential({
     ...secret,
     scopes: row.scopes,

@@ -1,13 +1,15 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { optionalEndpointUrl } from '../grants/endpoint.ts';
 import { grantFor } from '../grants/index.ts';
 import { clientNeeds } from '../protocol/client-authentication.ts';
 import { apiOf } from '../protocol/definition/api.ts';
 import { optionsOf } from '../protocol/definition/choices.ts';
 import { completeInputs, declaredInputs } from '../protocol/definition/inputs.ts';
 import type { Definition, Method } from '../protocol/definition/schema.ts';
+import { claimsOf } from '../protocol/definition/variables.ts';
 import type { DoorRequest, DoorResponse } from '../protocol/door.ts';
 import { GrantryError, isGrantryError } from '../protocol/errors.ts';
-import type { Pending } from '../protocol/grant.ts';
+import type { GrantContext, Pending } from '../protocol/grant.ts';
 import { sendProbe } from './account.ts';
 import { grantContext } from './grant-context.ts';
 import { learnMore } from './learn-more.ts';
@@ -30,31 +32,52 @@ const placeholder = {
   application_token: 'APPLICATION_TOKEN',
 };
 
+function putAt(root: Record<string, unknown>, pointer: string, value: unknown): void {
+  if (!pointer.startsWith('/')) return;
+  const path = pointer
+    .slice(1)
+    .split('/')
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+  let at = root;
+  for (const part of path.slice(0, -1)) {
+    const inner = at[part];
+    const next: Record<string, unknown> = typeof inner === 'object' && inner !== null ? { ...inner } : {};
+    at[part] = next;
+    at = next;
+  }
+  at[path.at(-1) ?? ''] = value;
+}
+
+function keptValue({ definition, method }: GrantContext, name: string): string {
+  if (apiOf(definition, method).base_url?.startsWith(`https://{extras.${name}}`)) return 'api.provider.example.com';
+  return /ur[il]|domain|host|endpoint/.test(name) ? 'https://api.provider.example.com' : name.toUpperCase();
+}
+
+/** An ID token with what the definition reads, and a signature that is none. */
+function cannedIdToken(ctx: GrantContext): string {
+  const { account, keep = {} } = claimsOf(ctx.method) ?? {};
+  const issuer = 'issuer' in ctx.method ? optionalEndpointUrl(ctx, ctx.method.issuer) : undefined;
+  const claims: Record<string, unknown> = { aud: ctx.client.client_id, exp: Math.floor(ctx.now().getTime() / 1000) + 3_600, sub: 'SUBJECT' };
+  if (issuer !== undefined) claims['iss'] = issuer;
+  for (const [name, pointer] of Object.entries(keep)) putAt(claims, pointer, keptValue(ctx, name));
+  if (account !== undefined && account !== '/sub') putAt(claims, account, 'ACCOUNT');
+  return [{ alg: 'RS256' }, claims]
+    .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+    .join('.')
+    .concat('.SIGNATURE');
+}
+
 /** An answer as the definition describes it, so that the flow goes on. */
-function cannedAnswer(definition: Definition, method: Method): DoorResponse {
+function cannedAnswer(ctx: GrantContext): DoorResponse {
+  const { method } = ctx;
   if (method.grant === 'oauth1') {
     return { status: 200, headers: {}, body: 'oauth_token=OAUTH_TOKEN&oauth_token_secret=OAUTH_TOKEN_SECRET&oauth_callback_confirmed=true' };
   }
   if (!('response' in method)) return { status: 200, headers: {}, body: '{}' };
   const answer: Record<string, unknown> = {};
-  const put = (inner: string, value: unknown, within = method.response.within ?? '') => {
-    if (!inner.startsWith('/')) return;
-    const pointer = `${within}${inner}`;
-    const path = pointer
-      .slice(1)
-      .split('/')
-      .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
-    let at = answer;
-    for (const part of path.slice(0, -1)) {
-      const inner = at[part];
-      const next: Record<string, unknown> = typeof inner === 'object' && inner !== null ? { ...inner } : {};
-      at[part] = next;
-      at = next;
-    }
-    at[path.at(-1) ?? ''] = value;
-  };
+  const put = (pointer: string, value: unknown, within = method.response.within ?? '') =>
+    putAt(answer, pointer.startsWith('/') ? `${within}${pointer}` : pointer, value);
   const { response } = method;
-  const isHost = (name: string) => apiOf(definition, method).base_url?.startsWith(`https://{extras.${name}}`) === true;
   // Some answer a refresh in another shape: one answer has both.
   for (const pointers of [response, { ...response, ...method.refresh.response }]) {
     put(pointers.access_token ?? response.access_token, placeholder.access_token);
@@ -66,11 +89,8 @@ function cannedAnswer(definition: Definition, method: Method): DoorResponse {
   if (application !== undefined) put(application.access_token, placeholder.application_token, '');
   if (application?.success !== undefined) put(application.success.pointer, application.success.equals, '');
   const kept = [response.keep, ...method.after.map(({ keep }) => keep)].flatMap((keep) => Object.entries(keep));
-  for (const [name, pointer] of kept)
-    put(
-      pointer,
-      isHost(name) ? 'api.provider.example.com' : /ur[il]|domain|host|endpoint/.test(name) ? 'https://api.provider.example.com' : name.toUpperCase(),
-    );
+  for (const [name, pointer] of kept) put(pointer, keptValue(ctx, name));
+  if (claimsOf(method) !== undefined) put('/id_token', cannedIdToken(ctx));
   const body =
     response.format === 'form'
       ? new URLSearchParams(Object.entries(answer).map(([name, value]) => [name, String(value)])).toString()
@@ -126,7 +146,7 @@ async function runMethod(world: World, definition: Definition, name: string, met
     ...world,
     door: async (request) => {
       show(request);
-      return cannedAnswer(definition, method);
+      return cannedAnswer(ctx);
     },
   };
   const declared = declaredInputs(definition, method);

@@ -44,7 +44,7 @@ export const authorizationCode: Grant<AuthorizationCodeMethod> = {
 
   /**
    * Redeems a code, once, whatever comes of it (RFC 6749 section 4.1.2), and exchanges the token at once where the definition says `second_exchange`. Throws `exchange_unknown` when the request may have arrived and no
-   * answer came, else as `requestToken`.
+   * answer came, else as `requestToken`. Who the credential belongs to stands in the ID token of the first answer.
    */
   async finish(ctx, pending, { code, state = '', scope, keep }) {
     const { method } = ctx;
@@ -59,10 +59,18 @@ export const authorizationCode: Grant<AuthorizationCodeMethod> = {
         code,
         codeVerifier: pending.codeVerifier,
         redeem: (checked, params) =>
-          requestToken(ctx, { standard: { ...params, redirect_uri, code: checked }, params: method.token.params, values, requested: granted }),
+          requestToken(ctx, {
+            standard: { ...params, redirect_uri, code: checked },
+            params: method.token.params,
+            values,
+            requested: granted,
+            idToken: 'required',
+          }),
       });
       const last = method.second_exchange === undefined ? fields : await exchanged(ctx, fields, { values, to: method.second_exchange });
-      return new Credential({ ...last, extras: { ...kept, ...fields.extras, ...last.extras } });
+      const { subject, account } = fields;
+      const identity = { ...(subject !== undefined && { subject }), ...(account !== undefined && { account }) };
+      return new Credential({ ...last, ...identity, extras: { ...kept, ...fields.extras, ...last.extras } });
     } catch (cause) {
       throw isGrantryError(cause, 'no_answer') ? new GrantryError('exchange_unknown', { cause }) : cause;
     }

@@ -10,7 +10,7 @@ import { requestToken, type TokenMethod } from './token-endpoint.ts';
 /**
  * The next credential, complete: what the answer leaves out (refresh token, scopes, extras) stays as it was (RFC 6749 section 6).
  * `refreshLifetimeS` null beside an unchanged refresh token means that the known end of that token still holds.
- * Throws `invalid_grant` when there is no refresh token, `unsupported` when the method renews nothing, else as `requestToken`.
+ * Throws `invalid_grant` when there is no refresh token or its ID token names another end user, `unsupported` when the method renews nothing, else as `requestToken`.
  *
  * @param reissue asks for a new token in the grant's own way, for scopes; absent where the end user is needed for that
  */
@@ -20,9 +20,13 @@ export async function refreshCredential(
   reissue?: (scopes: readonly string[]) => Promise<CredentialFields>,
 ): Promise<Credential> {
   const old = credential.reveal();
-  const next = await renew(ctx, old, reissue);
+  const { account: _, ...next } = await renew(ctx, old, reissue);
+  // OpenID Connect Core section 12.2: an ID token at a refresh names the same end user.
+  if (old.subject !== undefined && next.subject !== undefined && next.subject !== old.subject)
+    throw new GrantryError('invalid_grant', { detail: 'The provider renewed the token for another account than the one that is connected.' });
   return new Credential({
     ...next,
+    ...(old.subject !== undefined && { subject: old.subject }),
     ...(next.refresh_token === undefined && old.refresh_token !== undefined ? { refresh_token: old.refresh_token } : {}),
     extras: { ...old.extras, ...next.extras },
   });
@@ -59,7 +63,8 @@ async function renew(
       scope: old.scopes.join(method.scopes.separator),
     },
     requested: old.scopes,
-  };
+    idToken: 'welcome',
+  } as const;
   const how = refreshHow(method);
   switch (how) {
     case 'refresh_token':

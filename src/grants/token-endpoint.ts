@@ -37,6 +37,8 @@ export type TokenCall = {
   readonly values: Readonly<Record<string, string>>;
   /** Granted when the answer names no scopes. */
   readonly requested: readonly string[];
+  /** Whether the answer's ID token is read, where the definition reads one; it is not when left out. */
+  readonly idToken?: 'required' | 'welcome';
 };
 
 /** Whom a 401 refuses that does not say why: what the request proves, the end user's own credential, our registration, or both. */
@@ -53,7 +55,7 @@ const refusedBy401 = {
  */
 export async function requestToken(
   ctx: GrantContext<TokenMethod>,
-  { to, standard, params, values, requested }: TokenCall,
+  { to, standard, params, values, requested, idToken }: TokenCall,
 ): Promise<CredentialFields> {
   const { method, door, now } = ctx;
   const endpoint = endpointUrl(ctx, to?.endpoint ?? method.token_endpoint);
@@ -86,6 +88,7 @@ export async function requestToken(
     sentAt,
     refused,
     held: standard['refresh_token'],
+    ...(idToken !== undefined && { idToken: { need: idToken, clientId: ctx.client.client_id, issuer: issuerOf(ctx) } }),
   });
   if (isPresentable(apiOf(ctx.definition, method), fields.access_token)) return fields;
   throw new GrantryError('bad_provider_answer', { detail: 'The answer holds a token that cannot stand in the path of a call.' });
@@ -99,6 +102,9 @@ function signed({ method, client, now }: GrantContext<TokenMethod>, endpoint: st
   const pairs = [...new Map([...searchParams, ...params])];
   return new Map([...params, ...signatureOf(sign, { path: pathname, pairs, client, now: now() })]);
 }
+
+const issuerOf = (ctx: GrantContext<TokenMethod>): string | undefined =>
+  'issuer' in ctx.method ? optionalEndpointUrl(ctx, ctx.method.issuer) : undefined;
 
 /** 128 random bits for one request, where one of its templates names them. */
 export function nonceOf({ random }: Pick<GrantContext, 'random'>, ...templates: Readonly<Record<string, string>>[]): string {

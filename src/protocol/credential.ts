@@ -17,6 +17,10 @@ export type CredentialFields = {
   lifetimeS: number | null;
   /** The same for the refresh token. */
   refreshLifetimeS: number | null;
+  /** `sub` of the ID token that the end user's authorization brought, where the definition reads one: a refresh has to be for the same (OpenID Connect Core section 12.2). */
+  subject?: string;
+  /** The account that a claim of the answer's ID token names. It is stored beside the credential, when the end user has authorized. */
+  account?: string;
   /** What the definition says to keep from callback and answer (realmId, instance_url, ...). Never secret. */
   extras: Readonly<Record<string, string>>;
 };

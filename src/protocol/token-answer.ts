@@ -2,8 +2,10 @@ import type { CredentialFields } from './credential.ts';
 import type { TokenResponseMap } from './definition/schema.ts';
 import type { DoorResponse } from './door.ts';
 import { durationS } from './duration.ts';
-import { GrantryError } from './errors.ts';
+import { GrantryError, isGrantryError } from './errors.ts';
+import { parseExact } from './exact-json.ts';
 import { parseForm } from './form.ts';
+import { claimedAccount, type IdTokenRules, readIdToken } from './id-token.ts';
 import { readLifetimeS } from './lifetime.ts';
 import { pointerValue } from './pointer.ts';
 import { readScopes } from './scopes.ts';
@@ -22,6 +24,10 @@ export type AnswerRules = {
   refused: FailureRules['refused'];
   /** The refresh token that the request was made with: when it comes back, it is none the newer. */
   held?: string | undefined;
+  /**
+   * Whose ID token is read, where the definition reads one. `required`: an answer without one that can be used is none. `welcome`: then its claims are missing.
+   */
+  idToken?: Omit<IdTokenRules, 'now'> & { need: 'required' | 'welcome' };
 };
 
 /**
@@ -29,7 +35,8 @@ export type AnswerRules = {
  * The content type is not believed. Throws as `tokenFailure` says, and `bad_provider_answer` for an answer that claims success
  * and holds no usable token.
  */
-export function parseTokenAnswer(answer: DoorResponse, { response, separator, requested, sentAt, refused, held }: AnswerRules): CredentialFields {
+export function parseTokenAnswer(answer: DoorResponse, rules: AnswerRules): CredentialFields {
+  const { response, separator, requested, sentAt, refused, held } = rules;
   const document = fieldsOf(parseDocument(answer.body, response), response);
   const failure = tokenFailure(answer, document, { response, refused, now: sentAt });
   if (failure !== undefined) throw failure;
@@ -44,16 +51,33 @@ export function parseTokenAnswer(answer: DoorResponse, { response, separator, re
   const scopes = readScopes(pointerValue(document, response.scope), { separator: response.scope_separator ?? separator, requested });
   if (scopes === undefined) throw unusable('The answer names scopes in a way that makes no sense.');
 
+  const { extras: claimed, ...identity } = claimsOf(document, rules);
+
   return {
     kind: 'oauth2',
+    ...identity,
     access_token: accessToken,
     token_type: tokenTypeOf(pointerValue(document, response.token_type), response),
     ...(refreshToken === undefined ? {} : { refresh_token: refreshToken }),
     scopes,
     lifetimeS: lifetimeS ?? (response.lifetime === undefined ? null : durationS(response.lifetime)),
     refreshLifetimeS: refreshLifetimeOf(document, { response, sentAt, isNew: refreshToken !== undefined && refreshToken !== held }),
-    extras: extrasOf(keptOf(answer.body, response)),
+    extras: { ...extrasOf(keptOf(answer.body, response)), ...claimed },
   };
+}
+
+/** What the definition wants to know of the ID token, and who it is about. */
+function claimsOf(document: unknown, { response, sentAt, idToken }: AnswerRules): Pick<CredentialFields, 'subject' | 'account' | 'extras'> {
+  const wanted = response.id_token;
+  if (wanted === undefined || idToken === undefined) return { extras: {} };
+  try {
+    const { subject, claims } = readIdToken(pointerValue(document, '/id_token'), { ...idToken, now: sentAt });
+    const extras = extrasOf(Object.entries(wanted.keep).map(([name, pointer]) => [name, pointerValue(claims, pointer)] as const));
+    return { subject, extras, ...(wanted.account !== undefined && { account: claimedAccount(claims, wanted.account) }) };
+  } catch (error) {
+    if (idToken.need === 'welcome' && isGrantryError(error)) return { extras: {} };
+    throw error;
+  }
 }
 
 /** Where the fields stand: inside, when the definition names such a place and the answer has it, else on top. */
@@ -85,16 +109,6 @@ export function parseDocument(
   } catch {
     return undefined;
   }
-}
-
-/** Texts, which are left alone, and whole numbers of more than 15 digits. In valid JSON each text has its end; one that had none would go to the end of all, and is looked at once. */
-const longNumber = /"(?:[^"\\]|\\[\s\S])*(?:"|\\?$)|(?<![\w.+-])-?\d{16,}(?![\w.])/g;
-
-/** Whole numbers that JavaScript would round come as the text that they were written with. */
-function parseExact(text: string): unknown {
-  const parsed: unknown = JSON.parse(text);
-  if (!/\d{16}/.test(text)) return parsed;
-  return JSON.parse(text.replace(longNumber, (found) => (found.startsWith('"') ? found : `"${found}"`)));
 }
 
 /** What may be kept as extras: texts, numbers and booleans of at most 2,000 characters without controls; the rest is left out. */

@@ -1,6 +1,9 @@
 import { apiOf } from '../../src/protocol/definition/api.ts';
+import { chosenValues } from '../../src/protocol/definition/choices.ts';
 import type { Definition, Method } from '../../src/protocol/definition/schema.ts';
 import { refreshHow } from '../../src/protocol/refreshable.ts';
+import { expandText } from '../../src/protocol/template.ts';
+import { sampleInputs } from './inputs.ts';
 
 /** Answers in a provider's own shape, as its definition describes it. */
 
@@ -73,6 +76,23 @@ export function applicationTokenAnswer(method: Method): Written {
   return { type: 'application/json', body: JSON.stringify(document) };
 }
 
+/** An ID token that holds what the definition reads; nobody has signed it. */
+function idToken(definition: Definition, method: Method): string | undefined {
+  if (method.grant !== 'authorization_code' || method.response.id_token === undefined) return undefined;
+  const { keep, account: at } = method.response.id_token;
+  const { integration, connection, callback } = sampleInputs(definition, method);
+  const given = { ...integration, ...connection, ...callback };
+  const values = { client_id: 'client', ...chosenValues({ ...definition.inputs, ...method.inputs }, given), ...given };
+  const claims: Node = { aud: 'client', exp: Math.floor(Date.now() / 1000) + lifeS, sub: 'somebody' };
+  if (method.issuer !== undefined) put(claims, '/iss', expandText(method.issuer, values));
+  for (const [name, pointer] of Object.entries(keep)) put(claims, pointer, keptValue(name, apiOf(definition, method)));
+  if (at !== undefined) put(claims, at, account);
+  return [{ alg: 'RS256', kid: 'nobodys' }, claims]
+    .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+    .join('.')
+    .concat('.unsigned');
+}
+
 function written(definition: Definition, method: Method, step: keyof typeof tokens): Written {
   if (!('response' in method) || !('token' in method)) throw new Error('This method has no token endpoint.');
   const { response, refresh, scopes } = method;
@@ -83,6 +103,8 @@ function written(definition: Definition, method: Method, step: keyof typeof toke
   if (response.success !== undefined) put(document, response.success.pointer, response.success.equals);
   for (const [name, pointer] of Object.entries(response.keep)) put(document, pointer, keptValue(name, apiOf(definition, method)));
   put(document, at.access_token, tokens[step].access_token);
+  const identity = idToken(definition, method);
+  if (identity !== undefined) put(document, '/id_token', identity);
   if (how === 'refresh_token') put(document, at.refresh_token, tokens[step].refresh_token);
   put(document, at.token_type, response.token_types[0]);
   const ends = response.lifetime === undefined && how !== 'none';

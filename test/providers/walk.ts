@@ -5,11 +5,12 @@ import { clientNeeds } from '../../src/protocol/client-authentication.ts';
 import { apiOf } from '../../src/protocol/definition/api.ts';
 import { chosenValues } from '../../src/protocol/definition/choices.ts';
 import type { AuthorizationCodeMethod, Definition, Method } from '../../src/protocol/definition/schema.ts';
+import { claimsOf } from '../../src/protocol/definition/variables.ts';
 import { canRefresh } from '../../src/protocol/refreshable.ts';
 import { expandText } from '../../src/protocol/template.ts';
 import { createBrowser, type Page } from '../../src/sandbox/browser.ts';
 import { startTestBroker, type TestBroker } from '../harness/broker.ts';
-import { scopesAsked, tokens } from './answers.ts';
+import { account, scopesAsked, tokens } from './answers.ts';
 import { sampleInputs } from './inputs.ts';
 import { startProviderServer } from './provider-server.ts';
 import { written } from './record.ts';
@@ -117,6 +118,7 @@ async function walkOne(
     expect(last_error).toBeNull();
     expectToken(method, await root.call<Token>('GET', `/v1/connections/${connection}/token`), 'refresh');
   }
+  if (claimsOf(method)?.account !== undefined) expect(await root.call('GET', `/v1/connections/${connection}`)).toMatchObject({ account });
   server.enter('end');
   await root.call('DELETE', `/v1/connections/${connection}`);
   const sent = server.recorded();

@@ -35,10 +35,11 @@ async function noteUnderstood({ trace, link, ctx }: Test, fields: CredentialFiel
   // A provider may echo anything anywhere.
   const shown = (text: string) => (trace.masks.secretIn(text) === undefined ? text : trace.masks.hide(text));
   const lacks = missing.length === 0 ? '' : ` It lacks scopes that were asked for: ${missing.join(', ')}.`;
+  const named = fields.account === undefined ? '' : ' The ID token names the account.';
   await trace.note({
     step: 'understood',
     outcome: 'ok',
-    what: `The answer holds a credential that can be used.${lacks}`,
+    what: `The answer holds a credential that can be used.${named}${lacks}`,
     understood: {
       token_type: fields.token_type,
       expires_in: fields.lifetimeS,

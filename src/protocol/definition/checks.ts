@@ -7,6 +7,7 @@ import { consistencyFaults } from './consistency.ts';
 import { declarationFaults } from './declarations.ts';
 import { type Path, pointerOf } from './faults.ts';
 import { grantTypeFaults } from './grant-types.ts';
+import { idTokenFaults } from './id-token.ts';
 import { bases } from './inputs.ts';
 import { nearest } from './nearest.ts';
 import { parameterFaults } from './parameters.ts';
@@ -167,6 +168,7 @@ export function definitionFaults(definition: Definition, options: Options): Faul
           ...consistencyFaults(method, inputs, path),
           ...callbackInputFaults(method, inputs, path),
           ...tokenCallFaults(definition, method, path),
+          ...idTokenFaults(definition, method, path),
         ].map(([at, detail]) => fault(at, detail)),
       ];
     }),

@@ -61,6 +61,15 @@ export const response = z
       .optional()
       .describe('An answer without this value is a failure.'),
     keep: z.record(name, pointer).default({}).describe('Values to keep as extras, by the name they get.'),
+    id_token: z
+      .strictObject({
+        keep: z.record(name, pointer).default({}).describe('Claims to keep as extras, by the name they get.'),
+        account: pointer.optional().describe('The claim that names the account, one that never changes, as /sub; a reconnect must name the same.'),
+      })
+      .optional()
+      .describe(
+        'What is read of the ID token (OpenID Connect) in the answer to a code: pointers into its claims. An answer without a usable one is a failure. At a refresh none need come; one that names somebody else ends the connection.',
+      ),
   })
   .prefault({});
 

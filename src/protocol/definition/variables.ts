@@ -49,8 +49,11 @@ const each = (path: Path, templates: Readonly<Record<string, string>> | undefine
 
 const answered = (method: Method): string[] => (method.grant === 'authorization_code' && method.callback.state === 'echoed' ? ['state'] : []);
 const fromCallback = (method: Method): string[] => ('callback' in method ? method.callback.keep : []);
+/** What is read of the ID token. */
+export const claimsOf = (method: Method) => ('response' in method && 'id_token' in method.response ? method.response.id_token : undefined);
 const fromAnswer = (method: Method): string[] => [
   ...('response' in method ? Object.keys(method.response.keep) : []),
+  ...Object.keys(claimsOf(method)?.keep ?? {}),
   ...method.after.flatMap(({ keep }) => Object.keys(keep)),
 ];
 /** The names of all that is kept of callbacks and answers. */

@@ -4,7 +4,7 @@ import { isOpenHost } from './choices.ts';
 import { type Path, pointerOf } from './faults.ts';
 import { declaredInputs } from './inputs.ts';
 import type { Api, Definition, Method } from './schema.ts';
-import { methodPlaces } from './variables.ts';
+import { claimsOf, methodPlaces } from './variables.ts';
 
 /** What is allowed and still worth a second look, each by a stable code. */
 export const warningCodes = [
@@ -146,10 +146,12 @@ export function warningsOf(definition: Definition, base?: Definition): Warning[]
       'No probe: a credential that the provider has ended is found out late. Give a cheap call as api.probe.',
     ],
     [
-      api.probe !== undefined && api.account === undefined,
+      api.probe !== undefined &&
+        api.account === undefined &&
+        !Object.values(definition.methods).every((method) => claimsOf(method)?.account !== undefined),
       ['api'],
       'no_account',
-      'No account: a reconnect with another account is not noticed. Give the pointer to it in the probe’s answer as api.account.',
+      'No account: a reconnect with another account is not noticed. Give the pointer to it in the probe’s answer as api.account, or the claim of the ID token as response.id_token.account.',
     ],
     ...Object.entries(definition.methods).flatMap(([name, method]) => methodWarnings(definition, method, ['methods', name])),
   ]);
