@@ -48,6 +48,7 @@ export const sound: Readonly<Record<string, Method>> = {
     refresh: { how: 'exchange_current', endpoint: '{at}/second', params: { first: '{access_token}' } },
   }),
   user: web(),
+  claims: web({ response: { id_token: { account: '/sub', keep: { who: '/sub' } } } }),
   'in-path': web({
     api: { token: { in: 'path', prefix: 'bot' } },
     after: [{ path: '/me' }],

@@ -34,8 +34,8 @@ type Exchange = {
   response: ServerResponse;
 };
 
-const jwt = (last: string) =>
-  [{ alg: 'RS256' }, { sub: 'ada' }]
+const jwt = (owner: string, last: string) =>
+  [{ alg: 'RS256' }, { sub: 'ada', aud: `client-of-${owner}`, exp: Math.floor(Date.now() / 1000) + 3_600 }]
     .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
     .concat(last)
     .join('.');
@@ -97,7 +97,7 @@ export async function startTalker(markers: Markers, secretOf: (owner: string) =>
   });
 
   function document({ owner, what, received }: Exchange): Record<string, unknown> {
-    const id_token = jwt(make('id token', owner));
+    const id_token = jwt(owner, make('id token', owner, 'plain'));
     note('id token', owner, id_token);
     const first = owner === 'chain' && what === 'token' ? { access_token: make('first token', owner), token_type: 'Bearer' } : credential(owner);
     return { ...first, id_token, received, id: 'ada', nested: { received: [received] } };

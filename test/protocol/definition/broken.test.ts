@@ -493,6 +493,19 @@ const broken: [what: string, text: string, pointer: string, detail: string][] = 
     'Must be one of HMAC-SHA1, HMAC-SHA256, RSA-SHA1, PLAINTEXT.',
   ],
   [
+    'claim without a slash',
+    changed(['/methods/web/response', { id_token: { account: 'sub' } }]),
+    '/methods/web/response/id_token/account',
+    'Must be: a JSON pointer (RFC 6901), as in /data/access_token.',
+  ],
+  ['claims as a list', changed(['/methods/web/response', { id_token: { keep: ['sub'] } }]), '/methods/web/response/id_token/keep', 'Must be …'],
+  [
+    'claim that is not kept',
+    changed(['/api', { base_url: '{extras.api_url}' }], ['/methods/web/response', { id_token: { keep: { apiurl: '/api_url' } } }]),
+    '/api/base_url',
+    '{extras.api_url} is not a value that is kept, or has none here.',
+  ],
+  [
     'token in path, in another word',
     changed(['/api', { base_url: 'https://a.com', token: { in: 'url' } }]),
     '/api/token/in',

@@ -138,6 +138,18 @@ const refusals: [string, string, unknown, string, RegExp][] = [
     '/api/sign/param',
     /of its own/,
   ],
+  // Claims of the ID token.
+  ['an ID token of which nothing is read', `${web}/response/id_token`, {}, `${web}/response/id_token`, /say account or keep/],
+  ['an account that is named twice', `${web}/response/id_token`, { account: '/sub' }, `${web}/response/id_token/account`, /api.account already/],
+  ['a claim by a taken name', `${web}/response/id_token`, { keep: { home: '/h' } }, `${web}/response/id_token/keep/home`, /another name/],
+  ['a claim by a name of the callback', `${web}/response/id_token`, { keep: { realm: '/h' } }, `${web}/response/id_token/keep/realm`, /another name/],
+  [
+    'an ID token without an end user',
+    '/methods/machine',
+    { grant: 'client_credentials', token_endpoint: 'https://acme.com/t', response: { id_token: { keep: { a: '/a' } } } },
+    '/methods/machine/response/id_token',
+    /only authorization_code/,
+  ],
   // A token in the path.
   ['a token in the path of nothing', '/api', { token: { in: 'path' } }, '/api/token/in', /give that/],
   ['a token behind a query', '/api', { base_url: 'https://acme.com/?a=b', token: { in: 'path' } }, '/api/base_url', /leave the query out/],

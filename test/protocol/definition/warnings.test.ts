@@ -58,6 +58,13 @@ it('warns of a missing probe, and of a base that has ended its service', () => {
   expect(warningsOf(definitionOf(quiet()), base).map(({ pointer, code }) => `${pointer} ${code}`)).toContain('/extends extends_retired');
 });
 
+it('an account that a claim names is one', () => {
+  const tree = put(put(quiet(), '/methods/web/callback/keep', []), '/api/account', undefined);
+  put(tree, '/methods/web/response/id_token', { account: '/sub' });
+  expect(told(tree)).toEqual(['/api no_account']);
+  expect(told(put(tree, '/methods/signed', undefined))).toEqual([]);
+});
+
 it('has a case for each code, and a sentence with each', () => {
   const seen = new Set([...cases.map(([, , expected]) => expected.split(' ')[1]), 'no_probe', 'extends_retired']);
   expect([...seen].sort()).toEqual([...warningCodes].sort());
