@@ -17,9 +17,10 @@ type Inputs = Record<string, Input>;
  * it, who knows her.
  */
 export function withOwners(definition: Definition): Definition {
+  const shared = owned(definition.inputs, new Set(Object.values(definition.methods).flatMap((method) => [...hostsOf(method)])));
   const methods = Object.entries(definition.methods).map(([id, method]): [string, Method] => {
     const own = owned(method.inputs, hostsOf(method));
-    const all = { ...definition.inputs, ...own };
+    const all = { ...shared, ...own };
     const names = speaksFor(method, all);
     const spoken = Object.entries(all).filter(([name, { asked_of }]) => asked_of === 'end_user' && names.has(name));
     return [
@@ -27,8 +28,7 @@ export function withOwners(definition: Definition): Definition {
       { ...method, inputs: { ...own, ...Object.fromEntries(spoken.map(([name, input]) => [name, { ...input, asked_of: 'caller' as const }])) } },
     ];
   });
-  const hosts = new Set(Object.values(definition.methods).flatMap((method) => [...hostsOf(method)]));
-  return { ...definition, inputs: owned(definition.inputs, hosts), methods: Object.fromEntries(methods) };
+  return { ...definition, inputs: shared, methods: Object.fromEntries(methods) };
 }
 
 /** The names of the inputs that stand in the method's addresses. */
