@@ -53,7 +53,7 @@ const tries = 6;
 
 /**
  * Sends a line; passing troubles are waited out. A connection is made once however often that is. `text` is undefined for a line that was too
- * long to be kept. Throws what says that the broker stays away.
+ * long to be kept. Throws what says that no other line has a chance: the broker stays away, or the key is none any more.
  */
 export async function sendLine(client: GrantryClient, text: string | undefined, digest: string): Promise<Became> {
   if (text === undefined) return failed('too_long', 'The line is longer than anything that can be imported.');
@@ -68,7 +68,8 @@ export async function sendLine(client: GrantryClient, text: string | undefined, 
         continue;
       }
       if (error instanceof UsageError) return failed('invalid_line', error.message);
-      if (!(error instanceof GrantryProblem) || error.code === 'unknown') throw error;
+      // A key that has ended would be refused with each line, until nobody from here is heard any more.
+      if (!(error instanceof GrantryProblem) || error.code === 'unknown' || error.status === 401) throw error;
       return failed(error.code, sentenceOf(error));
     }
   }

@@ -23,14 +23,15 @@ const wantsJson = (): boolean => process.argv.includes('--json');
 const program = new Command('grantry')
   .description('The command line of Grantry, an open OAuth broker.')
   .option('--url <address>', `where the broker is; GRANTRY_URL, or ${defaultUrl}, without`)
-  .option('--api-key-file <file>', 'a file with the API key; GRANTRY_API_KEY, or the root key of a broker started here, without')
+  .option('--api-key-file <file>', 'a file with the API key; GRANTRY_API_KEY, or the root key of the broker here, without')
   .option('--project <id>', 'with the root key: the project that is meant')
   .option('--json', 'answers as JSON, for programs')
   .showSuggestionAfterError()
   .exitOverride()
+  .configureHelp({ showGlobalOptions: true })
   // A program is told in the way that it asked for.
   .configureOutput({ outputError: (text, write) => (wantsJson() ? undefined : write(text)) })
-  .addHelpText('after', '\nEnds with 0: done. 1: it failed. 2: wrong call. 3: the broker cannot be reached. 4: not allowed.');
+  .addHelpText('after', '\nEnds with 0: done. 1: it failed. 2: wrong call. 3: the broker cannot be reached. 4: not allowed. 130: broken off.');
 
 for (const add of [
   providerCommands,

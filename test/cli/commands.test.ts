@@ -304,6 +304,7 @@ describe('what ends a command otherwise', () => {
 test('what a help names is an option', async () => {
   const { out } = await grantry('integration rotate-secret --help');
   expect(out.match(/--keep-old[\w-]*/g)).toEqual(['--keep-old-file', '--keep-old-file']);
+  expect(out).toMatch(/^ +--json +answers as JSON/m);
 });
 
 const shell = promisify(execFile);

@@ -225,3 +225,20 @@ test('of a file with nothing but failures the first ones are told; a report that
   expect(refused).toMatchObject({ code: 2, out: '', err: expect.stringContaining('The report cannot be written to') });
   expect((await users()).includes('user-7001')).toBe(false);
 });
+
+test('a key that ends in the middle ends the import: no line is failed for it', async () => {
+  const input = join(dir, 'ended-key.jsonl');
+  const count = 60;
+  await writeFile(input, Array.from({ length: count }, (_, n) => lineOf(8000 + n)).join('\n'));
+  const { key } = await world.clientWith(['connect', 'admin']);
+  const running = program.start(['--json', 'import', input, '--concurrency', '1'], { ...env(), GRANTRY_API_KEY: key });
+  while ((await reportOf(`${input}.report.jsonl`)).length < 3) await sleep(5);
+  const [newest] = (await world.root.call<{ data: { id: string }[] }>('GET', '/v1/api-keys')).data;
+  await world.root.call('DELETE', `/v1/api-keys/${newest?.id}`);
+  const { code, out, err } = await running.ended;
+  expect([code, JSON.parse(err).code]).toEqual([4, 'unauthorized']);
+  const counts = JSON.parse(out);
+  expect(counts.failed).toBe(0);
+  expect(counts.imported + counts.not_sent).toBe(count);
+  expect((await program.run(['import', input], env())).out).toContain(`${counts.not_sent} imported, ${counts.imported} done before, 0 failed.`);
+});

@@ -36,7 +36,7 @@ type Options = { report?: string; concurrency?: string };
 type Counts = { imported: number; done_before: number; failed: number; not_sent: number };
 type Run = { on: Work; target: string; report: Report; counts: Counts; tell: (line: number, error: { code: string; detail: string }) => void };
 
-/** Does what a line asks for, unless somebody found out that the broker stays `away`; what says so comes back. */
+/** Does what a line asks for, unless it is known to be in vain (`away`); what says so comes back. */
 async function workOff({ on, target, report, counts, tell }: Run, { line, text: given }: Line, away: unknown): Promise<unknown> {
   const text = given?.trim();
   const digest = digestOf(target, text ?? `line ${line}`);
