@@ -52,6 +52,12 @@ export async function compileShippedProviders(dir: string, target: string): Prom
   await writeFile(target, JSON.stringify({ digest: digestOf(sources), definitions: Object.fromEntries(parseSources(sources)) }));
 }
 
+/** For who starts a broker or builds one: the first faults, each with its file. */
+function told(faults: readonly Fault[]): string {
+  const first = faults.slice(0, 5).map(({ pointer, detail }) => `\n  ${pointer.slice(1)}  ${detail}`);
+  return `The definitions in providers/ have faults:${first.join('')}${faults.length > first.length ? `\n  and ${faults.length - first.length} more` : ''}`;
+}
+
 function parseSources(sources: readonly Source[]): Map<string, Definition> {
   const faults: Fault[] = [];
   const collect = <T>(file: string, read: () => T): T | undefined => {
@@ -78,6 +84,6 @@ function parseSources(sources: readonly Source[]): Map<string, Definition> {
     if (definition.id !== id) faults.push({ pointer: pointerOf([file, 'id']), detail: `Must be ${id}, as the file is called.` });
     definitions.set(id, definition);
   }
-  if (faults.length > 0) throw new GrantryError('invalid_definition', { errors: faults });
+  if (faults.length > 0) throw new GrantryError('invalid_definition', { detail: told(faults), errors: faults });
   return definitions;
 }

@@ -37,6 +37,10 @@ it('tells the faults of all files at once', async () => {
   await put('good.yaml', app('good'));
   await expect(loadShippedProviders(dir)).rejects.toMatchObject({
     code: 'invalid_definition',
+    // What is read by whoever starts a broker.
+    message: expect.stringMatching(
+      /^The definitions in providers\/ have faults:\n {2}broken\.yaml {2}Line 1, .+\n {2}misnamed\.yaml\/id {2}Must be misnamed/,
+    ),
     details: {
       errors: [
         { pointer: '/broken.yaml', detail: expect.stringMatching(/^Line 1, column \d+: /) },
