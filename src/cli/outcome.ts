@@ -81,5 +81,8 @@ export function outcomeOf(error: unknown, url: string): Outcome {
     const detail = `Nothing answers at ${url}. Is the broker running there? Set GRANTRY_URL or --url to its address.`;
     return strange(detail);
   }
+  // A file that was ours to write, such as a report on a disk that is full.
+  if (error instanceof Error && 'syscall' in error)
+    return { text: `failed: ${error.message}.`, exitCode: exitCodes.failed, problem: { code: 'failed', detail: error.message } };
   throw error;
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { missingAt } from '../../src/cli/missing.ts';
 import { outcomeOf } from '../../src/cli/outcome.ts';
@@ -19,4 +20,15 @@ test('a broker that has a sentence of its own is not talked over', () => {
   expect(at({})).toBe('not_found: There is no provider "x" here.');
   expect(at({ detail: 'There is no such project.' })).toBe('not_found: There is no such project.');
   expect(told({})).toBe('not_found: No such thing.');
+});
+
+test('a file that fails in the middle of the work is told in a sentence; a fault of ours is not hidden', () => {
+  let failed: unknown;
+  try {
+    readFileSync('/nowhere/at/all');
+  } catch (error) {
+    failed = error;
+  }
+  expect(outcomeOf(failed, '')).toMatchObject({ exitCode: 1, text: expect.stringMatching(/^failed: ENOENT: .+\.$/) });
+  expect(() => outcomeOf(new TypeError('x'), '')).toThrow(TypeError);
 });
