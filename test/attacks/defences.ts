@@ -228,8 +228,8 @@ export const defences = {
     edits: [
       {
         file: 'src/protocol/definition/owners.ts',
-        snippet: "asked_of === 'end_user' && names.has(name)",
-        without: "!OFF && asked_of === 'end_user' && names.has(name)",
+        snippet: "input.asked_of === 'end_user' && optionsOf(input) === undefined",
+        without: "!OFF && input.asked_of === 'end_user' && optionsOf(input) === undefined",
       },
     ],
   },

@@ -17,18 +17,13 @@ type Inputs = Record<string, Input>;
  * it, who knows her.
  */
 export function withOwners(definition: Definition): Definition {
-  const shared = owned(definition.inputs, new Set(Object.values(definition.methods).flatMap((method) => [...hostsOf(method)])));
+  const hosts = new Set(Object.values(definition.methods).flatMap((method) => [...hostsOf(method)]));
+  const inputs = owned(definition.inputs, hosts);
   const methods = Object.entries(definition.methods).map(([id, method]): [string, Method] => {
     const own = owned(method.inputs, hostsOf(method));
-    const all = { ...shared, ...own };
-    const names = speaksFor(method, all);
-    const spoken = Object.entries(all).filter(([name, { asked_of }]) => asked_of === 'end_user' && names.has(name));
-    return [
-      id,
-      { ...method, inputs: { ...own, ...Object.fromEntries(spoken.map(([name, input]) => [name, { ...input, asked_of: 'caller' as const }])) } },
-    ];
+    return [id, { ...method, inputs: { ...own, ...spoken(method, { ...inputs, ...own }) } }];
   });
-  return { ...definition, inputs: shared, methods: Object.fromEntries(methods) };
+  return { ...definition, inputs, methods: Object.fromEntries(methods) };
 }
 
 /** The names of the inputs that stand in the method's addresses. */
@@ -48,11 +43,13 @@ function owned(inputs: Inputs, hosts: ReadonlySet<string>): Inputs {
 /** Parts of a method that make its token requests. */
 const requestParts: ReadonlySet<unknown> = new Set(['token_endpoint', 'token', 'assertion', 'client_assertion', 'application_token', 'refresh']);
 
-/** The inputs that say in whose name our registration speaks; none where the end user proves herself with a secret. */
-function speaksFor(method: Method, inputs: Inputs): Set<string> {
-  if (method.grant !== 'client_credentials' && method.grant !== 'jwt_bearer') return new Set();
+/** The inputs that say in whose name our registration speaks, asked of the caller; none where the end user proves herself with a secret. */
+function spoken(method: Method, inputs: Inputs): Inputs {
+  if (method.grant !== 'client_credentials' && method.grant !== 'jwt_bearer') return {};
   const places = methodPlaces(method, []).filter(({ path }) => requestParts.has(path[0]));
-  const named = places.flatMap(({ template }) => templateNames(template)).filter((name) => Object.hasOwn(inputs, name));
-  const proves = named.some((name) => inputs[name]?.secret && inputs[name].asked_of !== 'integration');
-  return new Set(proves ? [] : named.filter((name) => optionsOf(inputs[name] ?? {}) === undefined));
+  const named = new Set(places.flatMap(({ template }) => templateNames(template)));
+  const said = Object.entries(inputs).filter(([name]) => named.has(name));
+  if (said.some(([, { secret, asked_of }]) => secret && asked_of !== 'integration')) return {};
+  const free = said.filter(([, input]) => input.asked_of === 'end_user' && optionsOf(input) === undefined);
+  return Object.fromEntries(free.map(([name, input]) => [name, { ...input, asked_of: 'caller' as const }]));
 }
