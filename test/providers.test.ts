@@ -55,8 +55,9 @@ describe('the shipped providers', () => {
     const open = [...providers.values()].filter((definition) => Object.values(definition.methods).some((each) => hasOpenHost(definition, each)));
     expect(open.map(({ id }) => id).sort()).toEqual(
       (
-        'arcgis-enterprise auth0 authelia authentik bitrix24 clerk cloudfoundry cognito coupa databricks frappe fusionauth generic-oauth2 gitea gitlab ' +
-        'instructure jira jumpcloud keycloak kinde logto mastodon mattermost mediawiki nextcloud okta osso pocketid propelauth salesforce ' +
+        'arcgis-enterprise auth0 authelia authentik bitrix24 clerk cloudfoundry cognito coupa databricks frappe fusionauth generic-oauth2 gitea ' +
+        'github-enterprise-server gitlab gitlab-self-managed ' +
+        'instructure jira jumpcloud keycloak kinde logto mastodon mattermost mediawiki nextcloud okta osso pocketid propelauth salesforce salesforce-sandbox ' +
         'surfconext tailscale usos workday zammad zitadel'
       ).split(' '),
     );

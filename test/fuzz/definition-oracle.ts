@@ -26,7 +26,8 @@ export function addressesOf(value: unknown, path = ''): Found[] {
   return Object.entries(value).flatMap(([name, inner]): Found[] => {
     const at = `${path}/${name}`;
     const isAddress =
-      /(?:_endpoint|^endpoint|^issuer|^base_url)$/.test(name) && !/\/(?:inputs|params|keep|rename|headers|json|form|sets|claims)\//.test(at);
+      /(?:_endpoint|^endpoint|^issuer|^base_url)$/.test(name) &&
+      !/\/(?:inputs|params|keep|rename|headers|json|form|sets|claims|assertion|client_assertion)\//.test(at);
     const isCall = name === 'path' && /\/(?:probe|after\/\d+)\/path$/.test(at);
     if (typeof inner === 'string') return isAddress || (isCall && !inner.startsWith('/')) ? [{ path: at, template: inner }] : [];
     return addressesOf(inner, at);

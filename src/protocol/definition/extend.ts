@@ -9,13 +9,16 @@ const maxChain = 5;
 /** What a definition says of itself only. */
 const own = new Set(['id', 'extends', '$schema', 'aliases']);
 
-function merge(base: Plain | undefined, over: Plain): Plain {
+/** The fields of a method's own `api`: there null is a value, which takes away what the methods share. */
+const isOwnApi = (path: readonly string[]): boolean => path.length === 3 && path[0] === 'methods' && path[2] === 'api';
+
+function merge(base: Plain | undefined, over: Plain, path: readonly string[] = []): Plain {
   if (!isPlainObject(over)) return over;
   const under = isPlainObject(base) ? base : {};
   const merged = new Map(Object.entries(under));
   for (const [name, value] of Object.entries(over)) {
-    if (value === null) merged.delete(name);
-    else merged.set(name, merge(under[name], value));
+    if (value === null && !isOwnApi(path)) merged.delete(name);
+    else merged.set(name, merge(under[name], value, [...path, name]));
   }
   return Object.fromEntries(merged);
 }
@@ -37,7 +40,7 @@ function chainOf(definition: PlainObject, base: Base): PlainObject[] {
 }
 
 /**
- * Resolves `extends`: a deep merge over the base, where lists and scalars replace and null removes (RFC 7396).
+ * Resolves `extends`: a deep merge over the base, where lists and scalars replace and null removes (RFC 7396), but for a method's own `api`.
  * What comes back stands by itself and extends nothing. Throws `invalid_definition`: no such base, a cycle, or a chain
  * of more than five.
  */

@@ -65,6 +65,19 @@ methods:
     expect(extendDefinition({ extends: 'base' }, definitions({ base }))).toEqual({ name: 'Base', methods: {} });
   });
 
+  it('keeps null in the API of a method, which takes away what the methods share', () => {
+    const base = { id: 'base', api: { probe: 'all' }, methods: { web: {}, app: { api: { probe: null, account: 'a' }, label: 'x' } } };
+    const over = {
+      extends: 'base',
+      api: { probe: 'mine' },
+      methods: { web: { api: { account: null } }, app: { api: { account: 'b' }, label: null } },
+    };
+    expect(extendDefinition(over, definitions({ base }))).toEqual({
+      api: { probe: 'mine' },
+      methods: { web: { api: { account: null } }, app: { api: { probe: null, account: 'b' } } },
+    });
+  });
+
   it('may take the id of what it extends', () => {
     const github = { id: 'github', name: 'GitHub' };
     expect(extendDefinition({ id: 'github', extends: 'github' }, definitions({ github }))).toEqual(github);
