@@ -4,8 +4,11 @@ import { describe, expect, it } from 'vitest';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
 import { loadShippedProviders } from '../src/outside/shipped-providers.ts';
-import { hasOpenHost } from '../src/protocol/definition/inputs.ts';
+import { isOpenHost } from '../src/protocol/definition/choices.ts';
+import { declaredInputs, hasOpenHost } from '../src/protocol/definition/inputs.ts';
 import { definitionJsonSchema } from '../src/protocol/definition/json-schema.ts';
+import { methodPlaces } from '../src/protocol/definition/variables.ts';
+import { templateNames } from '../src/protocol/template.ts';
 
 const dir = fileURLToPath(new URL('../providers/', import.meta.url));
 const providers = await loadShippedProviders(dir);
@@ -49,6 +52,19 @@ describe('the shipped providers', () => {
     expect(providers.get(id)?.documentation).toMatch(/^https:\/\//);
     // One that extends another need not say all that the schema asks for.
     if (!('extends' in Object(value))) expect(validator.safeParse(value).error).toBeUndefined();
+  });
+
+  it('a host that is sent our secret is the integration’s in every method', () => {
+    const found = [...providers.values()].flatMap((definition) =>
+      Object.entries(definition.methods).flatMap(([name, each]) => {
+        const named = new Set(methodPlaces(each, []).flatMap(({ kind, template }) => (kind === 'url' ? templateNames(template) : [])));
+        const inputs = Object.entries(declaredInputs(definition, each));
+        return inputs
+          .filter(([input, said]) => named.has(input) && isOpenHost(said) && said.asked_of !== 'integration')
+          .map(([input]) => [definition.id, name, input]);
+      }),
+    );
+    expect(found).toEqual([]);
   });
 
   it('only these let the inputs choose the host', () => {

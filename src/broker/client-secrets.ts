@@ -17,8 +17,8 @@ type Registered = Pick<IntegrationRecord, 'project_id' | 'id' | 'secret_version'
 const accepted = new WeakMap<Store, Map<string, { version: number; index: number }>>();
 const mostRemembered = 1_000;
 
-/** No further secret is tried later than this: one more request has to end well inside the lease of a refresh (45 s). */
-const latestTryMs = 20_000;
+/** No further secret is tried later than this: one more try, which may be two requests, has to end well inside the lease of a refresh (45 s). */
+const latestTryMs = 10_000;
 
 /** Refusals that leave open whether it is the secret: the code or the refresh token may have been looked at. */
 const openQuestions: ReadonlySet<GrantryError['details']['nature']> = new Set(['unexplained', 'unentitled']);

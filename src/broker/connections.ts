@@ -15,7 +15,7 @@ import { ageFromNow, ageSince, storeCredential } from './credentials.ts';
 import { completeGiven } from './given-inputs.ts';
 import { grantContext, openClient } from './grant-context.ts';
 import { newId } from './ids.ts';
-import { markMisconfigured, markRecovered } from './integrations.ts';
+import { clientFaults, markMisconfigured, markRecovered } from './integrations.ts';
 import { learnMore } from './learn-more.ts';
 import { connectionInputsPlace } from './places.ts';
 import type { ConnectionRecord, EndUser, IntegrationRecord } from './records.ts';
@@ -115,12 +115,23 @@ export async function createConnection(world: World, project: string, body: Conn
   const errors = [...faults, ...missing.map(({ name, input }) => ({ pointer: `/inputs/${name}`, detail: `${input.label} is needed.` }))];
   if (errors.length > 0) throw invalid(errors);
 
+  const client = await openClient(world, integration);
+  if (methodName !== integration.method) {
+    // The registration was made for another method: what it lacks for this one is no fault of it.
+    const { client_id, client_secret, private_key_jwk } = client;
+    const lacking = clientFaults(method, { client_id, client_secrets: client_secret === undefined ? [] : [client_secret], private_key_jwk });
+    if (lacking.length > 0)
+      throw invalid(
+        lacking.map(({ detail }) => ({ pointer: '/grant', detail: `${detail} The integration is registered for ${integration.method}.` })),
+      );
+  }
+
   const scopes = body.scopes ?? integration.scopes;
   let ageMs = ageFromNow(world);
   let ctx = grantContext(world, {
     definition: provider.definition,
     method: methodName,
-    client: await openClient(world, integration),
+    client,
     inputs: values,
   });
   let credential: Credential;

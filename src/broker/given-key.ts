@@ -31,6 +31,9 @@ export function givenKey({ private_key_jwk: jwk, private_key_pem: pem, private_k
   const key = readPrivateKey(pem);
   const made = key === undefined ? undefined : jwkOf(key, kid);
   return made === undefined
-    ? none('/private_key_pem', 'Must be a private key in PEM form that can sign (RSA, P-256, P-384, P-521 or Ed25519), without a passphrase.')
+    ? none(
+        '/private_key_pem',
+        'Must be a private key in PEM form that can sign (RSA of 2048 bits at least, P-256, P-384, P-521 or Ed25519), without a passphrase.',
+      )
     : { jwk: made, faults: [] };
 }

@@ -62,7 +62,7 @@ function invalid(errors: readonly Fault[]): GrantryError {
 type ClientParts = { client_id: string; client_secrets: readonly string[]; private_key_jwk: Record<string, unknown> | undefined };
 
 /** What the method needs of the client registration; faults point into the body. */
-function clientFaults(method: Method, { client_id, client_secrets, private_key_jwk }: ClientParts): Fault[] {
+export function clientFaults(method: Method, { client_id, client_secrets, private_key_jwk }: ClientParts): Fault[] {
   const faults: Fault[] = [];
   const given = { client_id: client_id !== '', client_secret: client_secrets.length > 0, private_key_jwk: private_key_jwk !== undefined };
   const need = (field: keyof typeof given) => {

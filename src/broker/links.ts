@@ -1,3 +1,4 @@
+import type { Input } from '../protocol/definition/schema.ts';
 import { GrantryError } from '../protocol/errors.ts';
 import { unionOf } from '../protocol/scopes.ts';
 import { findProvider, methodOf } from './catalog.ts';
@@ -40,6 +41,12 @@ async function reconnected(world: World, project: string, body: LinkBody): Promi
   return connection;
 }
 
+const unsaidDetail: Readonly<Record<Input['asked_of'], string>> = {
+  end_user: 'is needed.',
+  caller: 'has to come with the link: no page asks the end user for it.',
+  integration: 'has to be set by the integration, which does not say it yet: change its inputs.',
+};
+
 /**
  * Makes a single-use link; everything the flow needs is fixed now. The URL holds a 256-bit token of which only the
  * SHA-256 is kept. Throws `invalid_request` with the pointer of each fault; `rate_limited` when the project makes links too fast, or has too many
@@ -63,11 +70,8 @@ export async function createLink(
 
   const { given, missing, faults } = await completeGiven(world, { integration, definition: provider.definition, method, given: body.inputs ?? {} });
   const unsaid = missing
-    .filter(({ input }) => input.asked_of === 'caller')
-    .map(({ name, input }) => ({
-      pointer: `/inputs/${name}`,
-      detail: `${input.label} has to come with the link: no page asks the end user for it.`,
-    }));
+    .filter(({ input }) => input.asked_of !== 'end_user')
+    .map(({ name, input }) => ({ pointer: `/inputs/${name}`, detail: `${input.label} ${unsaidDetail[input.asked_of]}` }));
   const errors = [...faults, ...unsaid];
   if (errors.length > 0) throw new GrantryError('invalid_request', { detail: 'The inputs are not valid.', errors });
 

@@ -67,7 +67,7 @@ function givenKey({ key, key_id }: JwtBearerMethod['assertion'], values: Readonl
   const alg = read === undefined ? undefined : algorithmOf(read);
   if (read === undefined || alg === undefined) {
     throw new GrantryError('invalid_grant', {
-      detail: 'What was given is not a private key in PEM form that can sign (RSA, P-256, P-384, P-521 or Ed25519).',
+      detail: 'What was given is not a private key in PEM form that can sign (RSA of 2048 bits at least, P-256, P-384, P-521 or Ed25519).',
     });
   }
   const kid = key_id === undefined ? '' : expandText(key_id, values);

@@ -5,8 +5,9 @@ import { signingAlgorithms } from '../protocol/private-key.ts';
 
 const known: ReadonlySet<string> = new Set(signingAlgorithms);
 
-/** Seconds that an assertion is valid. */
+/** An assertion is good for a minute, some of which has passed: clocks differ, and one from the future is refused. Seconds. */
 const lifetimeS = 60;
+const passedS = 15;
 
 /** A key that signs, and how its signatures are told: `alg` and, where the provider knows several keys, `kid` (RFC 7515 section 4.1). */
 export type SigningKey = { key: CryptoKey | KeyObject | Uint8Array; alg: string; kid?: string };
@@ -40,7 +41,7 @@ export async function registeredKey({ private_key_jwk }: ClientRegistration): Pr
 
 /** The JWT of RFC 7523 section 3: signed, one minute, one use. Throws what jose throws when the key does not fit `alg`. */
 export function signedJwt({ key, alg, kid }: SigningKey, { issuer, subject, audience, claims = {}, now, jti }: Assertion): Promise<string> {
-  const issuedAt = Math.floor(now.getTime() / 1000);
+  const issuedAt = Math.floor(now.getTime() / 1000) - passedS;
   const jwt = new SignJWT({ ...claims }).setProtectedHeader({ alg, ...(kid !== undefined && { kid }), typ: 'JWT' }).setIssuer(issuer);
   if (subject !== undefined) jwt.setSubject(subject);
   return jwt

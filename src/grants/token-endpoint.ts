@@ -9,7 +9,7 @@ import type {
   JwtBearerMethod,
   TokenResponseMap,
 } from '../protocol/definition/schema.ts';
-import { GrantryError } from '../protocol/errors.ts';
+import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { GrantContext } from '../protocol/grant.ts';
 import { expandHeaders, expandParameters, nameParameters } from '../protocol/parameters.ts';
 import { isPresentable } from '../protocol/present.ts';
@@ -72,30 +72,40 @@ export async function requestToken(
     method: to?.method ?? method.token.method,
     endpoint,
     format: to?.format ?? method.token.format,
-    params: signed(ctx, endpoint, nameParameters({ ...standard, ...authentication.params }, { ...naming, params, values: all })),
+    params: withSignature(ctx, endpoint, nameParameters({ ...standard, ...authentication.params }, { ...naming, params, values: all })),
     headers: { ...expandHeaders(method.token.headers, { ...all, ...secretValue(method.token.headers, ctx.client) }), ...authentication.headers },
   });
   const sentAt = now();
   const answer = await door(request);
-  // A key of the end user's that comes alone proves nothing of us.
-  const isHers = method.grant === 'jwt_bearer' && method.assertion.key !== undefined && method.token_endpoint_auth_method === 'none';
-  const refused = isHers ? 'invalid_grant' : refusedBy401[method.grant];
+  const signed = method.grant === 'jwt_bearer' && method.assertion.key === undefined;
   const response = mergePointers(method.response, to?.response ?? {});
-  const fields = parseTokenAnswer(answer, {
+  const read = {
     response,
     separator: method.scopes.separator,
     requested,
     sentAt,
-    refused,
+    refused: refusedBy401[method.grant],
     held: standard['refresh_token'],
     ...(idToken !== undefined && { idToken: { need: idToken, clientId: ctx.client.client_id, issuer: issuerOf(ctx) } }),
-  });
+  };
+  const fields = withBlame(method, () => parseTokenAnswer(answer, { ...read, signed }));
   if (isPresentable(apiOf(ctx.definition, method), fields.access_token)) return fields;
   throw new GrantryError('bad_provider_answer', { detail: 'The answer holds a token that cannot stand in the path of a call.' });
 }
 
+/** A key of the end user's that comes alone proves nothing of us: whatever the provider refuses is hers. */
+function withBlame<T>(method: TokenMethod, read: () => T): T {
+  const isHers = method.grant === 'jwt_bearer' && method.assertion.key !== undefined && method.token_endpoint_auth_method === 'none';
+  if (!isHers) return read();
+  try {
+    return read();
+  } catch (cause) {
+    throw isGrantryError(cause, 'invalid_client') ? new GrantryError('invalid_grant', { detail: cause.message, cause }) : cause;
+  }
+}
+
 /** The parameters and, where the definition says `token.sign`, the signature over them and over the query of the address. */
-function signed({ method, client, now }: GrantContext<TokenMethod>, endpoint: string, params: Map<string, string>): Map<string, string> {
+function withSignature({ method, client, now }: GrantContext<TokenMethod>, endpoint: string, params: Map<string, string>): Map<string, string> {
   const { sign } = method.token;
   if (sign === undefined) return params;
   const { pathname, searchParams } = new URL(endpoint);

@@ -7,7 +7,8 @@ const curves: Readonly<Record<string, (typeof signingAlgorithms)[number]>> = { p
 
 /** The algorithm that a key of this kind signs with where nobody says another; undefined when it cannot sign so that others can check it. */
 export function algorithmOf({ asymmetricKeyType: type, asymmetricKeyDetails: details }: KeyObject): (typeof signingAlgorithms)[number] | undefined {
-  if (type === 'rsa') return 'RS256';
+  // RFC 7518 section 3.3.
+  if (type === 'rsa') return (details?.modulusLength ?? 0) >= 2048 ? 'RS256' : undefined;
   return type === 'ed25519' ? 'EdDSA' : curves[details?.namedCurve ?? ''];
 }
 

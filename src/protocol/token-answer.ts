@@ -22,6 +22,7 @@ export type AnswerRules = {
   /** When the request was sent: lifetimes count from there. */
   sentAt: Date;
   refused: FailureRules['refused'];
+  signed?: boolean;
   /** The refresh token that the request was made with: when it comes back, it is none the newer. */
   held?: string | undefined;
   /**
@@ -36,9 +37,9 @@ export type AnswerRules = {
  * and holds no usable token.
  */
 export function parseTokenAnswer(answer: DoorResponse, rules: AnswerRules): CredentialFields {
-  const { response, separator, requested, sentAt, refused, held } = rules;
+  const { response, separator, requested, sentAt, refused, signed = false, held } = rules;
   const document = fieldsOf(parseDocument(answer.body, response), response);
-  const failure = tokenFailure(answer, document, { response, refused, now: sentAt });
+  const failure = tokenFailure(answer, document, { response, refused, signed, now: sentAt });
   if (failure !== undefined) throw failure;
   if (!mayHoldToken(answer.status)) throw unusable(`The provider answered with HTTP status ${answer.status}, which holds no whole answer.`);
   if (document === undefined) throw unusable(`The answer is not ${response.format === 'json' ? 'JSON' : 'form-encoded'}.`);

@@ -38,6 +38,8 @@ export type FailureRules = {
   response: Pick<TokenResponseMap, 'error' | 'error_codes' | 'success'>;
   /** What a 401 means that does not say why: our registration was refused, the end user's credential, or `either`: the request held both. */
   refused: 'invalid_client' | 'invalid_grant' | 'either';
+  /** True when invalid_grant may speak of an assertion that we signed (RFC 7521 section 4.1.1): of our key, or of a clock. */
+  signed?: boolean;
   now: Date;
 };
 
@@ -51,7 +53,7 @@ export type FailureRules = {
 export function tokenFailure(
   { status, headers }: DoorResponse,
   document: unknown,
-  { response, refused, now }: FailureRules,
+  { response, refused, signed = false, now }: FailureRules,
 ): GrantryError | undefined {
   const failure = (code: ErrorCode, detail: string, nature?: ErrorDetails['nature']) => {
     const waitS = code === 'provider_unavailable' ? retryAfterS(headers, now) : undefined;
@@ -69,6 +71,12 @@ export function tokenFailure(
   const standard = standardCodes.get(key);
   // With 401 it is said of a wrong secret (Keycloak); else the client was accepted, and is not the one for this.
   const unentitled = key === 'unauthorized_client' && status !== 401 ? 'unentitled' : undefined;
+  if (key === 'invalid_grant' && signed)
+    return failure(
+      'invalid_client',
+      'The provider answered invalid_grant: it refuses our assertion, or the authorization that it names.',
+      'unexplained',
+    );
   if (standard !== undefined) return failure(standard, `The provider answered ${key}.`, slower ?? unentitled);
   if (status === 401) {
     const detail = 'The provider answered with HTTP status 401.';

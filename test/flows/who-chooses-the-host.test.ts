@@ -104,3 +104,34 @@ test('in whose name our registration speaks comes with the link, and no page ask
   expect(page.html).not.toContain('name="tenant"');
   for (const integration of ['hers', 'web']) expect((await createBrowser().open((await link(integration, {})).url)).html).toContain('name="tenant"');
 });
+
+test('the host of a shipped client credentials method cannot come from a caller', async () => {
+  const body = { id: 'coupa', provider: 'coupa', method: 'app', ...registration };
+  expect(await problemOf(world.root.call('POST', '/v1/integrations', { body }))).toMatchObject({
+    status: 400,
+    problem: { errors: [{ pointer: '/inputs/host' }] },
+  });
+});
+
+test('what an integration has come to lack is asked of no end user', async () => {
+  const page = { grant: 'authorization_code', authorization_endpoint: 'https://acme.com/authorize', token_endpoint: 'https://acme.com/token' };
+  const define = (more: object) => world.root.call('PUT', '/v1/providers/changing', { body: { id: 'changing', name: 'Changing', ...more } });
+  await define({ methods: { web: page } });
+  await world.root.call('POST', '/v1/integrations', { body: { id: 'changing', provider: 'changing', ...registration } });
+  const connect = await world.clientWith(['connect']);
+  const link = { integration: 'changing', end_user: { id: 'u1' } };
+  await define({ inputs: { host: { label: 'Host', host: true } }, methods: { web: { ...page, token_endpoint: 'https://{host}/token' } } });
+  const detail = 'Host has to be set by the integration, which does not say it yet: change its inputs.';
+  expect(await problemOf(connect.createConnectLink(link))).toMatchObject({ status: 400, problem: { errors: [{ pointer: '/inputs/host', detail }] } });
+});
+
+test('a method that the integration is not registered for is refused, and the integration stays well', async () => {
+  await world.root.call('POST', '/v1/integrations', { body: { id: 'box', provider: 'box', ...registration } });
+  const body = { integration: 'box', end_user: { id: 'u1' }, grant: 'jwt_bearer', inputs: { subject_id: '1' } };
+  const connect = await world.clientWith(['connect']);
+  expect(await problemOf(connect.call('POST', '/v1/connections', { body }))).toMatchObject({
+    status: 400,
+    problem: { errors: [{ pointer: '/grant' }] },
+  });
+  expect(await world.root.call('GET', '/v1/integrations/box')).toMatchObject({ status: 'active' });
+});

@@ -14,7 +14,12 @@ const method = {
     endpoint: 'https://as.acme.com/app',
     format: 'json',
     rename: { client_id: 'app_id', client_secret: 'app_secret' },
-    response: { access_token: '/app_access_token', error: '/code', success: { pointer: '/code', equals: 0 } },
+    response: {
+      access_token: '/app_access_token',
+      error: '/code',
+      error_codes: { '10014': 'invalid_client' },
+      success: { pointer: '/code', equals: 0 },
+    },
   },
   token: { format: 'json', headers: { Authorization: 'Bearer {application_token}' }, omit: ['client_id'] },
   refresh: { params: { app: '{application_token}' } },
@@ -62,13 +67,16 @@ test('is asked for before each request to the token endpoint, and never kept', a
 
 test.each([
   ['no answer: the code has not been sent, so nobody has to wonder', new GrantryError('no_answer'), 'provider_unavailable'],
-  ['a refusal is about us', json({ code: 10014 }), 'provider_error'],
+  ['a refusal that the definition knows is about us', json({ code: 10014 }), 'invalid_client'],
+  ['a refusal that it does not know', json({ code: 99 }), 'provider_error'],
   ['a 401 is about us', json({}, 401), 'invalid_client'],
   ['invalid_grant is about us as well', json({ code: 'invalid_grant' }, 400), 'invalid_client'],
   ['it is away', { status: 503 }, 'provider_unavailable'],
-  ['no token', json({ code: 0 }), 'bad_provider_answer'],
-  ['no JSON', { body: '<html>' }, 'bad_provider_answer'],
-  ['a token with a line end', json({ code: 0, app_access_token: 'a\r\nX: 1' }), 'bad_provider_answer'],
+  ['no token', json({ code: 0 }), 'provider_unavailable'],
+  ['no JSON', { body: '<html>' }, 'provider_unavailable'],
+  ['a redirect', { status: 302 }, 'provider_unavailable'],
+  ['what the door makes of garbage', new GrantryError('bad_provider_answer'), 'provider_unavailable'],
+  ['a token with a line end', json({ code: 0, app_access_token: 'a\r\nX: 1' }), 'provider_unavailable'],
 ])('when it does not come, nothing else is sent: %s', async (_, answer, code) => {
   for (const step of ['finish', 'refresh'] as const) {
     const played = play(answer);

@@ -124,6 +124,28 @@ test.each([
   ['a bare 401 for our key: it may be the registration', mine, {}, json({}, 401), { code: 'invalid_client', details: { nature: 'unexplained' } }],
   ['a bare 401 for her key, which came alone', hers, { email: 'e', key: pem }, json({}, 401), { code: 'invalid_grant' }],
   ['consent that was taken back', mine, {}, json({ error: 'consent_required' }, 400), { code: 'invalid_grant' }],
+  [
+    'invalid_grant for our key: it may be the key or a clock (RFC 7521 section 4.1.1), and ends nobody for good',
+    mine,
+    {},
+    json({ error: 'invalid_grant' }, 400),
+    { code: 'invalid_client', details: { nature: 'unexplained' } },
+  ],
+  [
+    'what the definition calls an end is one',
+    { ...mine, response: { error: '/message', error_codes: { 'Not Found': 'invalid_grant' } } },
+    {},
+    json({ message: 'Not Found' }, 404),
+    { code: 'invalid_grant' },
+  ],
+  ['invalid_grant for her key', hers, { email: 'e', key: pem }, json({ error: 'invalid_grant' }, 400), { code: 'invalid_grant' }],
+  [
+    'her key may not: that says nothing of our registration',
+    hers,
+    { email: 'e', key: pem },
+    json({ error: 'unauthorized_client' }, 401),
+    { code: 'invalid_grant' },
+  ],
   ['a client that may not', mine, {}, json({ error: 'unauthorized_client' }, 400), { code: 'invalid_client' }],
   ['the provider is away', mine, {}, { status: 503 }, { code: 'provider_unavailable' }],
 ])('%s', async (_, method, inputs, answer, expected) => {

@@ -31,7 +31,7 @@ test.each([
   }
 });
 
-test('Ed25519 signs; X25519 and an unusual curve do not', () => {
+test('Ed25519 signs; X25519, an unusual curve and a short RSA key do not', () => {
   const of = (key: typeof rsa) => {
     const read = readPrivateKey(pem(key));
     return read && algorithmOf(read);
@@ -39,6 +39,7 @@ test('Ed25519 signs; X25519 and an unusual curve do not', () => {
   expect(of(generateKeyPairSync('ed25519').privateKey)).toBe('EdDSA');
   expect(of(generateKeyPairSync('x25519').privateKey)).toBeUndefined();
   expect(of(ec('secp256k1'))).toBeUndefined();
+  expect(of(generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey)).toBeUndefined();
 });
 
 test.each([

@@ -72,6 +72,11 @@ export async function openLink(world: World, token: string, browser: string | un
   const inputs = await linkInputs(world, link);
   const method = linkMethod(link);
   const { missing } = completeInputs(link.snapshot.definition, method, inputs, { allowPrivateHosts: world.allowPrivateHosts });
+  // The integration has changed since the link was made: what only others may say is asked of nobody here.
+  if (missing.some(({ input }) => input.asked_of !== 'end_user')) {
+    await failLink(world, link, 'exchange_failed', 'The link lacks what its end user cannot be asked for.');
+    return { kind: 'finished', link };
+  }
   const project = await world.store.projects.get(link.project_id);
   return {
     kind: 'open',

@@ -12,7 +12,7 @@ type Inputs = Record<string, Input>;
  * stands in an endpoint belongs to the integration. A list of hosts to choose from was written by whoever wrote the definition, and anybody may
  * choose.
  *
- * Where our registration is the only proof (client_credentials, and jwt_bearer with the key of the integration), what the request says besides
+ * Where our registration is the only proof (client_credentials, jwt_bearer with the key of the integration), what the request says besides
  * chooses whose data the token opens: the tenant, the account, the user. An end user who typed another customer's would have it, so the caller says
  * it, who knows her.
  */
@@ -41,15 +41,30 @@ function owned(inputs: Inputs, hosts: ReadonlySet<string>): Inputs {
 }
 
 /** Parts of a method that make its token requests. */
-const requestParts: ReadonlySet<unknown> = new Set(['token_endpoint', 'token', 'assertion', 'client_assertion', 'application_token', 'refresh']);
+const requestParts: ReadonlySet<unknown> = new Set([
+  'issuer',
+  'token_endpoint',
+  'token',
+  'assertion',
+  'client_assertion',
+  'application_token',
+  'refresh',
+]);
+
+/** Methods without a page of the provider's, whose request holds a proof of ours. */
+const isOurs = (method: Method): boolean =>
+  method.grant === 'client_credentials' ||
+  method.grant === 'jwt_bearer' ||
+  (method.grant === 'credential_exchange' && method.token_endpoint_auth_method !== 'none');
 
 /** The inputs that say in whose name our registration speaks, asked of the caller; none where the end user proves herself with a secret. */
 function spoken(method: Method, inputs: Inputs): Inputs {
-  if (method.grant !== 'client_credentials' && method.grant !== 'jwt_bearer') return {};
+  if (!isOurs(method)) return {};
   const places = methodPlaces(method, []).filter(({ path }) => requestParts.has(path[0]));
   const named = new Set(places.flatMap(({ template }) => templateNames(template)));
   const said = Object.entries(inputs).filter(([name]) => named.has(name));
-  if (said.some(([, { secret, asked_of }]) => secret && asked_of !== 'integration')) return {};
+  // One that may be left out is asked for by no page.
+  if (said.some(([, { secret, optional, asked_of }]) => secret && !optional && asked_of !== 'integration')) return {};
   const free = said.filter(([, input]) => input.asked_of === 'end_user' && optionsOf(input) === undefined);
   return Object.fromEntries(free.map(([name, input]) => [name, { ...input, asked_of: 'caller' as const }]));
 }

@@ -44,7 +44,7 @@ export const inputSchema = z
       .boolean()
       .default(false)
       .describe('The value is a private key in PEM form, without a passphrase; it has a larger field. secret as well.'),
-    optional: z.boolean().default(false).describe('The form may leave it empty.'),
+    optional: z.boolean().default(false).describe('It may be left out: no page asks for it, and what is made of it alone is left out as well.'),
     host: z
       .boolean()
       .default(false)

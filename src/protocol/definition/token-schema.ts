@@ -135,6 +135,10 @@ export const applicationToken = z
       .strictObject({
         access_token: pointer.default('/access_token').describe('Where the answer has the token.'),
         error: pointerOrNone.default('/error').describe('An answer that has this is a failure whatever its HTTP status.'),
+        error_codes: z
+          .record(z.string().max(200), z.enum(['invalid_client', 'provider_unavailable']))
+          .default({})
+          .describe("What the provider's own error values mean."),
         success: z
           .strictObject({ pointer, equals: z.union([z.string(), z.number(), z.boolean()]) })
           .optional()

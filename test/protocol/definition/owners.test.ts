@@ -34,6 +34,15 @@ const definition = {
       token: { params: { key: '{key}' } },
       inputs: { key: { ...secret, asked_of: 'integration' } },
     },
+    issued: { grant: 'jwt_bearer', token_endpoint: 'https://acme.com/token', issuer: 'https://acme.com/{tenant}' },
+    spare: {
+      grant: 'client_credentials',
+      token_endpoint: 'https://acme.com/{tenant}/token',
+      token: { params: { key: '{key}' } },
+      inputs: { key: { ...secret, optional: true } },
+    },
+    exchange: { grant: 'credential_exchange', token_endpoint: 'https://acme.com/{tenant}/token' },
+    without: { grant: 'credential_exchange', token_endpoint: 'https://acme.com/{tenant}/token', token_endpoint_auth_method: 'none' },
     web: {
       grant: 'authorization_code',
       authorization_endpoint: 'https://acme.com/{tenant}/authorize',
@@ -61,6 +70,12 @@ test('a host that is sent the secret is the integration’s; in whose name our r
     hers: { ...common, tenant: 'end_user', key: 'end_user' },
     // A secret of ours proves nothing of her.
     ours: { ...common, tenant: 'caller', key: 'integration' },
+    issued: { ...common, tenant: 'caller' },
+    // A secret that no page asks for proves nothing.
+    spare: { ...common, tenant: 'caller', key: 'caller' },
+    exchange: { ...common, tenant: 'caller' },
+    // Nothing of ours is in the request.
+    without: { ...common, tenant: 'end_user' },
     // She consents at the provider.
     web: { ...common, tenant: 'end_user' },
   });
