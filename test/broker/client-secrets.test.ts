@@ -200,7 +200,7 @@ describe('secrets are opened and tried', () => {
     let ms = 0;
     const slow = { ...broker, elapsedMs: () => ms };
     const work = provider({ a: 'invalid_client', b: 'invalid_client', c: 'accepted' }, () => {
-      ms += 10_500;
+      ms += 6_000;
     });
     await expect(withClientSecrets(slow, await integration(), work)).rejects.toMatchObject({ code: 'invalid_client' });
     expect(tried).toEqual(['a', 'b']);
