@@ -10,8 +10,10 @@ import { claimsOf } from '../protocol/definition/variables.ts';
 import type { DoorRequest, DoorResponse } from '../protocol/door.ts';
 import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { GrantContext, Pending } from '../protocol/grant.ts';
+import { refreshHow } from '../protocol/refreshable.ts';
 import { sendProbe } from './account.ts';
 import { grantContext } from './grant-context.ts';
+import { maskOf, secretInput } from './dry-run-masks.ts';
 import { learnMore } from './learn-more.ts';
 import type { World } from './world.ts';
 
@@ -81,7 +83,7 @@ function cannedAnswer(ctx: GrantContext): DoorResponse {
   // Some answer a refresh in another shape: one answer has both.
   for (const pointers of [response, { ...response, ...method.refresh.response }]) {
     put(pointers.access_token ?? response.access_token, placeholder.access_token);
-    put(pointers.refresh_token ?? response.refresh_token, placeholder.refresh_token);
+    if (refreshHow(method) === 'refresh_token') put(pointers.refresh_token ?? response.refresh_token, placeholder.refresh_token);
     if (response.token_types[0] !== undefined) put(pointers.token_type ?? response.token_type, response.token_types[0]);
   }
   if (response.success !== undefined) put(response.success.pointer, response.success.equals);
@@ -97,21 +99,6 @@ function cannedAnswer(ctx: GrantContext): DoorResponse {
       : JSON.stringify(answer);
   return { status: 200, headers: { 'content-type': response.format === 'form' ? 'application/x-www-form-urlencoded' : 'application/json' }, body };
 }
-
-const secretParts: [RegExp, string][] = [
-  [/(authorization: ?)?(Basic) [A-Za-z0-9+/=]+/g, '$1$2 <client id and secret>'],
-  [/eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+/g, '<signed assertion>'],
-  [/CLIENT_SECRET/g, '<client_secret>'],
-  [/REFRESH_TOKEN/g, '<refresh_token>'],
-  [/ACCESS_TOKEN/g, '<access_token>'],
-  [/APPLICATION_TOKEN/g, '<application_token>'],
-  [/OAUTH_TOKEN_SECRET/g, '<token secret>'],
-  [/((?:code_verifier|state|code_challenge|oauth_nonce|oauth_timestamp|nonce)=)[A-Za-z0-9._~-]+/g, '$1<fresh>'],
-  [/(oauth_signature=")[^"]+/g, '$1<signature>'],
-  [/(oauth_nonce="|oauth_timestamp=")[^"]+/g, '$1<fresh>'],
-  [/("(?:code_verifier)":")[^"]+/g, '$1<fresh>'],
-];
-const mask = (text: string): string => secretParts.reduce((masked, [pattern, word]) => masked.replace(pattern, word), text);
 
 /** Keys that nobody has, so that what is signed can be shown; the costly one is made once. */
 const makeKey = (namedCurve: string) => generateKeyPairSync('ec', { namedCurve }).privateKey;
@@ -133,6 +120,7 @@ const placeholderPem = () => makeRsaKey().export({ format: 'pem', type: 'pkcs8' 
 
 async function runMethod(world: World, definition: Definition, name: string, method: Method): Promise<DryRun> {
   const requests: ShownRequest[] = [];
+  const mask = maskOf(method);
   let step = 'start';
   const show = (request: DoorRequest) =>
     requests.push({
@@ -157,7 +145,7 @@ async function runMethod(world: World, definition: Definition, name: string, met
         example ??
         given ??
         optionsOf(listed)?.[0] ??
-        (url ? `https://provider.example.com/${input}` : host ? 'provider.example.com' : secret ? `<${input}>`.replace(/[<>]/g, '') : 'example'),
+        (url ? `https://provider.example.com/${input}` : host ? 'provider.example.com' : secret ? secretInput(input) : 'example'),
     ]),
   );
   const { values } = completeInputs(definition, method, examples, { allowPrivateHosts: true });

@@ -23,6 +23,8 @@ test('every address of a definition has the schema of a URL, but for those that 
     'authorization_code methods/*/client_assertion/issuer',
     'authorization_code methods/*/redirect_uri',
     'client_credentials methods/*/client_assertion/issuer',
+    'jwt_bearer methods/*/client_assertion/issuer',
+    'jwt_bearer methods/*/assertion/issuer',
     'credential_exchange methods/*/client_assertion/issuer',
   ]);
 });

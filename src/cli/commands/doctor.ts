@@ -106,7 +106,8 @@ async function publicAddressCheck(publicUrl: string): Promise<Check> {
 }
 
 async function allOf(on: Work): Promise<Check[]> {
-  const url = on.url.replace(/\/+$/, '');
+  let url = on.url;
+  while (url.endsWith('/')) url = url.slice(0, -1);
   const health = await reach(`${url}/healthz`);
   const why = strangeness(health);
   if (health.kind === 'silent' || why !== undefined) {

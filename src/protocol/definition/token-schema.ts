@@ -128,7 +128,7 @@ export const assertion = z
 /** A token of the application, which another request has to hold. */
 export const applicationToken = z
   .strictObject({
-    endpoint: url.describe('Called with POST, client id and secret.'),
+    endpoint: url,
     format: z.enum(['form', 'json', 'query']).default('form').describe('Where its parameters stand.'),
     rename: z.record(param, param).default({}).describe('Standard name, as client_id, to the one that this provider wants here.'),
     response: z
@@ -147,7 +147,7 @@ export const applicationToken = z
       .prefault({}),
   })
   .optional()
-  .describe('Asked for before each request to the token endpoint; {application_token} of its headers and parameters is what came.');
+  .describe('Asked for by POST, with client id and secret, before each request to the token endpoint; {application_token} of its headers and parameters is what came.');
 
 /** Where a later answer has its fields. */
 const ownPointers = z.strictObject({

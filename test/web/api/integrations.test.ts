@@ -158,7 +158,7 @@ describe('integrations', () => {
     expect(Object.values(redirects)).toContain(`${world.url}/oauth/callback`);
     const forced = await root.call<{ redirect_uri: string }>('GET', '/v1/integrations/as');
     expect(forced.redirect_uri).toMatch(new RegExp(`^${world.url}/oauth/callback/[A-Za-z0-9_-]{22}$`));
-    const own = await root.call<{ redirect_uri: string }>('PATCH', '/v1/integrations/i-notion', { body: { callback: 'own' } });
+    const own = await root.call<{ redirect_uri: string }>('PATCH', '/v1/integrations/i-asana', { body: { callback: 'own' } });
     expect(own.redirect_uri).toMatch(/\/oauth\/callback\/[A-Za-z0-9_-]{22}$/);
     expect(await walk(root, '/v1/integrations', 3)).toEqual(await walk(root, '/v1/integrations', 200));
   });
