@@ -41,7 +41,12 @@ test('says what an assertion says, and calls secrets by the names of their input
       name: 'Acme',
       api: { base_url: 'https://api.acme.com', probe: { path: '/me' } },
       methods: {
-        jwt: { grant: 'jwt_bearer', token_endpoint: 'https://acme.com/token', assertion: { subject: 'ada', claims: { scope: '{scope}' } }, scopes: { default: ['read'] } },
+        jwt: {
+          grant: 'jwt_bearer',
+          token_endpoint: 'https://acme.com/token',
+          assertion: { subject: 'ada', claims: { scope: '{scope}' } },
+          scopes: { default: ['read'] },
+        },
         key: { grant: 'api_key', inputs: { api_key: { label: 'Key', secret: true } } },
         login: { grant: 'basic', inputs: { username: { label: 'User' }, password: { label: 'Password', secret: true } } },
         lasting: {
@@ -62,7 +67,9 @@ test('says what an assertion says, and calls secrets by the names of their input
   expect(key?.requests[0]?.headers).toMatchObject({ Authorization: 'Bearer <api_key>' });
   expect(login?.requests[0]?.headers).toMatchObject({ Authorization: 'Basic <user name and password>' });
   // A token that is never renewed came without another one, so one is given back.
-  expect(lasting?.requests.filter(({ step }) => step === 'revoke').map(({ body }) => body)).toEqual([expect.stringContaining('token=<access_token>')]);
+  expect(lasting?.requests.filter(({ step }) => step === 'revoke').map(({ body }) => body)).toEqual([
+    expect.stringContaining('token=<access_token>'),
+  ]);
 });
 
 test('a definition from outside is run through the API, with warnings', async () => {

@@ -1,3 +1,4 @@
+import { generateKeyPairSync, verify } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { signUrl } from '../../src/protocol/signers.ts';
 
@@ -36,4 +37,15 @@ test('pairs_token_md5: sorted name=value and the MD5 of token and secret (made w
     tokenParam: 'access_token',
   });
   expect(query.get('sig')).toBe('5dfcf3cf450c3f5335b9f13e70953515');
+});
+
+test('pairs_rsa_sha256: a token in the query is signed like any other parameter, what is empty is not', () => {
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const sign = { signer: 'pairs_rsa_sha256', param: 'sign', timestamp_param: 'timestamp', timestamp_format: 'china_time' } as const;
+  const client = { client_id: 'c', private_key_jwk: { ...privateKey.export({ format: 'jwk' }) } };
+  const url = 'https://api.acme.com/gateway.do?method=user.info&auth_token=token&empty=&sign=old';
+  const query = signed(url, sign, { client, tokenParam: 'auth_token', form: [['biz', 'é=&']] });
+  expect(query.get('timestamp')).toBe('2025-11-20 20:00:00');
+  const text = 'auth_token=token&biz=é=&&method=user.info&timestamp=2025-11-20 20:00:00';
+  expect(verify('sha256', Buffer.from(text), publicKey, Buffer.from(query.get('sign') ?? '', 'base64'))).toBe(true);
 });
