@@ -12,8 +12,8 @@ import { GrantryError, isGrantryError } from '../protocol/errors.ts';
 import type { GrantContext, Pending } from '../protocol/grant.ts';
 import { refreshHow } from '../protocol/refreshable.ts';
 import { sendProbe } from './account.ts';
-import { grantContext } from './grant-context.ts';
 import { maskOf, secretInput } from './dry-run-masks.ts';
+import { grantContext } from './grant-context.ts';
 import { learnMore } from './learn-more.ts';
 import type { World } from './world.ts';
 

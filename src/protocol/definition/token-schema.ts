@@ -147,7 +147,9 @@ export const applicationToken = z
       .prefault({}),
   })
   .optional()
-  .describe('Asked for by POST, with client id and secret, before each request to the token endpoint; {application_token} of its headers and parameters is what came.');
+  .describe(
+    'Asked for by POST, with client id and secret, before each request to the token endpoint; {application_token} of its headers and parameters is what came.',
+  );
 
 /** Where a later answer has its fields. */
 const ownPointers = z.strictObject({
