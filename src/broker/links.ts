@@ -1,4 +1,5 @@
-import type { Input } from '../protocol/definition/schema.ts';
+import { declaredInputs } from '../protocol/definition/inputs.ts';
+import type { Definition, Input, Method } from '../protocol/definition/schema.ts';
 import { GrantryError } from '../protocol/errors.ts';
 import { unionOf } from '../protocol/scopes.ts';
 import { findProvider, methodOf } from './catalog.ts';
@@ -6,10 +7,10 @@ import { completeGiven } from './given-inputs.ts';
 import { newId } from './ids.ts';
 import { redirectUriOf } from './integrations.ts';
 import { tooMany } from './limits.ts';
-import { linkInputsPlace } from './places.ts';
+import { connectionInputsPlace, linkInputsPlace } from './places.ts';
 import type { ConnectionRecord, EndUser, LinkRecord, NewEvent } from './records.ts';
 import { mayReturnTo } from './return-urls.ts';
-import { newSecret, sealInputs, sha256 } from './secrets.ts';
+import { newSecret, openInputs, sealInputs, sha256 } from './secrets.ts';
 import type { World } from './world.ts';
 
 export type LinkBody = {
@@ -41,6 +42,23 @@ async function reconnected(world: World, project: string, body: LinkBody): Promi
   return connection;
 }
 
+/**
+ * What only the caller says, as the connection has it: a new authorization is in the same name, and whoever asks for it need not know it any more.
+ * Throws `invalid_request` when another one is given.
+ */
+async function heldInputs(
+  world: World,
+  connection: ConnectionRecord,
+  { definition, method, given }: { definition: Definition; method: Method; given: Readonly<Record<string, string>> },
+): Promise<Record<string, string>> {
+  const all = await openInputs(world, connectionInputsPlace(connection), connection.inputs_sealed);
+  const declared = declaredInputs(definition, method);
+  const held = Object.entries(all).filter(([name]) => Object.hasOwn(declared, name) && declared[name]?.asked_of === 'caller');
+  const [other] = held.find(([name, value]) => Object.hasOwn(given, name) && given[name] !== value) ?? [];
+  if (other !== undefined) throw fault(`/inputs/${other}`, `This connection is of another one. Make a new connection, or leave ${other} out.`);
+  return Object.fromEntries(held);
+}
+
 const unsaidDetail: Readonly<Record<Input['asked_of'], string>> = {
   end_user: 'is needed.',
   caller: 'has to come with the link: no page asks the end user for it.',
@@ -68,7 +86,15 @@ export async function createLink(
   if (purpose === 'connect' && integration.verification === 'user' && verification === 'browser')
     throw fault('/verification', 'This integration asks for the verification of the user.');
 
-  const { given, missing, faults } = await completeGiven(world, { integration, definition: provider.definition, method, given: body.inputs ?? {} });
+  const connection = await reconnected(world, project, body);
+  const said = body.inputs ?? {};
+  const held = connection === undefined ? {} : await heldInputs(world, connection, { definition: provider.definition, method, given: said });
+  const { given, missing, faults } = await completeGiven(world, {
+    integration,
+    definition: provider.definition,
+    method,
+    given: { ...held, ...said },
+  });
   const unsaid = missing
     .filter(({ input }) => input.asked_of !== 'end_user')
     .map(({ name, input }) => ({ pointer: `/inputs/${name}`, detail: `${input.label} ${unsaidDetail[input.asked_of]}` }));
@@ -91,7 +117,6 @@ export async function createLink(
   if (body.endpoint === 'authentication' && !(method.grant === 'oauth1' && method.authentication_endpoint !== undefined)) {
     throw fault('/endpoint', 'This provider has no authentication endpoint.');
   }
-  const connection = await reconnected(world, project, body);
   const scopes = body.scopes ?? integration.scopes;
 
   const { kind, resetS } = await world.sharedLimits.take('links', project);

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { type JWTPayload, jwtVerify } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createBrowser } from '../../src/sandbox/browser.ts';
-import { startTestBroker, type TestBroker } from '../harness/broker.ts';
+import { problemOf, startTestBroker, type TestBroker } from '../harness/broker.ts';
 
 /** A service account whose key the end user pastes into our page: a server that checks each signature gives the tokens (RFC 7523 section 3.1). */
 
@@ -105,4 +105,36 @@ test('a service account that was disabled has to be connected again', async () =
   disabled = true;
   await expect(world.root.getToken(connection, { force: true })).rejects.toMatchObject({ code: 'reauthorization_required' });
   expect(await world.root.call('GET', `/v1/connections/${connection}`)).toMatchObject({ status: 'reauthorization_required' });
+});
+
+test('who connects again need not say in whose name: it is that of the connection, and no other', async () => {
+  disabled = false;
+  const own = {
+    id: 'apps',
+    name: 'Apps',
+    methods: {
+      app: {
+        grant: 'jwt_bearer',
+        token_endpoint: `${issuer}/token`,
+        assertion: { issuer: 'robot@acme.com', subject: '{user}' },
+        inputs: { user: { label: 'User' } },
+      },
+    },
+  };
+  await world.root.call('PUT', '/v1/providers/apps', { body: own });
+  await world.root.call('POST', '/v1/integrations', { body: { id: 'apps', provider: 'apps', client_id: 'app', private_key_pem: pem } });
+  const end_user = { id: 'u3' };
+  const made = await world.root.call<{ id: string }>('POST', '/v1/connections', {
+    body: { integration: 'apps', end_user, grant: 'jwt_bearer', inputs: { user: 'ada' } },
+  });
+  expect(seen.at(-1)).toMatchObject({ sub: 'ada' });
+  const again = { integration: 'apps', end_user, connection_id: made.id };
+  const { url } = await world.root.createConnectLink(again);
+  const done = await (await createBrowser().open(url)).submit();
+  expect(done.title).toContain('is connected');
+  expect(seen.at(-1)).toMatchObject({ sub: 'ada' });
+  expect(await problemOf(world.root.createConnectLink({ ...again, inputs: { user: 'bob' } }))).toMatchObject({
+    status: 400,
+    problem: { errors: [{ pointer: '/inputs/user' }] },
+  });
 });
