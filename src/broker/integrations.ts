@@ -80,7 +80,7 @@ export function clientFaults(method: Method, { client_id, client_secrets, privat
 
 /** A credential that the end user hands over may be all that a request holds. */
 function namesClient(method: Method): boolean {
-  if (!('token' in method) || method.token_endpoint_auth_method !== 'none') return true;
+  if (!('token' in method) || method.token_endpoint_auth_method !== 'none' || method.application_token !== undefined) return true;
   return method.grant !== 'credential_exchange' && !(method.grant === 'jwt_bearer' && method.assertion.key !== undefined);
 }
 

@@ -30,6 +30,12 @@ export const expires_unit = z
   .default('s')
   .describe('s and ms: from now on; epoch_s, epoch_ms and iso: an instant.');
 
+/** For answers that say with any status whether they are good. */
+const success = z
+  .strictObject({ pointer, equals: z.union([z.string(), z.number(), z.boolean()]) })
+  .optional()
+  .describe('An answer without this value is a failure.');
+
 /** Where an answer has what we need: RFC 6901 pointers. */
 export const response = z
   .strictObject({
@@ -56,10 +62,7 @@ export const response = z
       .record(z.string().max(200), z.enum(['invalid_grant', 'invalid_client', 'provider_unavailable']))
       .default({})
       .describe("What the provider's own error values mean."),
-    success: z
-      .strictObject({ pointer, equals: z.union([z.string(), z.number(), z.boolean()]) })
-      .optional()
-      .describe('An answer without this value is a failure.'),
+    success,
     keep: z.record(name, pointer).default({}).describe('Values to keep as extras, by the name they get.'),
     id_token: z
       .strictObject({
@@ -139,10 +142,7 @@ export const applicationToken = z
           .record(z.string().max(200), z.enum(['invalid_client', 'provider_unavailable']))
           .default({})
           .describe("What the provider's own error values mean."),
-        success: z
-          .strictObject({ pointer, equals: z.union([z.string(), z.number(), z.boolean()]) })
-          .optional()
-          .describe('An answer without this value is a failure.'),
+        success,
       })
       .prefault({}),
   })
